@@ -1,0 +1,2 @@
+//! The appliance: workers, hosting, control socket, and the four programs.
+#![forbid(unsafe_code)]

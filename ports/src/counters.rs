@@ -1,0 +1,152 @@
+//! What happened to frames: nothing is lost silently.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+/// Why a frame was dropped. Each is counted on the port where it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Egress: the destination's ring or queue had no room.
+    Full,
+    /// Ingress: shorter than an Ethernet header.
+    Runt,
+    /// Egress: longer than the destination takes, and not to be segmented.
+    Oversize,
+    /// Ingress: the destination station is behind the port the frame came from.
+    Reflect,
+    /// Ingress: nobody to flood to (the only port on its switch).
+    NoDestination,
+    /// Egress: the offload metadata cannot be honoured: malformed headers, or a kind nobody defined.
+    NoOffload,
+    /// Egress: the destination left while the frame was on its way.
+    PortGone,
+    /// Egress: the backend failed for good (an I/O error, interface down).
+    Error,
+    /// Ingress: arrived with a checksum left to be filled in and nobody to say so (AF_XDP on veth).
+    BadChecksum,
+    /// Ingress: dropped by the kernel before we saw it (socket or ring overrun).
+    Kernel,
+}
+
+impl Reason {
+    /// Every reason, in the order of the counters.
+    pub const ALL: [Self; 10] = [
+        Self::Full,
+        Self::Runt,
+        Self::Oversize,
+        Self::Reflect,
+        Self::NoDestination,
+        Self::NoOffload,
+        Self::PortGone,
+        Self::Error,
+        Self::BadChecksum,
+        Self::Kernel,
+    ];
+
+    /// The name that users see, in text and in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Runt => "runt",
+            Self::Oversize => "oversize",
+            Self::Reflect => "reflect",
+            Self::NoDestination => "no_destination",
+            Self::NoOffload => "no_offload",
+            Self::PortGone => "port_gone",
+            Self::Error => "error",
+            Self::BadChecksum => "bad_checksum",
+            Self::Kernel => "kernel",
+        }
+    }
+}
+
+/// Counters of one port, from the port's point of view of the dataplane: `rx` is what came in by it, `tx`
+/// what went out. Any thread may read them; whoever moves frames adds once per burst.
+#[derive(Debug, Default)]
+#[repr(align(128))] // its own pair of cache lines: a reader must not slow a neighbour's writer
+pub struct Counters {
+    rx_frames: AtomicU64,
+    rx_bytes: AtomicU64,
+    tx_frames: AtomicU64,
+    tx_bytes: AtomicU64,
+    /// Copies made of flooded frames beyond the first.
+    copies: AtomicU64,
+    drops: [AtomicU64; Reason::ALL.len()],
+}
+
+impl Counters {
+    /// Counts frames that came in.
+    pub fn add_rx(&self, frames: u64, bytes: u64) {
+        self.rx_frames.fetch_add(frames, Ordering::Relaxed);
+        self.rx_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts frames that went out.
+    pub fn add_tx(&self, frames: u64, bytes: u64) {
+        self.tx_frames.fetch_add(frames, Ordering::Relaxed);
+        self.tx_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts copies of flooded ingress frames beyond the first, so that
+    /// `rx + copies = tx + drops`, summed over the ports of a switch, balances exactly.
+    pub fn add_copies(&self, n: u64) {
+        self.copies.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Counts dropped frames.
+    pub fn add_drops(&self, reason: Reason, n: u64) {
+        self.drops[reason as usize].fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// A reading of all counters. Each is exact; together they are as of slightly different moments.
+    #[must_use]
+    pub fn read(&self) -> Totals {
+        let read = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        Totals {
+            rx_frames: read(&self.rx_frames),
+            rx_bytes: read(&self.rx_bytes),
+            tx_frames: read(&self.tx_frames),
+            tx_bytes: read(&self.tx_bytes),
+            copies: read(&self.copies),
+            drops: Reason::ALL.map(|r| read(&self.drops[r as usize])),
+        }
+    }
+}
+
+/// One reading of [`Counters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Frames that came in by the port.
+    pub rx_frames: u64,
+    /// Their bytes, Ethernet header included, FCS not.
+    pub rx_bytes: u64,
+    /// Frames that went out by the port.
+    pub tx_frames: u64,
+    /// Their bytes.
+    pub tx_bytes: u64,
+    /// Copies of flooded ingress frames beyond the first.
+    pub copies: u64,
+    drops: [u64; Reason::ALL.len()],
+}
+
+impl Totals {
+    /// Frames dropped for this reason.
+    #[must_use]
+    pub const fn dropped(&self, reason: Reason) -> u64 {
+        self.drops[reason as usize]
+    }
+
+    /// Frames dropped for whatever reason.
+    #[must_use]
+    pub fn drops(&self) -> u64 {
+        self.drops.iter().sum()
+    }
+
+    /// The reasons that occurred, with their counts.
+    pub fn reasons(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        Reason::ALL.into_iter().map(|r| (r, self.dropped(r))).filter(|(_, n)| *n > 0)
+    }
+}

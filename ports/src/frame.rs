@@ -1,0 +1,153 @@
+//! A frame, where its port has it, and the burst that carries frames through one pass.
+
+use std::marker::PhantomData;
+
+use arrayvec::ArrayVec;
+
+use crate::{Mac, Offload};
+
+/// Most frames that one pass takes from one port.
+pub const BURST: usize = 256;
+
+/// The frames of one pass, in order of arrival. Lives on the worker's stack; holds no bytes.
+pub type Burst<'a> = ArrayVec<Frame<'a>, BURST>;
+
+/// One frame in its port's memory, with its offload metadata.
+///
+/// A frame is a view: it borrows the port half it came from, so that the port cannot be asked to release or
+/// reuse the memory while the view is alive. Contents are copied out, never judged in place twice: memory
+/// behind a frame may later belong to a guest or a peer process, which can change it at any moment.
+/// [`Frame::bytes`] is for memory that is private to this process, which all of today's backends have.
+#[derive(Clone, Copy)]
+pub struct Frame<'a> {
+    start: *const u8,
+    len: u32,
+    offload: Offload,
+    memory: PhantomData<&'a [u8]>,
+}
+
+const _: () = assert!(size_of::<Frame<'_>>() == 24);
+
+// SAFETY: a frame is a shared borrow of bytes, as `&[u8]` is.
+unsafe impl Send for Frame<'_> {}
+
+impl<'a> Frame<'a> {
+    /// Length of an Ethernet header without tags.
+    pub const HEADER: usize = 14;
+
+    /// A plain frame of these bytes.
+    ///
+    /// Frames are at most 64 KiB and headers long; anything beyond `u32::MAX` is cut.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self::with_offload(bytes, Offload::NONE)
+    }
+
+    /// A frame of these bytes with offload metadata.
+    #[must_use]
+    pub fn with_offload(bytes: &'a [u8], offload: Offload) -> Self {
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        Self { start: bytes.as_ptr(), len, offload, memory: PhantomData }
+    }
+
+    /// A frame of `len` bytes at `start`.
+    ///
+    /// # Safety
+    /// The bytes are readable, and not written by this process, for `'a`.
+    pub(crate) const unsafe fn from_raw(start: *const u8, len: u32, offload: Offload) -> Self {
+        Self { start, len, offload, memory: PhantomData }
+    }
+
+    /// Bytes of the frame, Ethernet header included, FCS not.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "an empty frame is a runt like any other")]
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Offload metadata.
+    #[must_use]
+    pub const fn offload(&self) -> Offload {
+        self.offload
+    }
+
+    /// Destination and source station, or `None` for a runt (shorter than an Ethernet header).
+    #[must_use]
+    #[inline]
+    pub fn stations(&self) -> Option<(Mac, Mac)> {
+        if self.len() < Self::HEADER {
+            return None;
+        }
+        // SAFETY: 14 bytes are readable at `start`; unaligned reads are asked for.
+        let dst = unsafe { self.start.cast::<u64>().read_unaligned() };
+        // SAFETY: 6 + 8 = 14 bytes are readable at `start`.
+        let src = unsafe { self.start.add(6).cast::<u64>().read_unaligned() };
+        Some((Mac::from_bits(u64::from_be(dst) >> 16), Mac::from_bits(u64::from_be(src) >> 16)))
+    }
+
+    /// Copies the first bytes of the frame into `to`, and says how many there were.
+    #[inline]
+    pub fn head(&self, to: &mut [u8]) -> usize {
+        let n = to.len().min(self.len());
+        // SAFETY: `n` is within both; `to` is a unique borrow, so the two do not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(self.start, to.as_mut_ptr(), n) };
+        n
+    }
+
+    /// Copies the frame to `to`.
+    ///
+    /// # Safety
+    /// `to` is writable for [`len`](Self::len) bytes and does not overlap the frame.
+    #[inline]
+    pub(crate) const unsafe fn copy_to(&self, to: *mut u8) {
+        // SAFETY: the frame's own bytes are readable by construction; the caller answers for `to`.
+        unsafe { std::ptr::copy_nonoverlapping(self.start, to, self.len as usize) };
+    }
+
+    /// The frame in place. Only for memory that no other process can write.
+    #[must_use]
+    #[inline]
+    pub const fn bytes(&self) -> &'a [u8] {
+        // SAFETY: readable and unwritten for `'a` by construction.
+        unsafe { std::slice::from_raw_parts(self.start, self.len as usize) }
+    }
+
+    /// Asks the processor for the first line of the frame, which will be read soon.
+    #[inline]
+    pub fn prefetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch is a hint: it never faults, whatever the address.
+        unsafe {
+            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(self.start.cast());
+        }
+    }
+}
+
+impl std::fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Frame").field("len", &self.len).field("offload", &self.offload).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stations_are_read_in_wire_order() {
+        let bytes = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 7, 8, 0];
+        let (dst, src) = Frame::new(&bytes).stations().unwrap();
+        assert_eq!(dst, Mac::BROADCAST);
+        assert_eq!(src, Mac::new([2, 0, 0, 0, 0, 7]));
+        assert!(Frame::new(&bytes[..13]).stations().is_none());
+        assert!(Frame::new(&[]).stations().is_none());
+    }
+
+    #[test]
+    fn head_is_cut_at_the_frame() {
+        let bytes = [1, 2, 3];
+        let mut to = [0; 5];
+        assert_eq!(Frame::new(&bytes).head(&mut to), 3);
+        assert_eq!(to, [1, 2, 3, 0, 0]);
+    }
+}

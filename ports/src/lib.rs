@@ -1,0 +1,33 @@
+//! Ports: everything a frame enters and leaves the dataplane by.
+//!
+//! This is the bottom floor of the house and the only crate with `unsafe` and system calls. It owns
+//!
+//! * the contract: [`Rx`], [`Tx`], [`Port`], [`App`], and the [`Frame`] that travels between them;
+//! * the frame rings of virtual ports ([`ring`], in memif's layout);
+//! * every backend, one file a backend, each knowing nothing of the others.
+//!
+//! The one idea: *a port owns its memory*. Frames are read where the source port has them and written once,
+//! straight into the destination port's own slots.
+
+pub mod app;
+pub mod checksum;
+pub mod counters;
+pub mod error;
+pub mod frame;
+pub mod mac;
+pub mod null;
+pub mod offload;
+pub mod port;
+pub mod ring;
+pub mod time;
+pub mod virtual_port;
+pub mod wire;
+
+pub use app::{App, Progress};
+pub use counters::{Counters, Reason};
+pub use error::Error;
+pub use frame::{BURST, Burst, Frame};
+pub use mac::Mac;
+pub use offload::{Capabilities, GsoType, Offload, OffloadFlags};
+pub use port::{Port, Rx, Sent, Tx};
+pub use time::Time;

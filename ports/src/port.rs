@@ -1,0 +1,129 @@
+//! The contract between the dataplane and a port.
+//!
+//! A port has two halves. The [`Rx`] half belongs to the one worker that owns the port. The [`Tx`] half may be
+//! used by any worker, under a lock that is taken once per burst. Every backend has the halves anyway: two
+//! queues of a NIC, two rings, two directions of a file descriptor.
+//!
+//! One pass over one ingress port is
+//!
+//! ```
+//! # use ports::{Burst, Port, Rx, Tx};
+//! fn pass(rx: &mut dyn Rx, tx: &mut dyn Tx) {
+//!     let mut burst = Burst::new();
+//!     rx.receive(&mut burst); // frames stay in the port's memory ...
+//!     let sent = tx.transmit(&burst); // ... are copied once, straight into the egress port's slots ...
+//!     drop(burst);
+//!     rx.release(sent.taken); // ... and are given back. What was not taken comes again.
+//!     tx.flush(); // one kick a pass, never one a frame
+//! }
+//! ```
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use crate::{Burst, Capabilities, Counters, Frame, Mac, Offload};
+
+/// What became of a slice of frames handed to [`Tx::transmit`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Frames the port is done with, a prefix of the slice. The rest found no room and is the caller's.
+    pub taken: usize,
+    /// Of those taken, frames delivered; the others failed for good (an I/O error) and are the caller's to
+    /// count as [`Reason::Error`](crate::Reason::Error).
+    pub frames: u64,
+    /// Bytes of the frames delivered.
+    pub bytes: u64,
+}
+
+/// The receiving half of a port: frames from the port into the dataplane.
+pub trait Rx: Send {
+    /// Appends waiting frames to `burst`, oldest first, as many as there are and fit. Frames that were
+    /// received but not released before come first, again. Never blocks.
+    fn receive<'a>(&'a mut self, burst: &mut Burst<'a>);
+
+    /// Gives the oldest `n` frames of the last [`receive`](Self::receive) back to the port. Once per
+    /// `receive`, with at most as many frames as it appended.
+    fn release(&mut self, n: usize);
+
+    /// A descriptor that becomes readable when frames arrive after [`arm`](Self::arm), if the port has one.
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Asks for a wake-up through [`fd`](Self::fd) when the next frame arrives. Returns whether frames are
+    /// waiting already, in which case the caller must not sleep.
+    fn arm(&mut self) -> bool {
+        false
+    }
+
+    /// Takes back [`arm`](Self::arm): the caller is polling again.
+    fn disarm(&mut self) {}
+}
+
+/// The transmitting half of a port: frames from the dataplane out of the port.
+pub trait Tx: Send {
+    /// What the port takes right now.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Copies frames into the port's own slots, in order, as many as find room. Every frame satisfies
+    /// [`Capabilities::takes`]; a frame that does not is failed, not panicked over. Never blocks.
+    fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent;
+
+    /// A slot of the port to write a frame of `len` bytes into, in place; `None` when there is no room (or
+    /// `len` is more than the port ever takes). Reserving again without [`commit`](Self::commit) gives the
+    /// same slot. For apps, which make their frames; the switch copies with [`transmit`](Self::transmit).
+    fn reserve(&mut self, len: usize) -> Option<&mut [u8]>;
+
+    /// Queues the first `len` bytes of the slot reserved last, with their offload metadata. Without a
+    /// reservation, or with a `len` beyond it, nothing is sent.
+    fn commit(&mut self, len: usize, offload: Offload);
+
+    /// Makes everything queued visible to the other side: one kick a pass, never one a frame.
+    fn flush(&mut self);
+}
+
+impl Rx for Box<dyn Rx> {
+    fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) {
+        (**self).receive(burst);
+    }
+    fn release(&mut self, n: usize) {
+        (**self).release(n);
+    }
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        (**self).fd()
+    }
+    fn arm(&mut self) -> bool {
+        (**self).arm()
+    }
+    fn disarm(&mut self) {
+        (**self).disarm();
+    }
+}
+
+/// A port: its two halves, who it is, and what it lost.
+pub struct Port {
+    /// Frames into the dataplane.
+    pub rx: Box<dyn Rx>,
+    /// Frames out of it.
+    pub tx: Box<dyn Tx>,
+    /// The station address of the interface behind the port, where it has one of its own.
+    pub mac: Option<Mac>,
+    /// Frames, bytes and drops of this port. Backends count only what never reaches the dataplane (frames
+    /// the kernel or the backend itself had to drop); the switch counts the rest.
+    pub counters: Arc<Counters>,
+    /// What a user should know of how the port came up: a fallback taken, a feature missing. One line each.
+    pub notes: Vec<String>,
+}
+
+impl Port {
+    /// A port of these halves, with fresh counters.
+    pub fn new(rx: impl Rx + 'static, tx: impl Tx + 'static) -> Self {
+        Self {
+            rx: Box::new(rx),
+            tx: Box::new(tx),
+            mac: None,
+            counters: Arc::default(),
+            notes: Vec::new(),
+        }
+    }
+}

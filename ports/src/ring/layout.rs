@@ -1,0 +1,57 @@
+//! The bytes of a memif ring, as `memif.h` of libmemif 4.0 (protocol 2.0) lays them out.
+
+use std::sync::atomic::AtomicU16;
+
+/// `MEMIF_COOKIE`: what the first word of a ring must say.
+pub(super) const COOKIE: u32 = 0x3E31_F20C;
+/// `MEMIF_RING_FLAG_MASK_INT`: the consumer polls and wants no wake-up.
+pub(super) const MASK_INT: u16 = 1;
+/// `MEMIF_DESC_FLAG_NEXT`: the frame goes on in the next descriptor.
+pub(super) const NEXT: u16 = 1;
+/// Ours, never set towards a memif peer: offload metadata stands in the ten bytes before the frame.
+pub(super) const OFFLOAD: u16 = 1 << 15;
+
+/// Bytes of a slot.
+pub(super) const SLOT: usize = 2048;
+/// Room before a frame for its offload metadata; one cache line, so that frames start on a line.
+pub(super) const HEADROOM: usize = 64;
+/// Bytes that a chain starting anywhere can lose to headroom and stagger.
+pub(super) const MAX_START: usize = HEADROOM + 7 * 64;
+const _: () = assert!(SLOT - MAX_START >= 1518, "a full Ethernet frame must fit into any one slot");
+
+/// Where in its slot a frame starts. Slots are 2 KiB apart, so frames at one offset would all compete for the
+/// same few sets of the first-level cache: eight staggered starts spread them.
+pub(super) const fn start(index: u16) -> usize {
+    HEADROOM + (index as usize & 7) * 64
+}
+
+/// `memif_ring_t` without its descriptors.
+#[repr(C, align(64))]
+pub(super) struct Header {
+    pub(super) cookie: u32,
+    pub(super) flags: AtomicU16,
+    /// Written by the producer: slots filled so far.
+    pub(super) head: AtomicU16,
+    _line1: [u8; 56],
+    /// Written by the consumer: slots given back so far.
+    pub(super) tail: AtomicU16,
+    _line2: [u8; 62],
+}
+
+const _: () = assert!(size_of::<Header>() == 128);
+const _: () = assert!(std::mem::offset_of!(Header, flags) == 4);
+const _: () = assert!(std::mem::offset_of!(Header, head) == 6);
+const _: () = assert!(std::mem::offset_of!(Header, tail) == 64);
+
+/// `memif_desc_t`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Desc {
+    pub(super) flags: u16,
+    pub(super) region: u16,
+    pub(super) length: u32,
+    pub(super) offset: u32,
+    pub(super) metadata: u32,
+}
+
+const _: () = assert!(size_of::<Desc>() == 16);

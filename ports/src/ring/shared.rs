@@ -1,0 +1,85 @@
+//! What the two ends of a ring share.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use super::layout::{COOKIE, Desc, Header, MASK_INT, SLOT};
+use super::region::Region;
+use crate::Error;
+
+/// Fewest slots of a ring: one super-frame takes 33, and there is to be room for it while others are drained.
+pub const MIN_SLOTS: u16 = 64;
+/// Most slots of a ring (`MEMIF_MAX_LOG2_RING_SIZE` is 14).
+pub const MAX_SLOTS: u16 = 1 << 14;
+
+/// A ring's memory and its wake-up descriptor.
+pub(super) struct Shared {
+    rings: Region,
+    buffers: Region,
+    slots: u16,
+    wake: OwnedFd,
+}
+
+impl Shared {
+    pub(super) fn new(name: &str, slots: u16) -> Result<Self, Error> {
+        if !slots.is_power_of_two() || !(MIN_SLOTS..=MAX_SLOTS).contains(&slots) {
+            let what = format!("{slots} slots: a ring has a power of two of {MIN_SLOTS} to {MAX_SLOTS}");
+            return Err(Error::Invalid { name: name.to_owned(), what });
+        }
+        let ring_bytes = size_of::<Header>() + usize::from(slots) * size_of::<Desc>();
+        let shared = Self {
+            rings: Region::new(name, ring_bytes.next_multiple_of(4096), false)?,
+            buffers: Region::new(name, usize::from(slots) * SLOT, true)?,
+            slots,
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+                .map_err(|e| Error::io(name, "eventfd", e))?,
+        };
+        let header = shared.rings.base().cast::<Header>();
+        // SAFETY: the region is large enough and nobody else knows of it yet.
+        unsafe { (&raw mut (*header).cookie).write(COOKIE) };
+        shared.header().flags.store(MASK_INT, Ordering::Relaxed);
+        Ok(shared)
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: the region starts with a header, is aligned to a page and zeroed, and what changes after
+        // `new` are atomics.
+        unsafe { &*self.rings.base().cast::<Header>() }
+    }
+
+    pub(super) fn head(&self) -> &AtomicU16 {
+        &self.header().head
+    }
+
+    pub(super) fn tail(&self) -> &AtomicU16 {
+        &self.header().tail
+    }
+
+    /// The descriptor of a slot; any index is taken modulo the ring's size.
+    pub(super) fn desc(&self, index: u16) -> *mut Desc {
+        let i = usize::from(index & (self.slots - 1));
+        self.rings.base().wrapping_add(size_of::<Header>() + i * size_of::<Desc>()).cast()
+    }
+
+    /// The first buffer byte; readable and writable for twice [`Self::buffer_len`].
+    pub(super) const fn buffers(&self) -> *mut u8 {
+        self.buffers.base()
+    }
+
+    /// Bytes of all slots.
+    pub(super) const fn buffer_len(&self) -> usize {
+        self.slots as usize * SLOT
+    }
+
+    /// Number of slots, a power of two.
+    pub(super) const fn slots(&self) -> u16 {
+        self.slots
+    }
+
+    /// The descriptor that wakes the consumer.
+    pub(super) fn wake(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}

@@ -1,0 +1,84 @@
+//! Virtual ports: two frame rings, one each way, between an app and the switch.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use crate::ring::{Consumer, Producer, ring};
+use crate::{Burst, Capabilities, Counters, Error, Frame, Offload, Port, Reason, Rx, Sent, Tx};
+
+/// Slots of each ring unless asked otherwise: 2 MiB of 2 KiB slots, as VALE's 1024.
+pub const DEFAULT_SLOTS: u16 = 1024;
+
+/// The two ends of a virtual cable: what one end transmits, the other receives. Both take what `capabilities`
+/// says. The first is by custom the switch's end, the second the app's.
+///
+/// # Errors
+/// If `slots` is not a power of two in 64..=16384, or memory cannot be had.
+pub fn pair(name: &str, slots: u16, capabilities: Capabilities) -> Result<(Port, Port), Error> {
+    let (to_app, from_switch) = ring(name, slots)?;
+    let (to_switch, from_app) = ring(name, slots)?;
+    let end = |producer, consumer| {
+        let counters = Arc::<Counters>::default();
+        let rx = VirtualRx { consumer, counters: counters.clone() };
+        let tx = VirtualTx { producer, capabilities };
+        Port { counters, ..Port::new(rx, tx) }
+    };
+    Ok((end(to_app, from_app), end(to_switch, from_switch)))
+}
+
+struct VirtualRx {
+    consumer: Consumer,
+    counters: Arc<Counters>,
+}
+
+impl Rx for VirtualRx {
+    fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) {
+        let broken = self.consumer.receive(burst);
+        if broken > 0 {
+            self.counters.add_drops(Reason::Error, broken);
+        }
+    }
+
+    fn release(&mut self, n: usize) {
+        self.consumer.release(n);
+    }
+
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.consumer.fd())
+    }
+
+    fn arm(&mut self) -> bool {
+        self.consumer.arm()
+    }
+
+    fn disarm(&mut self) {
+        self.consumer.disarm();
+    }
+}
+
+struct VirtualTx {
+    producer: Producer,
+    capabilities: Capabilities,
+}
+
+impl Tx for VirtualTx {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
+        self.producer.transmit(frames)
+    }
+
+    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.producer.reserve(len)
+    }
+
+    fn commit(&mut self, len: usize, offload: Offload) {
+        self.producer.commit(len, offload);
+    }
+
+    fn flush(&mut self) {
+        self.producer.flush();
+    }
+}
