@@ -11,6 +11,8 @@
 
 pub mod app;
 pub mod checksum;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod counters;
 pub mod error;
 pub mod frame;
