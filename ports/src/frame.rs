@@ -81,7 +81,7 @@ impl<'a> Frame<'a> {
         // SAFETY: 14 bytes are readable at `start`; unaligned reads are asked for.
         let dst = unsafe { self.start.cast::<u64>().read_unaligned() };
         // SAFETY: 6 + 8 = 14 bytes are readable at `start`.
-        let src = unsafe { self.start.add(6).cast::<u64>().read_unaligned() };
+        let src = unsafe { self.start.wrapping_add(6).cast::<u64>().read_unaligned() };
         Some((Mac::from_bits(u64::from_be(dst) >> 16), Mac::from_bits(u64::from_be(src) >> 16)))
     }
 
