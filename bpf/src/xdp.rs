@@ -52,9 +52,9 @@ impl XdpProgram {
         // libbpf would write what it thinks to standard error; the errors say it as well.
         libbpf_rs::set_print(None);
         let mut object = MaybeUninit::uninit();
-        let skeleton = XdpSkelBuilder::default().open(&mut object).map_err(io)?.load().map_err(io)?;
+        let skeleton = XdpSkelBuilder::default().open(&mut object).map_err(words)?.load().map_err(words)?;
         let link = attach(skeleton.progs.redirect.as_fd(), ifindex, mode)?;
-        let sockets = MapHandle::try_from(&skeleton.maps.sockets).map_err(io)?;
+        let sockets = MapHandle::try_from(&skeleton.maps.sockets).map_err(words)?;
         // The skeleton goes: the link holds the program, and the program its map.
         Ok(Self { _link: link, sockets })
     }
@@ -66,7 +66,7 @@ impl XdpProgram {
     /// If the queue is not below [`MAX_QUEUES`], or the socket is no AF_XDP socket.
     pub fn set_socket(&self, queue: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
         let value = socket.as_raw_fd().to_ne_bytes();
-        self.sockets.update(&queue.to_ne_bytes(), &value, MapFlags::ANY).map_err(io)
+        self.sockets.update(&queue.to_ne_bytes(), &value, MapFlags::ANY).map_err(words)
     }
 }
 
@@ -94,7 +94,7 @@ fn attach(program: BorrowedFd<'_>, ifindex: u32, mode: Mode) -> io::Result<Owned
 }
 
 /// libbpf-rs keeps the kind and the words of an error, but not the number.
-fn io(error: libbpf_rs::Error) -> io::Error {
+fn words(error: libbpf_rs::Error) -> io::Error {
     let kind = match error.kind() {
         libbpf_rs::ErrorKind::PermissionDenied => io::ErrorKind::PermissionDenied,
         libbpf_rs::ErrorKind::Unsupported => io::ErrorKind::Unsupported,
