@@ -12,9 +12,11 @@ use ports::Time;
 use super::segment::{Segment, after, flag};
 use crate::transport::TcpInfo;
 
-/// Shortest wait for an acknowledgement before it is taken for lost, as `TCP_RTO_MIN` of Linux: longer than
-/// any delayed acknowledgement.
-const MIN_PATIENCE: Duration = Duration::from_millis(200);
+/// Shortest wait for an acknowledgement before the oldest segment is sent again, in the spirit of a tail loss
+/// probe (RFC 8985, 7.2): a receiver acknowledges two segments at once, ...
+const MIN_PATIENCE: Duration = Duration::from_millis(20);
+/// ... but may sit on the acknowledgement of one: `TCP_DELACK_MIN` of Linux is 40 ms.
+const DELAYED_ACK: Duration = Duration::from_millis(40);
 /// Nudges without progress before the socket's own retransmission timeout is left to it.
 const MAX_PROBES: u32 = 3;
 
@@ -183,10 +185,15 @@ impl Flow {
             return;
         }
         self.loss.duplicates += 1;
-        if self.loss.duplicates == 3 && self.loss.recover.is_none() {
+        if self.loss.duplicates == self.duplicates_enough() && self.loss.recover.is_none() {
             self.loss.recover = Some(self.max);
             self.loss.nudge = self.loss.unchanged < 3; // otherwise smoltcp has seen them too
         }
+    }
+
+    /// Three duplicates, or fewer when there is too little in flight to cause as many (RFC 5827, 2.1).
+    fn duplicates_enough(&self) -> u32 {
+        (self.in_flight().div_ceil(self.mss.max(1)).saturating_sub(1)).clamp(1, 3)
     }
 
     fn advance(&mut self, ack: u32, now: Time) {
@@ -213,8 +220,9 @@ impl Flow {
     }
 
     fn patience(&self) -> Duration {
-        let rto = self.rtt.smoothed + self.rtt.deviation * 4;
-        rto.max(MIN_PATIENCE) * (1 << self.loss.probes.min(MAX_PROBES))
+        let delayed = if self.in_flight() > self.mss { Duration::ZERO } else { DELAYED_ACK };
+        let usual = self.rtt.smoothed * 2 + self.rtt.deviation * 4;
+        (usual.max(MIN_PATIENCE) + delayed) * (1 << self.loss.probes.min(MAX_PROBES))
     }
 
     /// Whether payload is in flight that a nudge would send again.
@@ -322,9 +330,9 @@ mod tests {
     fn segments_sent_again_are_counted_and_not_timed() {
         let mut f = flow();
         f.sent(100, 1000, flag::ACK, 500, Time(11 * MS));
-        f.sent(8100, 3000, flag::ACK, 500, Time(11 * MS)); // two segments again, one new
+        f.sent(8100, 2000, flag::ACK, 500, Time(11 * MS));
         assert_eq!(f.info().retransmits, 3);
-        ack(&mut f, 11_100, 1000, 500 * MS);
+        ack(&mut f, 10_100, 1000, 500 * MS);
         assert_eq!(f.info().rtt, Duration::from_millis(2));
         assert_eq!(f.in_flight(), 0);
     }
@@ -360,7 +368,7 @@ mod tests {
     fn silence_nudges_a_few_times() {
         let mut f = flow();
         let mut now = Time(10 * MS);
-        for wait in [200, 400, 800] {
+        for wait in [20, 40, 80] {
             assert_eq!(f.deadline(), now + Duration::from_millis(wait));
             now = f.deadline();
             assert!(f.take_nudge(now).is_some());

@@ -31,7 +31,7 @@ fn a_burst_of_connects_all_succeed() {
         (0..128).map(|_| n.a.stack.connect(TO_B, SocketOptions::default()).unwrap()).collect();
     let mut servers = Vec::new();
     assert!(n.until(SECOND * 3, |n| {
-        servers.extend(n.b.stack.accept(PORT));
+        servers.extend(std::iter::from_fn(|| n.b.stack.accept(PORT)));
         servers.len() == 128 && clients.iter().all(|c| n.a.stack.state(*c) == State::Open)
     }));
     // Accepted in the order they came.
@@ -111,7 +111,7 @@ fn what_came_before_the_end_can_be_read_after_it() {
     assert!(n.until(SECOND, |n| n.b.stack.state(s) == State::PeerClosed));
     assert_eq!(n.b.stack.send(s, b"report"), 6);
     n.b.stack.close(s);
-    for _ in 0..20 {
+    for _ in 0..6 {
         n.step();
     }
     assert_eq!(n.b.stack.state(s), State::Closed);
@@ -195,11 +195,14 @@ fn a_peer_that_vanishes_is_noticed() {
             b.stack.send_pattern(s, 1000);
         }
         let (start, mut now) = (n.now, n.now);
-        while b.stack.state(s) != State::Closed && now.since(start) < SECOND * 90 {
+        loop {
             b.poll(now);
+            if b.stack.state(s) == State::Closed || now.since(start) > SECOND * 90 {
+                break;
+            }
             now = b.stack.deadline(now).max(now + TICK);
         }
-        assert!(now.since(start) >= SECOND * 30, "{:?}", now.since(start));
+        assert!(now.since(start) >= SECOND * 29, "{:?}", now.since(start));
         assert!(now.since(start) <= SECOND * 45, "{:?}", now.since(start));
         assert_eq!(n.a.stack.state(c), State::Open);
     }

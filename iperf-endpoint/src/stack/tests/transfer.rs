@@ -112,8 +112,8 @@ fn large_windows_are_scaled() {
         sent += n.a.stack.send_pattern(c, usize::MAX >> 8);
         false
     });
-    assert_eq!(sent, 2 * (4 * MIB - 1));
-    assert_eq!(n.b.stack.discard(s, usize::MAX >> 8), 4 * MIB - 1);
+    assert!(sent > 2 * (4 * MIB - 256), "{sent}");
+    assert!(n.b.stack.discard(s, usize::MAX >> 8) > 4 * MIB - 256);
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_lost_tail_is_sent_again_before_a_second_passes() {
     let start = n.now;
     let mut into = [0; 8];
     assert!(n.until(SECOND, |n| n.b.stack.receive(s, &mut into) == 4));
-    assert!(n.now.since(start) < Duration::from_millis(250), "{:?}", n.now.since(start));
+    assert!(n.now.since(start) < Duration::from_millis(100), "{:?}", n.now.since(start));
     assert_eq!(n.a.stack.info(c).retransmits, 1);
 }
 
