@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ports::wire::TCP;
-use ports::{Counters, Frame, Offload, Reason, Tx};
+use ports::{Counters, Frame, Offload, Reason, Time, Tx};
 use smoltcp::iface::PollIngressSingleResult;
 use smoltcp::socket::tcp::State as TcpState;
 
@@ -66,7 +66,7 @@ impl Stack {
 
     pub(super) fn segment(&mut self, s: &Segment, bytes: &[u8], tx: &mut dyn Tx, counters: &Counters) {
         if let Some(index) = self.table.find(s.tuple) {
-            return self.to_slot(index, s, bytes, tx);
+            return self.arrive(index, s, bytes, tx);
         }
         match self.time_wait.answer(s, self.now) {
             Answer::Unknown => {}
@@ -83,7 +83,7 @@ impl Stack {
             return counters.add_drops(Reason::Full, 1);
         }
         match self.admit(s, options) {
-            Some(index) => self.to_slot(index, s, bytes, tx),
+            Some(index) => self.arrive(index, s, bytes, tx),
             None => counters.add_drops(Reason::Full, 1),
         }
     }
@@ -131,7 +131,7 @@ impl Stack {
     }
 
     /// Hands a segment to its connection.
-    pub(super) fn to_slot(&mut self, index: usize, s: &Segment, bytes: &[u8], tx: &mut dyn Tx) {
+    pub(super) fn arrive(&mut self, index: usize, s: &Segment, bytes: &[u8], tx: &mut dyn Tx) {
         let Some(slot) = self.table.at_mut(index) else { return };
         slot.mac = Some(s.mac);
         slot.flow.received(s, bytes, self.now);

@@ -34,7 +34,6 @@ mod transport;
 mod tests;
 
 use std::collections::VecDeque;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ports::{Burst, Capabilities, Offload, Port, Reason, Time, Tx};

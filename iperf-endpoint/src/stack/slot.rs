@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ports::Time;
 use smoltcp::iface::{SocketHandle, SocketSet};
+use smoltcp::socket::Socket as AnySocket;
 use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State as TcpState};
 
 use super::flow::Flow;
@@ -73,10 +74,7 @@ impl Slot {
 
     /// The socket's buffers, for the next connection.
     pub(super) fn into_buffers(mut self) -> Option<Buffers> {
-        let mut socket = match self.set.remove(self.handle) {
-            smoltcp::socket::Socket::Tcp(socket) => socket,
-            _ => return None,
-        };
+        let AnySocket::Tcp(mut socket) = self.set.remove(self.handle) else { return None };
         socket.abort();
         Some(Buffers { socket, patterned: self.patterned })
     }
