@@ -114,8 +114,17 @@ impl Producer {
             let length = left.min(SLOT - offset % SLOT);
             left -= length;
             let next = if left > 0 { NEXT } else { 0 };
-            #[expect(clippy::cast_possible_truncation, reason = "a region has at most 2^14 slots of 2^11 bytes")]
-            let desc = Desc { flags: flags | next, region: 1, length: length as u32, offset: offset as u32, metadata: 0 };
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a region has at most 2^14 slots of 2^11 bytes"
+            )]
+            let desc = Desc {
+                flags: flags | next,
+                region: 1,
+                length: length as u32,
+                offset: offset as u32,
+                metadata: 0,
+            };
             // SAFETY: in bounds by construction of `desc`, and ours until published.
             unsafe { self.shared.desc(self.head).write(desc) };
             self.head = self.head.wrapping_add(1);
