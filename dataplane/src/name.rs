@@ -163,6 +163,21 @@ impl ValePort {
     }
 }
 
+impl PlainPort {
+    /// The TAP called `interface`.
+    ///
+    /// # Errors
+    /// If that is no name of an interface.
+    pub fn tap(interface: &str) -> Result<Self, Error> {
+        let refused = |why| Error { name: interface.escape_default().to_string(), why };
+        if interface.starts_with("vale") {
+            return Err(refused("an interface, not a port of a switch (-a puts it on one)".to_owned()));
+        }
+        check_port(interface, true).map_err(refused)?;
+        Ok(Self { port: interface.to_owned(), source: Source::new(Backend::Tap) })
+    }
+}
+
 impl FromStr for Name {
     type Err = Error;
 
