@@ -1,0 +1,281 @@
+//! The MAC table: behind which port each station was heard last.
+//!
+//! Open addressing without a lock. An entry is one 64-bit word (station 48, port 8, age stamp 8 bits), so that
+//! none is ever torn, and hearing a known station where it was costs one load and compare. A station lives in a
+//! window of two neighbouring cache lines, 16 entries, chosen by a hash with a secret of the table's own, so that
+//! nobody can aim stations at one window.
+//!
+//! Eviction rule: while its window has a vacant or stale entry, a new station takes that; in a full window it takes
+//! the place of the station that was not heard for the longest time.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ports::{Mac, Time};
+
+use crate::clock::{Ageing, Tick};
+use crate::{PortIndex, Station};
+
+/// Entries of a cache line.
+const LINE: usize = 8;
+/// The table is swept once in this part of an ageing time: often enough that no stamp wraps unseen (see `sweep`).
+const SWEEPS: u64 = 2;
+/// Steps of a sweep, so that no one pass pays for all of it.
+const STEPS: u64 = 64;
+/// Times that a lost race is run again; the station's next frame tries anew.
+const ATTEMPTS: usize = 4;
+
+/// One entry; zero is vacant, since no station has the address zero.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry(u64);
+
+impl Entry {
+    const VACANT: Self = Self(0);
+
+    const fn new(mac: Mac, port: PortIndex, stamp: u8) -> Self {
+        Self(mac.to_bits() << 16 | (port.number() as u64) << 8 | stamp as u64)
+    }
+
+    const fn is_of(self, mac: Mac) -> bool {
+        self.0 >> 16 == mac.to_bits()
+    }
+
+    const fn mac(self) -> Mac {
+        Mac::from_bits(self.0 >> 16)
+    }
+
+    const fn port(self) -> Option<PortIndex> {
+        PortIndex::new((self.0 >> 8 & 0xff) as usize)
+    }
+
+    const fn stamp(self) -> u8 {
+        (self.0 & 0xff) as u8
+    }
+}
+
+#[repr(align(64))]
+#[derive(Default)]
+struct Line([AtomicU64; LINE]);
+
+/// See the module.
+pub(crate) struct MacTable {
+    lines: Box<[Line]>,
+    mask: usize,
+    secret: [u64; 2],
+    ageing_ns: AtomicU64,
+    /// When the next step of the sweep is due, ns.
+    sweep_due: AtomicU64,
+    sweep: Mutex<Sweep>,
+}
+
+/// How far the sweep is.
+struct Sweep {
+    line: usize,
+    at: Time,
+}
+
+impl MacTable {
+    /// A table for `stations` stations. It has at least twice as many entries: windows fill unevenly, and at
+    /// half load one in 270 overflows.
+    pub(crate) fn new(stations: usize, ageing: Duration) -> Self {
+        let random = RandomState::new();
+        let lines = stations.clamp(1, 1 << 26).next_power_of_two().div_ceil(LINE / 2).max(2);
+        Self {
+            lines: (0..lines).map(|_| Line::default()).collect(),
+            mask: lines - 1,
+            secret: [random.hash_one(1), random.hash_one(2) | 1],
+            ageing_ns: AtomicU64::new(Ageing::new(ageing).ns()),
+            sweep_due: AtomicU64::new(0),
+            sweep: Mutex::new(Sweep { line: 0, at: Time::ZERO }),
+        }
+    }
+
+    pub(crate) fn ageing(&self) -> Ageing {
+        Ageing::from_ns(self.ageing_ns.load(Ordering::Relaxed))
+    }
+
+    /// The port behind which a station was heard within the ageing time.
+    #[inline]
+    pub(crate) fn port_of(&self, mac: Mac, tick: Tick) -> Option<PortIndex> {
+        let (_, entry) = self.find(mac)?;
+        if tick.is_fresh(entry.stamp()) { entry.port() } else { None }
+    }
+
+    /// Hears a unicast station behind a port. Says whether the table told otherwise before.
+    #[inline]
+    pub(crate) fn learn(&self, mac: Mac, port: PortIndex, tick: Tick) -> bool {
+        if let Some((_, entry)) = self.find(mac)
+            && entry.port() == Some(port)
+            && tick.age(entry.stamp()) == 0
+        {
+            return false;
+        }
+        self.record(mac, port, tick)
+    }
+
+    /// Forgets a station if it is still behind that port.
+    pub(crate) fn forget(&self, mac: Mac, port: PortIndex) {
+        if let Some((slot, entry)) = self.find(mac)
+            && entry.port() == Some(port)
+        {
+            let _ = replace(slot, entry, Entry::VACANT); // fails only if somebody heard it elsewhere
+        }
+    }
+
+    /// Forgets every station behind a port.
+    pub(crate) fn purge(&self, port: PortIndex) {
+        self.update(&self.lines, |entry| if entry.port() == Some(port) { Entry::VACANT } else { entry });
+    }
+
+    /// Every station heard within the ageing time.
+    pub(crate) fn stations(&self, now: Time) -> Vec<Station> {
+        let ageing = self.ageing();
+        let tick = ageing.tick(now);
+        let entries = self.lines.iter().flat_map(|line| &line.0).map(|slot| Entry(slot.load(Ordering::Relaxed)));
+        entries
+            .filter(|entry| *entry != Entry::VACANT && tick.is_fresh(entry.stamp()))
+            .filter_map(|entry| {
+                let age = ageing.time(tick.age(entry.stamp()));
+                Some(Station { mac: entry.mac(), port: entry.port()?, age })
+            })
+            .collect()
+    }
+
+    /// Takes the next step of the sweep if it is due.
+    #[inline]
+    pub(crate) fn age(&self, now: Time) {
+        if now.0 >= self.sweep_due.load(Ordering::Relaxed) {
+            self.step(now);
+        }
+    }
+
+    /// Changes the ageing time; stations keep their ages.
+    pub(crate) fn set_ageing(&self, time: Duration, now: Time) {
+        self.age(now); // as long as the old ticks can be told apart
+        let mut sweep = self.sweep.lock().unwrap_or_else(PoisonError::into_inner);
+        let (old, new) = (self.ageing(), Ageing::new(time));
+        self.ageing_ns.store(new.ns(), Ordering::Relaxed);
+        let (old_tick, new_tick) = (old.tick(now), new.tick(now));
+        self.update(&self.lines, |entry| {
+            let ticks = new.ticks(old.time(old_tick.age(entry.stamp())));
+            match entry.port() {
+                Some(port) if !new_tick.is_stale(ticks) => {
+                    Entry::new(entry.mac(), port, new_tick.stamp.wrapping_sub(ticks))
+                }
+                _ => Entry::VACANT,
+            }
+        });
+        *sweep = Sweep { line: 0, at: now };
+        self.sweep_due.store(now.0 + new.ns() / SWEEPS / STEPS, Ordering::Relaxed);
+    }
+
+    /// The two lines of a station's window, the one to try first first.
+    #[inline]
+    fn window(&self, mac: Mac) -> [&Line; 2] {
+        let product = u128::from(mac.to_bits() ^ self.secret[0]) * u128::from(self.secret[1]);
+        #[expect(clippy::cast_possible_truncation, reason = "a hash")]
+        let home = ((product >> 64) as usize ^ product as usize) & self.mask;
+        [&self.lines[home], &self.lines[home ^ 1]]
+    }
+
+    #[inline]
+    fn find(&self, mac: Mac) -> Option<(&AtomicU64, Entry)> {
+        self.window(mac).into_iter().flat_map(|line| &line.0).find_map(|slot| {
+            let entry = Entry(slot.load(Ordering::Relaxed));
+            entry.is_of(mac).then_some((slot, entry))
+        })
+    }
+
+    /// Writes a station that is new, moved or older than now.
+    #[cold]
+    fn record(&self, mac: Mac, port: PortIndex, tick: Tick) -> bool {
+        let wanted = Entry::new(mac, port, tick.stamp);
+        for _ in 0..ATTEMPTS {
+            if let Some((slot, entry)) = self.find(mac) {
+                if replace(slot, entry, wanted) {
+                    return entry.port() != Some(port) || !tick.is_fresh(entry.stamp());
+                }
+            } else {
+                let (slot, entry) = self.victim(mac, tick);
+                if replace(slot, entry, wanted) {
+                    self.drop_doubles(mac);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// The entry that a new station takes: see the eviction rule.
+    fn victim(&self, mac: Mac, tick: Tick) -> (&AtomicU64, Entry) {
+        let [home, next] = self.window(mac);
+        let mut victim = (&home.0[0], Entry(home.0[0].load(Ordering::Relaxed)));
+        for slot in home.0.iter().chain(&next.0) {
+            let entry = Entry(slot.load(Ordering::Relaxed));
+            if entry == Entry::VACANT || !tick.is_fresh(entry.stamp()) {
+                return (slot, entry);
+            }
+            if tick.age(entry.stamp()) > tick.age(victim.1.stamp()) {
+                victim = (slot, entry);
+            }
+        }
+        victim
+    }
+
+    /// Two workers that hear a new station at once may pick different vacant entries. Each looks after it wrote,
+    /// so at least one sees both, and all keep the first.
+    fn drop_doubles(&self, mac: Mac) {
+        let slots = self.window(mac).into_iter().flat_map(|line| &line.0);
+        let of_mac = slots.filter_map(|slot| {
+            let entry = Entry(slot.load(Ordering::SeqCst));
+            entry.is_of(mac).then_some((slot, entry))
+        });
+        for (slot, entry) in of_mac.skip(1) {
+            let _ = replace(slot, entry, Entry::VACANT);
+        }
+    }
+
+    /// One step of the sweep, or more if steps were missed.
+    ///
+    /// An entry is passed by at most half an ageing time before it goes stale, and the next step may be late: as
+    /// long as it is not later than an ageing time, no stamp is older than 2.5 times 64 ticks and thus none
+    /// wrapped. If it is later, all that was heard before is stale.
+    #[cold]
+    fn step(&self, now: Time) {
+        let Ok(mut sweep) = self.sweep.try_lock() else { return };
+        let ageing = self.ageing();
+        let tick = ageing.tick(now);
+        let late_ns = now.0.saturating_sub(sweep.at.0);
+        let cycle_ns = ageing.ns() / SWEEPS;
+        if late_ns > ageing.ns() + ageing.ns() / 16 {
+            self.update(&self.lines, |_| Entry::VACANT);
+        } else {
+            let share = u128::from(late_ns.min(cycle_ns)) * self.lines.len() as u128;
+            let count = usize::try_from(share.div_ceil(u128::from(cycle_ns))).unwrap_or(self.lines.len());
+            let end = sweep.line + count;
+            let fresh = |entry: Entry| if tick.is_fresh(entry.stamp()) { entry } else { Entry::VACANT };
+            self.update(&self.lines[sweep.line..end.min(self.lines.len())], fresh);
+            self.update(&self.lines[..end.saturating_sub(self.lines.len())], fresh);
+            sweep.line = end % self.lines.len();
+        }
+        sweep.at = now;
+        self.sweep_due.store(now.0 + cycle_ns / STEPS, Ordering::Relaxed);
+    }
+
+    /// Rewrites every entry of these lines that `new` changes.
+    fn update(&self, lines: &[Line], new: impl Fn(Entry) -> Entry) {
+        for slot in lines.iter().flat_map(|line| &line.0) {
+            let mut entry = Entry(slot.load(Ordering::SeqCst));
+            while entry != Entry::VACANT && new(entry) != entry && !replace(slot, entry, new(entry)) {
+                entry = Entry(slot.load(Ordering::SeqCst));
+            }
+        }
+    }
+}
+
+/// Sequentially consistent, for the two races that depend on it: `drop_doubles`, and a port's own `leave`.
+fn replace(slot: &AtomicU64, old: Entry, new: Entry) -> bool {
+    slot.compare_exchange(old.0, new.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+}
