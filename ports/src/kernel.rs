@@ -23,3 +23,36 @@ pub(crate) fn set_option<T: Copy>(socket: impl AsFd, level: i32, option: i32, va
     let result = unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, value, len) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
+
+#[cfg(any(test, feature = "contract"))]
+/// Binds an `AF_PACKET` socket to one interface, for frames of every EtherType.
+pub(crate) fn bind_packet(socket: impl AsFd, index: u32) -> io::Result<()> {
+    #[expect(clippy::cast_possible_truncation, reason = "constants of 16 bits in wider types")]
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: (libc::ETH_P_ALL as u16).to_be(),
+        sll_ifindex: index.cast_signed(),
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "20 bytes")]
+    let len = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: the address is there for `len` bytes.
+    let result = unsafe { libc::bind(socket.as_fd().as_raw_fd(), std::ptr::from_ref(&address).cast(), len) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(any(test, feature = "contract"))]
+/// Frames that an `AF_PACKET` socket lost for want of room since this was last asked.
+pub(crate) fn packet_drops(socket: impl AsFd) -> io::Result<u32> {
+    let mut statistics = [0u32; 2]; // struct tpacket_stats: frames seen, frames dropped
+    let mut len: libc::socklen_t = 8;
+    let to = statistics.as_mut_ptr().cast();
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: `len` bytes at `to` are writable, and the kernel writes no more.
+    let result =
+        unsafe { libc::getsockopt(socket, libc::SOL_PACKET, libc::PACKET_STATISTICS, to, &raw mut len) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(statistics[1]) }
+}

@@ -9,8 +9,11 @@
 //! The one idea: *a port owns its memory*. Frames are read where the source port has them and written once,
 //! straight into the destination port's own slots.
 
+pub mod afxdp;
 pub mod app;
 pub mod checksum;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod counters;
 pub mod error;
 pub mod frame;

@@ -1,0 +1,106 @@
+# What the scripts share: packages, the build, namespaces and their removal. Sourced, not run.
+
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+build_packages="gcc libc6-dev ca-certificates make pkg-config libelf-dev clang"
+run_packages="iproute2 ethtool iperf3 iputils-ping procps"
+test_packages="tcpdump"
+
+say() { printf '\n== %s\n' "$*"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+is_root() { [ "$(id -u)" = 0 ]; }
+
+# need PACKAGE...: installs what is missing, or says what to install.
+need() {
+    local missing=() package
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "installing ${missing[*]}"
+    local as_root=()
+    if ! is_root; then
+        command -v sudo >/dev/null || die "missing packages (try, as root: apt-get install ${missing[*]})"
+        as_root=(sudo)
+    fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+need_rust() {
+    [ -d "${CARGO_HOME:-$HOME/.cargo}/bin" ] && PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+    command -v cargo >/dev/null || die "no cargo here (Rust 1.91 or later; try: https://rustup.rs)"
+}
+
+# Builds the four programs and puts them on the path.
+build() {
+    need_rust
+    say "building"
+    cargo build --release --locked --quiet --bins
+    PATH="$(target_directory)/release:$PATH"
+}
+
+target_directory() {
+    cargo metadata --format-version 1 --no-deps --offline | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
+}
+
+# --- Scratch space: a directory, namespaces, processes; all gone at the end, however it comes. ---
+
+scratch=""
+namespaces=()
+processes=()
+
+scratch_begin() {
+    scratch=$(mktemp -d)
+    export VALE_SOCKET="$scratch/vale.sock"
+    trap scratch_end EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
+scratch_end() {
+    local pid ns
+    for pid in "${processes[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${processes[@]}"; do wait "$pid" 2>/dev/null || true; done
+    for ns in "${namespaces[@]}"; do ip netns del "$ns" 2>/dev/null || true; done
+    rm -rf "$scratch"
+}
+
+# background COMMAND...: starts it; it ends with the script. Its pid is in $started.
+background() {
+    "$@" >"$scratch/${1##*/}.$RANDOM.log" 2>&1 &
+    started=$!
+    processes+=("$started")
+}
+
+# finish PID: ends one of them now.
+finish() {
+    kill "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+
+# namespace NAME: makes it, loopback up, no IPv6 chatter.
+namespace() {
+    ip netns add "$1"
+    namespaces+=("$1")
+    ip netns exec "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+    ip -n "$1" link set lo up
+}
+
+inside() { local ns=$1; shift; ip netns exec "$ns" "$@"; }
+
+# until_true COMMAND...: waits up to 10 s for it to succeed.
+until_true() {
+    local i
+    for i in $(seq 100); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.1
+    done
+    die "not within 10 s: $*"
+}
+
+has_port() { vale-ctl | grep -q "^$1 "; }
+listens() { inside "$1" ss -ltn "sport = :5201" | grep -q LISTEN; }
