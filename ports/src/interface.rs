@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
-use crate::kernel::{ioctl, set_option};
+use crate::kernel::{interface_request, ioctl, set_option};
 use crate::{Error, Mac};
 
 /// A network interface, as it was when asked for.
@@ -140,11 +140,7 @@ impl<'a> Control<'a> {
     }
 
     fn request(&self, body: libc::__c_anonymous_ifr_ifru) -> libc::ifreq {
-        let mut ifr_name = [0; libc::IFNAMSIZ];
-        for (to, from) in ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(self.name.bytes()) {
-            *to = from.cast_signed();
-        }
-        libc::ifreq { ifr_name, ifr_ifru: body }
+        interface_request(self.name, body)
     }
 
     /// One of the `SIOCGIF*` questions.

@@ -14,6 +14,29 @@ pub(crate) unsafe fn ioctl<T>(fd: impl AsFd, request: libc::Ioctl, argument: &mu
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// One `ioctl` whose argument is a number.
+///
+/// # Safety
+/// `request` takes a number, not a pointer.
+pub(crate) unsafe fn ioctl_number(
+    fd: impl AsFd,
+    request: libc::Ioctl,
+    argument: libc::c_ulong,
+) -> io::Result<()> {
+    // SAFETY: the descriptor is open while borrowed; the caller answers for the argument.
+    let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), request, argument) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// The argument of the ioctls about an interface; a longer name than there can be is cut.
+pub(crate) fn interface_request(name: &str, body: libc::__c_anonymous_ifr_ifru) -> libc::ifreq {
+    let mut ifr_name = [0; libc::IFNAMSIZ];
+    for (to, from) in ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    libc::ifreq { ifr_name, ifr_ifru: body }
+}
+
 /// One `setsockopt` with a value of plain old data (an integer or a C structure of such).
 pub(crate) fn set_option<T: Copy>(socket: impl AsFd, level: i32, option: i32, value: T) -> io::Result<()> {
     #[expect(clippy::cast_possible_truncation, reason = "the options are integers and small structures")]
@@ -24,7 +47,6 @@ pub(crate) fn set_option<T: Copy>(socket: impl AsFd, level: i32, option: i32, va
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-#[cfg(any(test, feature = "contract"))]
 /// Binds an `AF_PACKET` socket to one interface, for frames of every EtherType.
 pub(crate) fn bind_packet(socket: impl AsFd, index: u32) -> io::Result<()> {
     #[expect(clippy::cast_possible_truncation, reason = "constants of 16 bits in wider types")]
@@ -44,7 +66,6 @@ pub(crate) fn bind_packet(socket: impl AsFd, index: u32) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-#[cfg(any(test, feature = "contract"))]
 /// Frames that an `AF_PACKET` socket lost for want of room since this was last asked.
 pub(crate) fn packet_drops(socket: impl AsFd) -> io::Result<u32> {
     let mut statistics = [0u32; 2]; // struct tpacket_stats: frames seen, frames dropped

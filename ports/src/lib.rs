@@ -15,6 +15,7 @@ pub mod checksum;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod counters;
+mod descriptor;
 pub mod error;
 pub mod frame;
 pub mod interface;
@@ -22,8 +23,10 @@ mod kernel;
 pub mod mac;
 pub mod null;
 pub mod offload;
+pub mod packet;
 pub mod port;
 pub mod ring;
+pub mod tap;
 pub mod time;
 pub mod virtual_port;
 pub mod wire;
