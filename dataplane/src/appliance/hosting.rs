@@ -42,7 +42,7 @@ impl Appliance {
             return Err(Error::NotVirtual { name: name.short(), backend: source.backend.name() });
         }
         let core = match &name.source {
-            Some(source) => core.or(backend::number(&name.short(), source, backend::CORE)?),
+            Some(source) => core.or(backend::core(&name.short(), source)?),
             None => core,
         };
         let (near, mut far) = backend::cable(&name.short(), name.source.as_ref())?;

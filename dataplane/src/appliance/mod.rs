@@ -129,7 +129,7 @@ impl Appliance {
     fn open(name: &ValePort) -> Result<Joiner, Error> {
         let default = Source::new(Backend::Afxdp);
         let source = name.source.as_ref().unwrap_or(&default);
-        let core = backend::number(&name.short(), source, backend::CORE)?;
+        let core = backend::core(&name.short(), source)?;
         let (port, far) = match source.backend {
             Backend::Virtual => backend::cable(&name.short(), Some(source)).map(|(near, far)| (near, Some(far)))?,
             _ => (backend::open(&name.port, source)?, None),
