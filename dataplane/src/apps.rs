@@ -20,6 +20,15 @@ pub enum Event {
     Pktgen(pktgen::Event),
 }
 
+impl TryFrom<Event> for pktgen::Event {
+    type Error = ();
+
+    fn try_from(event: Event) -> Result<Self, ()> {
+        let Event::Pktgen(event) = event;
+        Ok(event)
+    }
+}
+
 impl Config {
     /// The app, for this port. What it has to say goes to `events`; while nobody takes them off there, more
     /// are lost, and the app goes on.

@@ -37,7 +37,8 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
         Backend::Virtual => cable(name, Some(source)).map(|(near, _)| near),
         Backend::Host => Err(Error::Unsupported {
             name: name.to_owned(),
-            what: "a port of the host stack is not available yet (try: without -h, and a TAP for the host)".to_owned(),
+            what: "a port of the host stack is not available yet (try: without -h, and a TAP for the host)"
+                .to_owned(),
         }),
     }
 }

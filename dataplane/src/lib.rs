@@ -19,8 +19,14 @@ pub mod appliance;
 pub mod apps;
 pub mod backend;
 pub mod control;
+pub mod daemon;
+pub mod direct;
 mod identity;
+mod interrupt;
 pub mod name;
+pub mod tables;
+pub mod tool;
+pub mod vale_ctl;
 pub mod worker;
 
 pub use appliance::Appliance;

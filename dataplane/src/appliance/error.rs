@@ -28,7 +28,9 @@ pub enum Error {
     #[error("{0}: belongs to an app that runs (stop the app, and the port goes)")]
     Hosted(String),
     /// The app's port was asked for with a backend that has no room for apps.
-    #[error("{name}: an app's port is virtual, not {backend} (try: attach {name}, and name another port here)")]
+    #[error(
+        "{name}: an app's port is virtual, not {backend} (try: attach {name}, and name another port here)"
+    )]
     NotVirtual {
         /// The port.
         name: String,

@@ -45,6 +45,7 @@ impl Appliance {
             Some(source) => core.or(backend::core(&name.short(), source)?),
             None => core,
         };
+        core.map(|c| self.worker_on(c)).transpose()?;
         let (near, mut far) = backend::cable(&name.short(), name.source.as_ref())?;
         far.mac = Some(identity::station(&name.short()));
         let mut roster = self.roster();

@@ -12,8 +12,8 @@ mod roster;
 mod view;
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ports::{Port, Time};
 use switch::{Joining, Switch, WhenFull};
@@ -118,7 +118,8 @@ impl Appliance {
 
     fn joiner_of_persistent(name: &ValePort, held: &mut Persistent) -> Result<Joiner, Error> {
         let attached = || held.attached.clone().unwrap_or_default();
-        let port = held.port.take().ok_or_else(|| Error::Busy { name: name.port.clone(), port: attached() })?;
+        let port =
+            held.port.take().ok_or_else(|| Error::Busy { name: name.port.clone(), port: attached() })?;
         held.attached = Some(name.short());
         let (tx, returns) = lent::lend(port.tx);
         let port = Port { tx, ..port };
@@ -131,7 +132,9 @@ impl Appliance {
         let source = name.source.as_ref().unwrap_or(&default);
         let core = backend::core(&name.short(), source)?;
         let (port, far) = match source.backend {
-            Backend::Virtual => backend::cable(&name.short(), Some(source)).map(|(near, far)| (near, Some(far)))?,
+            Backend::Virtual => {
+                backend::cable(&name.short(), Some(source)).map(|(near, far)| (near, Some(far)))?
+            }
             _ => (backend::open(&name.port, source)?, None),
         };
         let (name, purpose) = (name.clone(), Purpose::Attached);
@@ -180,8 +183,7 @@ impl Appliance {
             notes: notes.clone(),
         };
         let key = name.key();
-        let entry =
-            Entry { name, index, backend, worker, purpose, counters, mac, notes, far, warned: false };
+        let entry = Entry { name, index, backend, worker, purpose, counters, mac, notes, far, warned: false };
         home.entries.insert(key, entry);
         Ok(attached)
     }

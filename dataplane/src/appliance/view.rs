@@ -56,7 +56,8 @@ impl Appliance {
             mac: entry.mac,
             notes: entry.notes.clone(),
         };
-        let attached = roster.sorted().into_iter().flat_map(|h| h.sorted().into_iter().map(move |e| row(h, e)));
+        let attached =
+            roster.sorted().into_iter().flat_map(|h| h.sorted().into_iter().map(move |e| row(h, e)));
         let shelved = roster.persistent.iter().filter_map(|(name, held)| {
             let port = held.port.as_ref()?;
             Some(PortRow {

@@ -36,7 +36,9 @@ impl<R: Read> Lines<R> {
                 let what = format!("a line is over {} bytes", self.longest);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, what));
             }
-            Some(_) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the last line is cut short")),
+            Some(_) => {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the last line is cut short"));
+            }
         }
         let text = std::str::from_utf8(&self.line);
         text.map(Some).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a line is not UTF-8"))

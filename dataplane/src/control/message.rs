@@ -25,6 +25,8 @@ use crate::apps;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
+    /// Says that somebody is there. Answered by `{}`.
+    Hello {},
     /// Puts a port on its switch. Answered by a list of [`Attached`].
     Attach {
         /// A name with a switch.
@@ -211,7 +213,8 @@ impl Counts {
     /// `rx + copies - tx - drops`. Frames that were lost before they came in are in neither.
     #[must_use]
     pub fn balance(&self) -> i64 {
-        let before = [Reason::Kernel, Reason::BadChecksum].iter().filter_map(|r| self.drops.get(r)).sum::<u64>();
+        let before =
+            [Reason::Kernel, Reason::BadChecksum].iter().filter_map(|r| self.drops.get(r)).sum::<u64>();
         let inward = self.rx_frames + self.copies;
         let outward = self.tx_frames + self.dropped() - before;
         inward.cast_signed().wrapping_sub(outward.cast_signed())

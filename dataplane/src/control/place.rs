@@ -48,7 +48,9 @@ impl Place {
         let uid = geteuid();
         match (named, std::env::var_os("XDG_RUNTIME_DIR")) {
             // Absolute, since a daemon started on demand leaves the directory it is started in.
-            (Some(socket), _) => Self { socket: std::path::absolute(&socket).unwrap_or(socket), private: false },
+            (Some(socket), _) => {
+                Self { socket: std::path::absolute(&socket).unwrap_or(socket), private: false }
+            }
             (None, _) if uid.is_root() => Self::inside(Path::new("/run/vale")),
             (None, Some(runtime)) => Self::inside(&Path::new(&runtime).join("vale")),
             (None, None) => Self::inside(Path::new(&format!("/tmp/vale-{}", uid.as_raw()))),

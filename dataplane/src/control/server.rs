@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::is_trusted;
@@ -20,16 +20,23 @@ const MAX_CLIENTS: usize = 64;
 /// The control socket, open. Dropping this removes the socket.
 pub struct Server {
     place: Place,
-    clients: Arc<AtomicUsize>,
-    served: Arc<AtomicUsize>,
+    guests: Arc<Guests>,
+}
+
+/// Who is there.
+#[derive(Default)]
+struct Guests {
+    clients: AtomicUsize,
+    /// Nobody is let in any more.
+    closed: AtomicBool,
 }
 
 /// One client, counted for as long as this lives.
-struct Counted(Arc<AtomicUsize>);
+struct Counted(Arc<Guests>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.clients.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -50,25 +57,30 @@ impl Server {
         rustix::process::umask(mask);
         let listener = bound?;
         fs::set_permissions(place.socket(), PermissionsExt::from_mode(0o600))?;
-        let (clients, served) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let server = Self { place: place.clone(), clients: clients.clone(), served: served.clone() };
+        let guests = Arc::<Guests>::default();
+        let server = Self { place: place.clone(), guests: guests.clone() };
         let appliance = appliance.clone();
         std::thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || accept(&listener, &appliance, &clients, &served))?;
+            .spawn(move || accept(&listener, &appliance, &guests))?;
         Ok(server)
     }
 
     /// Clients connected now.
     #[must_use]
     pub fn clients(&self) -> usize {
-        self.clients.load(Ordering::Relaxed)
+        self.guests.clients.load(Ordering::SeqCst)
     }
 
-    /// Clients that have ever connected.
+    /// Closes the door if nobody is there, and says whether it did: a client that comes from now on is hung up
+    /// on, and finds another daemon.
     #[must_use]
-    pub fn served(&self) -> usize {
-        self.served.load(Ordering::Relaxed)
+    pub fn close_if_alone(&self) -> bool {
+        // A client counts itself and then looks at the door; here the door is closed and then they are counted.
+        self.guests.closed.store(true, Ordering::SeqCst);
+        let alone = self.clients() == 0;
+        self.guests.closed.store(alone, Ordering::SeqCst);
+        alone
     }
 }
 
@@ -78,19 +90,15 @@ impl Drop for Server {
     }
 }
 
-fn accept(
-    listener: &UnixListener,
-    appliance: &Arc<Appliance>,
-    clients: &Arc<AtomicUsize>,
-    served: &Arc<AtomicUsize>,
-) {
+fn accept(listener: &UnixListener, appliance: &Arc<Appliance>, guests: &Arc<Guests>) {
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
-                served.fetch_add(1, Ordering::Relaxed);
-                let before = clients.fetch_add(1, Ordering::Relaxed);
-                let counted = Counted(clients.clone());
-                admit(stream, before, counted, appliance.clone());
+                let before = guests.clients.fetch_add(1, Ordering::SeqCst);
+                let counted = Counted(guests.clone());
+                if !guests.closed.load(Ordering::SeqCst) {
+                    admit(stream, before, counted, appliance.clone());
+                }
             }
             // Out of descriptors, most likely: whoever waits is served when somebody has left.
             Err(e) => {

@@ -64,6 +64,7 @@ pub(super) fn say(mut stream: &UnixStream, reply: &Reply) -> io::Result<()> {
 
 fn answer(request: Request, appliance: &Appliance) -> Result<Reply, Error> {
     match request {
+        Request::Hello {} => Ok(done()),
         Request::Attach { port, host } => Ok(ok(&appliance.attach(&port.parse::<ValePort>()?, host)?)),
         Request::Detach { port } => appliance.detach(&port.parse::<ValePort>()?).map(|()| done()),
         Request::List {} => Ok(ok(&appliance.list())),

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Error};
+use super::message::Request;
 use super::place::Place;
 
 /// How long the daemon may take to answer: it starts in milliseconds, on a machine under load in a second.
@@ -20,9 +21,20 @@ const STEP: Duration = Duration::from_millis(5);
 /// # Errors
 /// If there is none and it cannot be started.
 pub fn connect(place: &Place) -> Result<Client, Error> {
-    match Client::connect(place) {
+    match greet(place) {
         Err(Error::NoDaemon) => start(place),
         other => other,
+    }
+}
+
+/// Connects, and makes sure that the daemon stays: one that was about to leave hangs up instead of answering,
+/// and is as good as none.
+fn greet(place: &Place) -> Result<Client, Error> {
+    let mut client = Client::connect(place)?;
+    match client.ask::<serde::de::IgnoredAny>(&Request::Hello {}) {
+        Ok(_) => Ok(client),
+        Err(Error::HungUp) => Err(Error::NoDaemon),
+        Err(e) => Err(e),
     }
 }
 
@@ -32,7 +44,7 @@ fn start(place: &Place) -> Result<Client, Error> {
     let begin = Instant::now();
     let mut exited = None;
     while begin.elapsed() < PATIENCE {
-        match Client::connect(place) {
+        match greet(place) {
             Err(Error::NoDaemon) => {}
             other => return other,
         }

@@ -22,12 +22,7 @@ pub(super) enum Command {
     },
     /// Receive from this port no more, and hand its half back: at once, or when nothing waits in it any more,
     /// but at `drain_until` at the latest.
-    RemovePort {
-        switch: Arc<Switch>,
-        index: PortIndex,
-        drain_until: Time,
-        ack: Sender<Box<dyn Rx>>,
-    },
+    RemovePort { switch: Arc<Switch>, index: PortIndex, drain_until: Time, ack: Sender<Box<dyn Rx>> },
     /// Look at the membership of this switch anew.
     Refresh { switch: Arc<Switch>, ack: Sender<()> },
     /// Poll this app from now on.

@@ -17,7 +17,8 @@ fn list(cores: &[usize]) -> String {
 /// The cores that this thread may run on, lowest first.
 #[must_use]
 pub fn available() -> Vec<usize> {
-    let mut cores = core_affinity::get_core_ids().unwrap_or_default().iter().map(|c| c.id).collect::<Vec<_>>();
+    let mut cores =
+        core_affinity::get_core_ids().unwrap_or_default().iter().map(|c| c.id).collect::<Vec<_>>();
     cores.sort_unstable();
     cores
 }

@@ -5,9 +5,9 @@
 //! the data path. A port is received by one worker only; any worker may transmit to it, under the lock that the
 //! switch keeps for it.
 
-pub mod cores;
 mod bridge;
 mod command;
+pub mod cores;
 mod hosted;
 pub mod idle;
 mod poller;
