@@ -237,7 +237,7 @@ fn parse_vale(switch: &str, port: &str, source: Option<Source>) -> Result<Name, 
 fn parse_plain(port: &str, source: Option<Source>, backend: Backend) -> Result<Name, String> {
     let (port, source) = match (port.strip_suffix('^'), source) {
         (Some(port), None) => (port, Source::new(Backend::Host)),
-        (_, source) => (port, source.unwrap_or(Source::new(backend))),
+        (_, source) => (port, source.unwrap_or_else(|| Source::new(backend))),
     };
     check_port(port, source.backend.is_interface())?;
     match source.backend {
@@ -275,7 +275,7 @@ fn parse_source(text: &str) -> Result<Source, String> {
         let known = Backend::ALL.map(Backend::name).join(", ");
         format!("{word:?} is no backend; there are {known}")
     })?;
-    let options = options.map_or(Ok(Options::default()), parse_options)?;
+    let options = options.map_or_else(|| Ok(Options::default()), parse_options)?;
     Ok(Source { backend, options })
 }
 

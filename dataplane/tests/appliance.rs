@@ -1,4 +1,6 @@
 //! The appliance in-process: virtual ports and tiny apps, real workers.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -118,8 +118,7 @@ impl<'p> Crossing<'p> {
     fn run(mut self, burst: &[Frame<'_>]) -> (usize, usize) {
         let states = self.backlog.as_mut().map(|backlog| backlog.take(burst.len())).unwrap_or_default();
         let tick = self.switch.table().ageing().tick(self.now);
-        let classes =
-            Classifier::new(self.switch.table(), self.members, self.ingress, tick).burst(burst, &states);
+        let classes = Classifier::new(self.switch.table(), self.members, self.ingress, tick).burst(burst, &states);
         self.outcomes += classes.sums.count_drops(self.ingress.counters());
         match classes.destinations().first() {
             _ if classes.mixed => self.to_each(burst, &classes, &states),

@@ -76,7 +76,7 @@ impl Roster {
         self.homes.entry(name.to_owned()).or_insert_with(|| {
             *made += 1;
             Home {
-                switch: Arc::new(Switch::new(name, options.clone())),
+                switch: Arc::new(Switch::new(name, *options)),
                 bridge_idx: (0..).find(|i| !taken.contains(i)).unwrap_or_default(),
                 worker: (*made - 1) % workers.max(1),
                 entries: BTreeMap::new(),

@@ -81,7 +81,7 @@ impl Place {
     }
 
     fn directory(&self) -> &Path {
-        self.socket.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+        self.socket.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
     }
 
     /// Makes the directory where it is ours to make, and checks that nobody else can put a socket there.

@@ -199,7 +199,7 @@ impl<O: Write, E: Write> Session<'_, O, E> {
 
     /// The row of one port, on a switch or persistent.
     fn row(&mut self, to: &str, port: &str) -> Result<PortRow, Failure> {
-        let name = port.parse::<ValePort>().map_or(port.to_owned(), |p| p.short());
+        let name = port.parse::<ValePort>().map_or_else(|_| port.to_owned(), |p| p.short());
         let rows = self.ask::<Vec<PortRow>>(&Request::List {}).map_err(failed(to, port))?;
         let row = rows.into_iter().find(|row| row.name == name);
         row.ok_or_else(|| failed(to, port)(Error::Refused("no such port (try: vale-ctl ports)".to_owned())))
