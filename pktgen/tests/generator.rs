@@ -16,12 +16,12 @@ type Events = Arc<Mutex<Vec<Event>>>;
 fn generator(config: Config) -> (Generator, Events) {
     let events = Events::default();
     let sink = events.clone();
-    let generator = Generator::new(config, None, Box::new(move |e| sink.lock().unwrap().push(e))).unwrap();
-    (generator, events)
+    let tell = move |event| sink.lock().expect("no test panicked with it").push(event);
+    (Generator::new(config, None, Box::new(tell)).expect("a sound config"), events)
 }
 
 fn cable(slots: u16) -> (Port, Port) {
-    pair("test", slots, Capabilities::all(1500)).unwrap()
+    pair("test", slots, Capabilities::all(1500)).expect("memory for two rings")
 }
 
 /// Everything that waits at this end, up to `most` frames.
@@ -74,7 +74,7 @@ fn sum(bytes: &[u8]) -> u32 {
 
 /// A sound UDP frame, by a reading of its own.
 fn assert_sound(frame: &[u8]) {
-    let udp_len = u16::try_from(frame.len() - 34).unwrap();
+    let udp_len = u16::try_from(frame.len() - 34).expect("a frame of an Ethernet");
     let mut udp = frame[26..34].to_vec();
     udp.extend([0, 17]);
     udp.extend(udp_len.to_be_bytes());

@@ -52,7 +52,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let mut port = descriptor::port(tap, capabilities);
     let missing = options.offloads - offloads;
     if !missing.is_empty() {
-        port.notes.push(format!("{name}: kernel without offloads: {}", names(missing)));
+        port.notes.push(format!("{name}: without offloads: {}", names(missing)));
     }
     Ok(port)
 }

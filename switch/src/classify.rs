@@ -149,6 +149,7 @@ impl<'p> Classifier<'p> {
     fn look_up(&mut self, dst: Mac) {
         self.sought = dst;
         let port = if dst.is_unicast() { self.table.port_of(dst, self.tick) } else { None };
-        self.found = port.filter(|port| self.members.present().contains(*port)).map_or(FLOOD, PortIndex::number);
+        self.found =
+            port.filter(|port| self.members.present().contains(*port)).map_or(FLOOD, PortIndex::number);
     }
 }

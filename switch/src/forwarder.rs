@@ -118,19 +118,20 @@ impl<'p> Crossing<'p> {
     fn run(mut self, burst: &[Frame<'_>]) -> (usize, usize) {
         let states = self.backlog.as_mut().map(|backlog| backlog.take(burst.len())).unwrap_or_default();
         let tick = self.switch.table().ageing().tick(self.now);
-        let classes = Classifier::new(self.switch.table(), self.members, self.ingress, tick).burst(burst, &states);
+        let classes =
+            Classifier::new(self.switch.table(), self.members, self.ingress, tick).burst(burst, &states);
         self.outcomes += classes.sums.count_drops(self.ingress.counters());
         match classes.destinations().first() {
-            _ if classes.mixed => self.to_each(burst, &classes, &states),
-            Some(&FLOOD) => self.to_all(burst, &classes),
-            Some(&to) => self.to_one(burst, &classes, to),
+            _ if classes.mixed => self.scatter(burst, &classes, &states),
+            Some(&FLOOD) => self.flood(burst, &classes),
+            Some(&to) => self.unicast(burst, &classes, to),
             None => {}
         }
         self.finish(burst, classes.sums.bytes, &states)
     }
 
     /// All frames go to one port, or nowhere.
-    fn to_one(&mut self, burst: &[Frame<'_>], classes: &Classes, to: Destination) {
+    fn unicast(&mut self, burst: &[Frame<'_>], classes: &Classes, to: Destination) {
         let Some(to) = PortIndex::new(to.into()) else { return };
         let load = Load { frames: burst, starts: &[], plain: classes.sums.plain() };
         if let Some((egress, delivered)) = self.deliver(to, &load) {
@@ -140,7 +141,7 @@ impl<'p> Crossing<'p> {
     }
 
     /// All frames go to all ports.
-    fn to_all(&mut self, burst: &[Frame<'_>], classes: &Classes) {
+    fn flood(&mut self, burst: &[Frame<'_>], classes: &Classes) {
         let load = Load { frames: burst, starts: &[], plain: classes.sums.plain() };
         for to in self.others() {
             if let Some((egress, delivered)) = self.deliver(to, &load) {
@@ -151,7 +152,7 @@ impl<'p> Crossing<'p> {
     }
 
     /// Frames go to several ports: one after the other gets its own, in order.
-    fn to_each(&mut self, burst: &[Frame<'_>], classes: &Classes, states: &[u16]) {
+    fn scatter(&mut self, burst: &[Frame<'_>], classes: &Classes, states: &[u16]) {
         self.chains.clear();
         for (i, to) in (0..).zip(classes.destinations()) {
             match PortIndex::new(usize::from(*to)) {

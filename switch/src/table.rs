@@ -133,7 +133,8 @@ impl MacTable {
     pub(crate) fn stations(&self, now: Time) -> Vec<Station> {
         let ageing = self.ageing();
         let tick = ageing.tick(now);
-        let entries = self.lines.iter().flat_map(|line| &line.0).map(|slot| Entry(slot.load(Ordering::Relaxed)));
+        let entries =
+            self.lines.iter().flat_map(|line| &line.0).map(|slot| Entry(slot.load(Ordering::Relaxed)));
         entries
             .filter(|entry| *entry != Entry::VACANT && tick.is_fresh(entry.stamp()))
             .filter_map(|entry| {

@@ -11,6 +11,7 @@
 //! ```
 
 mod cable;
+mod conversation;
 mod egress;
 mod frames;
 mod ingress;
@@ -19,6 +20,7 @@ mod namespace;
 mod wire;
 
 pub use cable::Cable;
+pub use conversation::{Seen, conversation};
 pub use frames::{STATION, frame, sequence, super_frame};
 pub use link::Link;
 pub use namespace::{in_namespace, ip, veth};

@@ -17,18 +17,25 @@ pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
         eprintln!("not run: a network namespace takes root");
         return;
     }
-    let body = move || {
-        // SAFETY: only the network namespace of this new thread changes; it shares nothing through it.
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
-            .expect("unshare the network namespace");
-        // Which namespace this file belongs to is decided by the thread that opens it.
-        std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").expect("switch IPv6 off");
-        ip("link set lo up");
+    let body = || {
+        enter();
         test();
     };
     if let Err(panic) = thread::spawn(body).join() {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// Puts the calling thread into a fresh network namespace.
+///
+/// # Panics
+/// If it cannot be made.
+pub(super) fn enter() {
+    // SAFETY: only the network namespace of this thread changes; it shares nothing through it.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.expect("unshare the network namespace");
+    // Which namespace this file belongs to is decided by the thread that opens it.
+    std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").expect("switch IPv6 off");
+    ip("link set lo up");
 }
 
 /// Runs `ip` with these arguments, separated by spaces, in the namespace of the calling thread.

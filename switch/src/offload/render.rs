@@ -68,7 +68,8 @@ impl<'s> Rendered<'s> {
         start: u16,
         takes: &Capabilities,
     ) -> Result<Option<u16>, Reason> {
-        let fits = |len| takes.takes(len, Offload::NONE);
+        let longest = Capabilities::MAX_SUPER_FRAME as usize;
+        let fits = |len| len <= longest && takes.takes(len, Offload::NONE);
         let offload = frame.offload();
         if self.frames.is_full() {
             return Ok(Some(start));

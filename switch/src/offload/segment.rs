@@ -43,7 +43,8 @@ impl<'f> SuperFrame<'f> {
         };
         let summed = !offload.needs_csum()
             || usize::from(offload.csum_start) == headers.l4
-                && usize::from(offload.csum_start) + usize::from(offload.csum_offset) == headers.checksum_at();
+                && usize::from(offload.csum_start) + usize::from(offload.csum_offset)
+                    == headers.checksum_at();
         let segment = usize::from(offload.gso_size);
         // An IP length field must be able to say it.
         let sayable = headers.payload + segment - headers.l3 <= usize::from(u16::MAX);
@@ -113,7 +114,10 @@ fn write_ipv4(ip: &mut [u8], header: usize, piece: u16) {
 }
 
 /// Writes a 16-bit field.
-#[expect(clippy::cast_possible_truncation, reason = "every length was found to fit, every other value is 16 bits")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "every length was found to fit, every other value is 16 bits"
+)]
 fn put(bytes: &mut [u8], at: usize, value: usize) {
     bytes[at..at + 2].copy_from_slice(&(value as u16).to_be_bytes());
 }
