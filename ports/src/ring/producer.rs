@@ -54,7 +54,12 @@ impl Producer {
             // SAFETY: there is room for `len` bytes that nobody else touches before they are published; the
             // frame lives in another port's memory.
             unsafe { frame.copy_to(map.buffers.wrapping_add(map.start(head))) };
-            head = describe(map, head, len, frame.offload());
+            // The metadata of most frames is never looked at in whole: copying it about shows.
+            head = if len <= ONE_SLOT && frame.offload().is_none() {
+                describe(map, head, len)
+            } else {
+                describe_chain(map, head, len, frame.offload())
+            };
             taken += 1;
             bytes += len as u64;
         }
@@ -76,7 +81,12 @@ impl Producer {
     /// Queues what was written into the reservation.
     pub fn commit(&mut self, len: usize, offload: Offload) {
         if self.reserved.take().is_some_and(|reserved| len <= reserved) {
-            self.head = describe(self.shared.map(), self.head, len, offload);
+            let map = self.shared.map();
+            self.head = if len <= ONE_SLOT && offload.is_none() {
+                describe(map, self.head, len)
+            } else {
+                describe_chain(map, self.head, len, offload)
+            };
         }
     }
 
@@ -133,17 +143,15 @@ fn slots_for(head: u16, len: usize) -> usize {
     if len <= ONE_SLOT { 1 } else { (start(head) + len).div_ceil(SLOT) }
 }
 
-/// Writes the descriptors of the frame that now stands at slot `head`, and says which slot is next.
+/// Writes the descriptor of the frame without metadata that now stands in slot `head` alone, and says which slot
+/// is next.
 #[inline]
-fn describe(map: Map, head: u16, len: usize, offload: Offload) -> u16 {
-    if len > ONE_SLOT || !offload.is_none() {
-        return describe_chain(map, head, len, offload);
-    }
+fn describe(map: Map, head: u16, len: usize) -> u16 {
     write(map, head, 0, len, map.start(head));
     head.wrapping_add(1)
 }
 
-/// As [`describe`], for frames of several slots or with metadata.
+/// As [`describe`], for frames of whatever kind.
 #[inline(never)]
 fn describe_chain(map: Map, mut head: u16, len: usize, offload: Offload) -> u16 {
     let mut flags = 0;
