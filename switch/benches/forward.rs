@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ports::virtual_port::{self, DEFAULT_SLOTS};
-use ports::{BURST, Burst, Capabilities, Frame, Mac, Port, Rx, Time};
+use ports::{BURST, Burst, Capabilities, Frame, Mac, Offload, Port, Rx, Time};
 use switch::{Forwarder, Joining, Options, PortIndex, Switch, WhenFull};
 
 const SLOT: usize = 2048;
@@ -71,7 +71,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(ports: usize) -> Self {
+    /// Ports that take what `takes` says, a station behind each.
+    fn new(ports: usize, takes: Capabilities) -> Self {
         let switch = Arc::new(Switch::new("vale0", Options::default()));
         let mut bench = Self {
             forwarder: Forwarder::new(switch.clone()),
@@ -81,8 +82,7 @@ impl Bench {
         };
         for n in 0..ports {
             let name = n.to_string();
-            let (port, app) =
-                virtual_port::pair(&name, DEFAULT_SLOTS, Capabilities::all(1500)).expect("memory for a ring");
+            let (port, app) = virtual_port::pair(&name, DEFAULT_SLOTS, takes).expect("memory for a ring");
             let counters = port.counters.clone();
             let joining = Joining { name, tx: port.tx, counters, when_full: WhenFull::Wait };
             bench.indices.push(switch.join(joining).expect("a new name"));
@@ -127,7 +127,7 @@ impl Bench {
         for _ in 0..burst {
             let Some(slot) = tx.reserve(template.len()) else { break };
             slot.copy_from_slice(template);
-            tx.commit(template.len(), ports::Offload::NONE);
+            tx.commit(template.len(), Offload::NONE);
         }
         tx.flush();
         self.pass(0);
@@ -173,13 +173,14 @@ fn main() {
             many_ports(&report, len, ports);
         }
     }
+    offloads(&report);
 }
 
 fn two_ports(report: &Report, len: usize) {
     for burst in [256, 32, 1] {
         let bytes = frame(mac(1), mac(0), len);
         let frames = vec![Frame::new(&bytes); burst];
-        let mut bench = Bench::new(2);
+        let mut bench = Bench::new(2, Capabilities::all(1500));
         report.case(&format!("transmit, switch, receive, burst {burst}"), || bench.burst(&frames, 1..2));
         report.case(&format!("reserve, switch, receive, burst {burst}"), || bench.generate(&bytes, burst));
     }
@@ -188,9 +189,24 @@ fn two_ports(report: &Report, len: usize) {
 fn many_ports(report: &Report, len: usize, ports: usize) {
     let all: Vec<_> = (1..ports).map(|n| frame(mac(n), mac(0), len)).collect();
     let frames: Vec<_> = (0..BURST).map(|n| Frame::new(&all[n % (ports - 1)])).collect();
-    let mut bench = Bench::new(ports);
+    let mut bench = Bench::new(ports, Capabilities::all(1500));
     report.case(&format!("unicast in turn to {} ports", ports - 1), || bench.burst(&frames, 1..ports));
     let bytes = frame(Mac::BROADCAST, mac(0), len);
     let flood = vec![Frame::new(&bytes); BURST];
     report.case(&format!("flood to {} ports, a copy", ports - 1), || bench.burst(&flood, 1..ports));
+}
+
+/// Super-frames of 45 segments, and checksums left open, to a port that takes neither.
+fn offloads(report: &Report) {
+    let mut bytes = frame(mac(1), mac(0), 54 + 45 * 1448);
+    bytes[12..14].copy_from_slice(&[8, 0]);
+    bytes[14..24].copy_from_slice(&[0x45, 0, 0, 0, 0, 0, 0, 0, 64, 6]);
+    bytes[46] = 0x50;
+    let csum = Offload { flags: 1, csum_start: 34, csum_offset: 16, ..Offload::NONE };
+    let tso = Offload { gso_type: Offload::GSO_TCPV4, hdr_len: 54, gso_size: 1448, ..csum };
+    let mut bench = Bench::new(2, Capabilities::wire(1500));
+    let frames = [Frame::with_offload(&bytes, tso); 4];
+    report.case("super-frames segmented, a segment", || bench.burst(&frames, 1..2));
+    let frames = [Frame::with_offload(&bytes[..1514], csum); 64];
+    report.case("checksums completed", || bench.burst(&frames, 1..2));
 }
