@@ -76,7 +76,10 @@ fn measure(name: &str, capabilities: Capabilities, window: Option<usize>, stream
     let infos: Vec<_> = a.connections.iter().map(|c| a.stack.info(*c)).collect();
     let retransmits: u64 = infos.iter().map(|i| i.retransmits).sum();
     assert!(a.connections.iter().all(|c| a.stack.state(*c) == State::Open), "a connection broke");
-    println!("{name:<44} {wall:7.1} Gbit/s  {cpu:7.1} Gbit/s of CPU time  {retransmits} retransmits  rtt {:?}", infos[0].rtt);
+    println!(
+        "{name:<44} {wall:7.1} Gbit/s  {cpu:7.1} Gbit/s of CPU time  {retransmits} retransmits  rtt {:?}",
+        infos[0].rtt
+    );
 }
 
 fn main() {
@@ -97,6 +100,7 @@ fn main() {
             ("256 KiB", Some(256 << 10), 1),
             ("4 MiB", Some(4 << 20), 1),
             ("default window, 128 streams", None, 128),
+            ("64 KiB, 128 streams", Some(64 << 10), 128),
         ] {
             let name = format!("{name}, {label}");
             if name.contains(&part) {

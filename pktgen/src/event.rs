@@ -41,7 +41,7 @@ pub enum Event {
         bytes: u64,
         /// Bursts (netmap's word).
         events: u64,
-        /// Frames that the port failed to send for good; not among `packets`.
+        /// How many of them the port failed to send after all, for example because the interface went down.
         errors: u64,
         /// How long it took: from the start to the end of sending, or from the first frame received to the last.
         seconds: f64,

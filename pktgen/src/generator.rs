@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ports::{App, Burst, Mac, Port, Progress, Time};
+use ports::{App, Burst, Mac, Port, Progress, Reason, Rx, Time};
 
 use crate::receiver::Receiver;
 use crate::report::{Pass, Report};
@@ -38,6 +38,8 @@ pub struct Generator {
     role: Role,
     phase: Phase,
     stopping: bool,
+    /// Frames that the port had failed to send before this run.
+    errors_before: u64,
     report: Report,
 }
 
@@ -56,7 +58,7 @@ impl Generator {
             Function::Rx => Role::Receiver(Receiver::new(&config)),
         };
         let report = Report::new(Duration::from_millis(config.interval_ms.into()), events);
-        Ok(Self { config, src_mac, role, phase: Phase::New, stopping: false, report })
+        Ok(Self { config, src_mac, role, phase: Phase::New, stopping: false, errors_before: 0, report })
     }
 
     /// Looks at the port and begins to wait for its link.
@@ -66,6 +68,7 @@ impl Generator {
             self.phase = Phase::Done;
             return;
         }
+        self.errors_before = errors(port);
         let (burst, period, wait_s) = match &self.role {
             Role::Sender(s) => (s.pacer().burst() as u64, s.pacer().period(), self.config.wait_s),
             Role::Receiver(_) => (self.config.burst.into(), Duration::ZERO, 0),
@@ -88,12 +91,12 @@ impl Generator {
     fn run(&mut self, port: &mut Port, now: Time, since: Time) -> Progress {
         let pass = match &mut self.role {
             Role::Sender(_) if self.stopping => Pass::over(now),
-            Role::Sender(sender) => sender.poll(port, now),
-            Role::Receiver(receiver) => receiver.poll(port, now), // also at the end: what has arrived counts
+            Role::Sender(sender) => sender.poll(&mut *port.tx, now),
+            Role::Receiver(receiver) => receiver.poll(&mut *port.rx, now), // also at the end: what has arrived counts
         };
         self.report.count(&pass);
         if pass.over || self.stopping {
-            return self.finish(now, now - since);
+            return self.finish(port, now, now - since);
         }
         if now >= self.report.due() {
             if matches!(self.role, Role::Receiver(_)) && self.report.is_empty() {
@@ -101,30 +104,31 @@ impl Generator {
             }
             self.report.end_interval(now);
         }
-        let busy = pass.packets + pass.errors > 0;
-        Progress { busy, deadline: pass.next.min(self.report.due()), done: false }
+        Progress { busy: pass.packets > 0, deadline: pass.next.min(self.report.due()), done: false }
     }
 
-    fn finish(&mut self, now: Time, ran: Duration) -> Progress {
-        let took = match &self.role {
-            Role::Sender(_) => ran,
-            Role::Receiver(receiver) => receiver.span(),
+    fn finish(&mut self, port: &Port, now: Time, ran: Duration) -> Progress {
+        let (took, errors) = match &self.role {
+            Role::Sender(_) => (ran, errors(port) - self.errors_before),
+            Role::Receiver(receiver) => (receiver.span(), 0),
         };
-        self.report.finish(now, took);
+        self.report.finish(now, took, errors);
         self.phase = Phase::Done;
         DONE
     }
 
     /// Gives back what others send to a sender: left alone it would keep a host from ever going to sleep.
-    fn discard(port: &mut Port) {
+    fn discard(rx: &mut dyn Rx) {
         let mut burst = Burst::new();
-        port.rx.receive(&mut burst);
+        rx.receive(&mut burst);
         let n = burst.len();
         drop(burst);
-        if n > 0 {
-            port.rx.release(n);
-        }
+        rx.release(n);
     }
+}
+
+fn errors(port: &Port) -> u64 {
+    port.counters.read().dropped(Reason::Error)
 }
 
 const DONE: Progress = Progress { busy: false, deadline: Time::NEVER, done: true };
@@ -135,7 +139,7 @@ impl App for Generator {
             self.start(port, now);
         }
         if matches!(self.role, Role::Sender(_)) {
-            Self::discard(port);
+            Self::discard(&mut *port.rx);
         }
         match self.phase {
             Phase::Waiting(until) if now < until && !self.stopping => {

@@ -35,17 +35,45 @@ impl Flow {
     }
 }
 
+/// What the checksums cover and no flow changes, to which a flow adds its own six words. Instead of correcting a
+/// checksum by what changed (RFC 1624): as cheap, and no error can creep on from frame to frame.
+#[derive(Clone, Copy, Debug)]
+struct Sums {
+    /// The IPv4 header but for checksum and addresses.
+    ip: u64,
+    /// Pseudo-header, UDP header and payload but for checksum, addresses and ports.
+    udp: u64,
+}
+
+impl Sums {
+    /// Writes addresses, ports and checksums of a flow into a frame. One that is too short for its headers is left.
+    #[inline]
+    fn patch(self, flow: Flow, frame: &mut [u8]) {
+        let Some(to) =
+            frame.get_mut(VARYING).and_then(<[u8]>::first_chunk_mut::<{ VARYING.end - VARYING.start }>)
+        else {
+            return;
+        };
+        let addresses = flow.address_sum();
+        let ip = checksum::finish(self.ip + addresses);
+        let udp = match checksum::finish(self.udp + addresses + flow.port_sum()) {
+            0 => 0xffff, // zero would say that there is none (RFC 768)
+            sum => sum,
+        };
+        to[0..2].copy_from_slice(&ip.to_be_bytes());
+        to[2..6].copy_from_slice(&flow.src.to_be_bytes());
+        to[6..10].copy_from_slice(&flow.dst.to_be_bytes());
+        to[10..12].copy_from_slice(&flow.src_port.to_be_bytes());
+        to[12..14].copy_from_slice(&flow.dst_port.to_be_bytes());
+        to[16..18].copy_from_slice(&udp.to_be_bytes()); // behind the length, which stays
+    }
+}
+
 /// A frame with valid checksums, from which frames of other flows can be made.
-///
-/// Instead of correcting a checksum by what changed (RFC 1624), the sums of all that never changes are kept, to
-/// which a flow adds its six words: as cheap, and no error can creep on from frame to frame.
 #[derive(Clone, Debug)]
 pub struct Template {
     bytes: Vec<u8>,
-    /// Sum over the IPv4 header but for checksum and addresses.
-    ip_sum: u64,
-    /// Sum over pseudo-header, UDP header and payload but for checksum, addresses and ports.
-    udp_sum: u64,
+    sums: Sums,
 }
 
 impl Template {
@@ -58,27 +86,24 @@ impl Template {
     #[must_use]
     pub fn new(len: usize, src_mac: Mac, dst_mac: Mac, flow: Flow) -> Self {
         let len = len.clamp(Self::MIN, Self::MAX);
+        let be16 = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).to_be_bytes();
         let mut bytes = vec![0; len];
         bytes[..6].copy_from_slice(&dst_mac.octets());
         bytes[6..12].copy_from_slice(&src_mac.octets());
         bytes[12..14].copy_from_slice(&0x0800u16.to_be_bytes());
-        let be16 = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).to_be_bytes();
         let ip = &mut bytes[IP..UDP];
         (ip[0], ip[1]) = (0x45, 0x10); // TOS: low delay
         ip[2..4].copy_from_slice(&be16(len - IP));
         (ip[6], ip[8], ip[9]) = (0x40, 64, ports::wire::UDP); // don't fragment, TTL
-        let ip_sum = checksum::sum(ip);
-        let udp_len = len - UDP;
-        bytes[UDP + 4..UDP + 6].copy_from_slice(&be16(udp_len));
+        bytes[UDP + 4..UDP + 6].copy_from_slice(&be16(len - UDP));
         for (to, from) in bytes[BODY..].iter_mut().zip(PAYLOAD.iter().cycle()) {
             *to = *from;
         }
-        let pseudo_header = checksum::pseudo_header(&[], &[], ports::wire::UDP, udp_len);
-        let udp_sum = pseudo_header + checksum::sum(&bytes[UDP..]);
-        let mut template = Self { bytes, ip_sum, udp_sum };
-        let varying = template.varying(flow);
-        template.bytes[VARYING].copy_from_slice(&varying);
-        template
+        let pseudo_header = checksum::pseudo_header(&[], &[], ports::wire::UDP, len - UDP);
+        let sums =
+            Sums { ip: checksum::sum(&bytes[IP..UDP]), udp: pseudo_header + checksum::sum(&bytes[UDP..]) };
+        sums.patch(flow, &mut bytes);
+        Self { bytes, sums }
     }
 
     /// The frame of the flow that the template was made for.
@@ -87,38 +112,15 @@ impl Template {
         &self.bytes
     }
 
-    /// Writes the frame of another flow. `slot` is as long as the template; what is beyond either is left.
+    /// Turns a copy of the template into the frame of another flow.
     #[inline]
-    pub fn write(&self, flow: Flow, slot: &mut [u8]) {
-        let len = slot.len().min(self.bytes.len());
-        slot[..len].copy_from_slice(&self.bytes[..len]);
-        if let Some(to) = slot.get_mut(VARYING) {
-            to.copy_from_slice(&self.varying(flow));
-        }
-    }
-
-    /// The bytes that stand at [`VARYING`].
-    #[inline]
-    fn varying(&self, flow: Flow) -> [u8; VARYING.end - VARYING.start] {
-        let addresses = flow.address_sum();
-        let ip = checksum::finish(self.ip_sum + addresses);
-        let udp = match checksum::finish(self.udp_sum + addresses + flow.port_sum()) {
-            0 => 0xffff, // zero would say that there is none (RFC 768)
-            sum => sum,
-        };
-        let [a, b] = ip.to_be_bytes();
-        let [c, d, e, f] = flow.src.to_be_bytes();
-        let [g, h, i, j] = flow.dst.to_be_bytes();
-        let [k, l] = flow.src_port.to_be_bytes();
-        let [m, n] = flow.dst_port.to_be_bytes();
-        let [q, r] = udp.to_be_bytes();
-        let (o, p) = (self.bytes[UDP + 4], self.bytes[UDP + 5]);
-        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r]
+    pub fn patch(&self, flow: Flow, copy: &mut [u8]) {
+        self.sums.patch(flow, copy);
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -133,7 +135,7 @@ pub(crate) mod tests {
     }
 
     /// Whether headers, lengths and checksums of a frame are as they must be.
-    pub(crate) fn is_sound(frame: &[u8]) -> bool {
+    fn is_sound(frame: &[u8]) -> bool {
         let be16 = |at: usize| usize::from(frame[at]) << 8 | usize::from(frame[at + 1]);
         let udp = &frame[34..];
         let lengths = be16(16) == frame.len() - 14 && be16(38) == udp.len();
@@ -143,7 +145,7 @@ pub(crate) mod tests {
         lengths && kinds && sum(&frame[14..34], 0) == 0xffff && udp_sum != 0 && sum(udp, pseudo) == 0xffff
     }
 
-    pub(crate) fn flow_of(frame: &[u8]) -> Flow {
+    fn flow_of(frame: &[u8]) -> Flow {
         let be32 = |at: usize| u32::from_be_bytes(frame[at..at + 4].try_into().unwrap());
         let be16 = |at: usize| u16::from_be_bytes(frame[at..at + 2].try_into().unwrap());
         Flow { src: be32(26), dst: be32(30), src_port: be16(34), dst_port: be16(36) }
@@ -182,13 +184,13 @@ pub(crate) mod tests {
     fn a_udp_checksum_of_zero_is_sent_as_all_ones() {
         let mut flow = Flow { src: 1, src_port: 0, dst: 2, dst_port: 7 };
         let t = Template::new(60, Mac::ZERO, Mac::ZERO, flow);
-        let mut slot = [0; 60];
+        let mut copy = t.bytes().to_vec();
         let mut all_ones = 0;
         for port in 0..=u16::MAX {
             flow.src_port = port;
-            t.write(flow, &mut slot);
-            assert!(is_sound(&slot), "{port}");
-            all_ones += u32::from(slot[40..42] == [0xff, 0xff]);
+            t.patch(flow, &mut copy);
+            assert!(is_sound(&copy), "{port}");
+            all_ones += u32::from(copy[40..42] == [0xff, 0xff]);
         }
         assert_eq!(all_ones, 1);
     }
@@ -199,12 +201,13 @@ pub(crate) mod tests {
             let t = Template::new(len, Mac::ZERO, Mac::BROADCAST, first);
             prop_assert!(is_sound(t.bytes()));
             prop_assert_eq!(flow_of(t.bytes()), first);
-            let mut slot = vec![0xaa; len];
-            t.write(other, &mut slot);
-            prop_assert!(is_sound(&slot));
-            prop_assert_eq!(flow_of(&slot), other);
+            let mut copy = t.bytes().to_vec();
+            t.patch(other, &mut copy);
+            prop_assert!(is_sound(&copy));
+            prop_assert_eq!(flow_of(&copy), other);
             let fresh = Template::new(len, Mac::ZERO, Mac::BROADCAST, other);
-            prop_assert_eq!(fresh.bytes(), &slot[..]);
+            prop_assert_eq!(fresh.bytes(), &copy[..]);
+            t.patch(other, &mut copy[..41]); // too short: left alone, and no panic
         }
     }
 }

@@ -48,7 +48,11 @@ impl Printer {
             Event::Final { packets, bytes, events, errors, seconds } => {
                 self.exit_status = 0;
                 if *errors > 0 {
-                    self.log(err, "main_thread", format_args!("{errors} packets failed to be sent"))?;
+                    self.log(
+                        err,
+                        "main_thread",
+                        format_args!("the port failed to send {errors} of these packets"),
+                    )?;
                 }
                 self.total([*packets, *bytes, *events], *seconds, out)
             }
@@ -288,7 +292,7 @@ mod tests {
         assert_eq!(
             err,
             "130.360039 main_thread [#] 998662 pps (1000000 pkts 479357661 bps in 1001340 usec) 511.77 avg_batch 0 min_space\n\
-             130.360039 main_thread [#] 3 packets failed to be sent\n"
+             130.360039 main_thread [#] the port failed to send 3 of these packets\n"
         );
         assert!(
             out.ends_with("Speed: 4000000 pps Bandwidth: 1920000000 bps (raw 1920000000 bps). Average batch: 500.00 pkts\n"),

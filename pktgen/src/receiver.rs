@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ports::{BURST, Burst, Port, Time};
+use ports::{BURST, Burst, Rx, Time};
 
 use crate::Config;
 use crate::report::Pass;
@@ -36,20 +36,20 @@ impl Receiver {
     }
 
     /// Takes up to a burst of what is there.
-    pub(crate) fn poll(&mut self, port: &mut Port, now: Time) -> Pass {
+    pub(crate) fn poll(&mut self, rx: &mut dyn Rx, now: Time) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
-        let mut pass = Pass { packets: 0, bytes: 0, errors: 0, next: Time::NEVER, over: false };
+        let mut pass = Pass { packets: 0, bytes: 0, next: Time::NEVER, over: false };
         let most = self.left.unwrap_or(u64::MAX).min(self.burst as u64);
         while pass.packets < most {
             let mut burst = Burst::new();
-            port.rx.receive(&mut burst);
+            rx.receive(&mut burst);
             let waiting = burst.len();
             let taken = waiting.min(usize::try_from(most - pass.packets).unwrap_or(usize::MAX));
             pass.bytes += burst[..taken].iter().map(|f| f.len() as u64).sum::<u64>();
             drop(burst);
-            port.rx.release(taken);
+            rx.release(taken);
             pass.packets += taken as u64;
             if waiting < BURST {
                 break;

@@ -13,8 +13,6 @@ pub(crate) struct Pass {
     pub(crate) packets: u64,
     /// Their bytes.
     pub(crate) bytes: u64,
-    /// Frames that failed for good.
-    pub(crate) errors: u64,
     /// When to come again if nothing else happens.
     pub(crate) next: Time,
     /// The end had been reached before this poll.
@@ -24,7 +22,7 @@ pub(crate) struct Pass {
 impl Pass {
     /// Nothing happened, and nothing will.
     pub(crate) const fn over(now: Time) -> Self {
-        Self { packets: 0, bytes: 0, errors: 0, next: now, over: true }
+        Self { packets: 0, bytes: 0, next: now, over: true }
     }
 }
 
@@ -53,7 +51,6 @@ pub(crate) struct Report {
     current: Counts,
     /// Of the intervals before.
     total: Counts,
-    errors: u64,
 }
 
 impl Report {
@@ -65,7 +62,6 @@ impl Report {
             due: Time::NEVER,
             current: Counts::default(),
             total: Counts::default(),
-            errors: 0,
         }
     }
 
@@ -84,7 +80,6 @@ impl Report {
         if pass.packets > 0 {
             self.current.add(Counts { packets: pass.packets, bytes: pass.bytes, batches: 1 });
         }
-        self.errors += pass.errors;
     }
 
     /// When the next report is due.
@@ -110,12 +105,12 @@ impl Report {
     }
 
     /// Tells of what is left and of the whole, which took this long.
-    pub(crate) fn finish(&mut self, now: Time, took: Duration) {
+    pub(crate) fn finish(&mut self, now: Time, took: Duration, errors: u64) {
         if self.current.packets > 0 {
             self.end_interval(now);
         }
         let Counts { packets, bytes, batches } = self.total;
-        let (errors, seconds) = (self.errors, took.as_secs_f64());
+        let seconds = took.as_secs_f64();
         self.tell(Event::Final { packets, bytes, events: batches, errors, seconds });
     }
 }

@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ports::virtual_port::{self, DEFAULT_SLOTS};
 use ports::{BURST, Burst, Capabilities, Frame, Mac, Port, Rx, Time};
@@ -28,14 +28,20 @@ fn frame(dst: Mac, src: Mac, len: usize) -> Vec<u8> {
     frame
 }
 
+/// This thread's processor time: others on the machine cost nothing but their share of the caches.
+fn thread_time() -> Duration {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(t.tv_sec.cast_unsigned(), u32::try_from(t.tv_nsec).unwrap_or_default())
+}
+
 /// Runs `step`, which moves some frames, for as long as asked; nanoseconds a frame, the best of five parts.
 fn nanoseconds(run: Duration, mut step: impl FnMut() -> usize) -> f64 {
     let part = |step: &mut dyn FnMut() -> usize| {
-        let (begin, mut frames) = (Instant::now(), 0);
-        while begin.elapsed() < run / 5 {
+        let (begin, mut frames) = (thread_time(), 0);
+        while thread_time() - begin < run / 5 {
             frames += (0..64).map(|_| step()).sum::<usize>();
         }
-        begin.elapsed().as_secs_f64() * 1e9 / frames as f64
+        (thread_time() - begin).as_secs_f64() * 1e9 / frames as f64
     };
     (0..5).map(|_| part(&mut step)).fold(f64::INFINITY, f64::min)
 }

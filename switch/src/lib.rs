@@ -10,7 +10,8 @@
 //! * Nothing is lost silently: summed over all ports, those that left included, `rx + copies = tx + drops` after
 //!   every pass. `copies` counts, for each ingress frame, what became of it beyond one: floods reach several
 //!   ports, and a super-frame may leave as several segments.
-//! * Frames of one ingress to one egress keep their order, flooded and known alike.
+//! * Frames of one ingress to one egress keep their order, flooded and known alike (only frames that wait while
+//!   their station moves to another port may arrive there behind later ones to other stations).
 //! * The data path takes one lock a destination and burst (that of its [`Tx`](ports::Tx)), and does not allocate.
 #![forbid(unsafe_code)]
 

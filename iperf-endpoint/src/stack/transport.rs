@@ -30,7 +30,9 @@ impl Stack {
     /// Changes where a connection stands.
     fn change(&mut self, c: Connection, f: impl FnOnce(&mut Slot)) {
         let Some(index) = self.table.index(c) else { return };
-        self.table.at_mut(index).map_or((), f);
+        if let Some(slot) = self.table.at_mut(index) {
+            f(slot);
+        }
         self.activate(index);
     }
 
