@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use libbpf_cargo::SkeletonBuilder;
 
 /// The programs, `src/NAME.bpf.c` each.
-const PROGRAMS: [&str; 1] = ["xdp"];
+const PROGRAMS: [&str; 2] = ["xdp", "host"];
 
 fn main() {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, libbpf_sys};
 
+use crate::link::{attach, words};
 use crate::skeleton::xdp::XdpSkelBuilder;
 
 /// Receive queues that one program can serve: entries of its socket map.
@@ -53,7 +54,7 @@ impl XdpProgram {
         libbpf_rs::set_print(None);
         let mut object = MaybeUninit::uninit();
         let skeleton = XdpSkelBuilder::default().open(&mut object).map_err(words)?.load().map_err(words)?;
-        let link = attach(skeleton.progs.redirect.as_fd(), ifindex, mode)?;
+        let link = attach(skeleton.progs.redirect.as_fd(), ifindex, libbpf_sys::BPF_XDP, mode.flag())?;
         let sockets = MapHandle::try_from(&skeleton.maps.sockets).map_err(words)?;
         // The skeleton goes: the link holds the program, and the program its map.
         Ok(Self { _link: link, sockets })
@@ -70,35 +71,21 @@ impl XdpProgram {
     }
 }
 
-/// `bpf_link_create`: libbpf-rs attaches XDP programs too, but leaves the mode to the kernel.
-fn attach(program: BorrowedFd<'_>, ifindex: u32, mode: Mode) -> io::Result<OwnedFd> {
-    let options = libbpf_sys::bpf_link_create_opts {
-        sz: size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t,
-        flags: mode.flag(),
+/// Where the program runs that is attached to an interface now, ours or anybody's; `None` without one.
+///
+/// # Errors
+/// The kernel's: there is no such interface.
+pub fn attached(ifindex: u32) -> io::Result<Option<Mode>> {
+    let mut answer = libbpf_sys::bpf_xdp_query_opts {
+        sz: size_of::<libbpf_sys::bpf_xdp_query_opts>() as libbpf_sys::size_t,
         ..Default::default()
     };
-    // SAFETY: the options live through the call and state their own size.
-    let fd = unsafe {
-        libbpf_sys::bpf_link_create(
-            program.as_raw_fd(),
-            ifindex.cast_signed(),
-            libbpf_sys::BPF_XDP,
-            &raw const options,
-        )
-    };
-    if fd < 0 {
-        return Err(io::Error::from_raw_os_error(-fd));
+    // SAFETY: the answer lives through the call and states its own size.
+    let result = unsafe { libbpf_sys::bpf_xdp_query(ifindex.cast_signed(), 0, &raw mut answer) };
+    match (result, u32::from(answer.attach_mode)) {
+        (..0, _) => Err(io::Error::from_raw_os_error(-result)),
+        (_, libbpf_sys::XDP_ATTACHED_NONE) => Ok(None),
+        (_, libbpf_sys::XDP_ATTACHED_SKB | libbpf_sys::XDP_ATTACHED_MULTI) => Ok(Some(Mode::Generic)),
+        _ => Ok(Some(Mode::Native)),
     }
-    // SAFETY: a fresh descriptor that nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// libbpf-rs keeps the kind and the words of an error, but not the number.
-fn words(error: libbpf_rs::Error) -> io::Error {
-    let kind = match error.kind() {
-        libbpf_rs::ErrorKind::PermissionDenied => io::ErrorKind::PermissionDenied,
-        libbpf_rs::ErrorKind::Unsupported => io::ErrorKind::Unsupported,
-        _ => io::ErrorKind::Other,
-    };
-    io::Error::new(kind, error)
 }

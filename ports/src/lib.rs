@@ -18,6 +18,7 @@ pub mod counters;
 mod descriptor;
 pub mod error;
 pub mod frame;
+pub mod host;
 pub mod interface;
 mod kernel;
 pub mod mac;

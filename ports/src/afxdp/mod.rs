@@ -11,6 +11,11 @@
 //! between the receiving half, the transmitting half and nobody else, so that the halves share no state. Frames
 //! leave by queue 0 only, which keeps them in order.
 //!
+//! AF_XDP hands over bytes, and not what else the kernel knows of a frame. Checksums left to be filled in are
+//! noticed and counted ([`Reason::BadChecksum`](crate::Reason::BadChecksum)); a VLAN tag that a driver took out
+//! of the frame cannot be, so interfaces with tagged traffic want `ethtool -K NAME rxvlan off`, and the far end
+//! of a veth `txvlan off`.
+//!
 //! A thin layer of our own, for reasons: docs/decisions/0002-own-af-xdp-layer.md.
 
 mod program;

@@ -166,7 +166,7 @@ impl AfXdpRx {
         for held in fresh {
             if is_unfilled(held.frame().bytes()) {
                 unfilled += 1;
-                self.give_back(*held);
+                give_back(&mut self.queues, *held);
             } else {
                 self.held.push(*held);
             }
@@ -174,12 +174,6 @@ impl AfXdpRx {
         if unfilled > 0 {
             self.counters.add_drops(Reason::BadChecksum, unfilled);
             self.publish();
-        }
-    }
-
-    fn give_back(&mut self, held: Held) {
-        if let Some(queue) = self.queues.get_mut(held.queue as usize) {
-            queue.give_back(held.chunk);
         }
     }
 
@@ -215,6 +209,12 @@ impl AfXdpRx {
     }
 }
 
+fn give_back(queues: &mut [RxQueue], held: Held) {
+    if let Some(queue) = queues.get_mut(held.queue as usize) {
+        queue.give_back(held.chunk);
+    }
+}
+
 /// A descriptor that is readable when any of the queues has frames.
 fn wait_for(queues: &[RxQueue]) -> rustix::io::Result<OwnedFd> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -239,11 +239,9 @@ impl Rx for AfXdpRx {
 
     fn release(&mut self, n: usize) {
         let n = n.min(self.held.len());
-        let mut held = std::mem::take(&mut self.held);
-        for released in held.drain(..n) {
-            self.give_back(released);
+        for held in self.held.drain(..n) {
+            give_back(&mut self.queues, held);
         }
-        self.held = held;
         self.publish();
     }
 
