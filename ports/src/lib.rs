@@ -9,16 +9,25 @@
 //! The one idea: *a port owns its memory*. Frames are read where the source port has them and written once,
 //! straight into the destination port's own slots.
 
+pub mod afxdp;
 pub mod app;
 pub mod checksum;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod counters;
+mod descriptor;
 pub mod error;
 pub mod frame;
+pub mod host;
+pub mod interface;
+mod kernel;
 pub mod mac;
 pub mod null;
 pub mod offload;
+pub mod packet;
 pub mod port;
 pub mod ring;
+pub mod tap;
 pub mod time;
 pub mod virtual_port;
 pub mod wire;
@@ -27,6 +36,7 @@ pub use app::{App, Progress};
 pub use counters::{Counters, Reason};
 pub use error::Error;
 pub use frame::{BURST, Burst, Frame};
+pub use interface::Interface;
 pub use mac::Mac;
 pub use offload::{Capabilities, GsoType, Offload, OffloadFlags};
 pub use port::{Port, Rx, Sent, Tx};

@@ -71,7 +71,7 @@ pub trait Tx: Send {
 
     /// A slot of the port to write a frame of `len` bytes into, in place; `None` when there is no room (or
     /// `len` is more than the port ever takes). Reserving again without [`commit`](Self::commit) gives the
-    /// same slot. For apps, which make their frames; the switch copies with [`transmit`](Self::transmit).
+    /// same slot; a [`transmit`](Self::transmit) ends the reservation. For apps, which make their frames; the switch copies with [`transmit`](Self::transmit).
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]>;
 
     /// Queues the first `len` bytes of the slot reserved last, with their offload metadata. Without a
@@ -118,12 +118,6 @@ pub struct Port {
 impl Port {
     /// A port of these halves, with fresh counters.
     pub fn new(rx: impl Rx + 'static, tx: impl Tx + 'static) -> Self {
-        Self {
-            rx: Box::new(rx),
-            tx: Box::new(tx),
-            mac: None,
-            counters: Arc::default(),
-            notes: Vec::new(),
-        }
+        Self { rx: Box::new(rx), tx: Box::new(tx), mac: None, counters: Arc::default(), notes: Vec::new() }
     }
 }

@@ -6,12 +6,9 @@ use std::sync::atomic::{Ordering, fence};
 
 use arrayvec::ArrayVec;
 
-use super::layout::{MASK_INT, NEXT, OFFLOAD};
+use super::layout::{MASK_INT, MAX_FRAME, NEXT, OFFLOAD};
 use super::shared::Shared;
 use crate::{BURST, Burst, Frame, Offload};
-
-/// Longest frame a chain may add up to; anything beyond is a broken chain.
-const MAX_FRAME: usize = crate::Capabilities::MAX_SUPER_FRAME as usize;
 
 /// Reads slots and gives them back. One per ring.
 pub struct Consumer {
@@ -27,8 +24,9 @@ impl Consumer {
         Self { shared, tail: 0, ends: ArrayVec::new() }
     }
 
-    /// Appends waiting frames to `burst`. Descriptors that make no sense are passed over; their number is
-    /// returned.
+    /// Appends waiting frames to `burst`. Chains of descriptors that make no sense are passed over; their
+    /// number is returned. Each is counted once: the burst ends before one that follows good frames, which
+    /// comes first, and is given back at once, when those have been released.
     pub fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) -> u64 {
         self.ends.clear();
         let mut broken = 0;
@@ -43,12 +41,12 @@ impl Consumer {
                 frame.prefetch();
                 burst.push(frame);
                 self.ends.push(index);
-            } else {
+            } else if self.ends.is_empty() {
                 broken += 1;
+                self.give_back(index);
+            } else {
+                break;
             }
-        }
-        if self.ends.is_empty() && index != self.tail {
-            self.give_back(index); // nothing but broken descriptors: no release will come
         }
         broken
     }

@@ -19,6 +19,9 @@ pub(super) const HEADROOM: usize = 64;
 pub(super) const MAX_START: usize = HEADROOM + 7 * 64;
 const _: () = assert!(SLOT - MAX_START >= 1518, "a full Ethernet frame must fit into any one slot");
 
+/// Longest frame; a chain that adds up to more is broken.
+pub(super) const MAX_FRAME: usize = crate::Capabilities::MAX_SUPER_FRAME as usize;
+
 /// Where in its slot a frame starts. Slots are 2 KiB apart, so frames at one offset would all compete for the
 /// same few sets of the first-level cache: eight staggered starts spread them.
 pub(super) const fn start(index: u16) -> usize {

@@ -15,6 +15,8 @@
 //! length and wherever it starts, while the descriptors stay what memif prescribes.
 
 mod consumer;
+#[cfg(test)]
+mod hostile;
 mod layout;
 mod producer;
 mod region;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use super::layout::{Desc, MASK_INT, NEXT, OFFLOAD, SLOT, start};
+use super::layout::{Desc, MASK_INT, MAX_FRAME, NEXT, OFFLOAD, SLOT, start};
 use super::shared::Shared;
 use crate::{Frame, Offload, Sent};
 
@@ -16,38 +16,45 @@ pub struct Producer {
     published: u16,
     /// The consumer's index as last seen: reading it anew costs a cache miss when the consumer runs elsewhere.
     tail: u16,
-    /// Bytes of the slot that `reserve` gave out.
-    reserved: usize,
+    /// Bytes of the slot that `reserve` gave out, while it is good.
+    reserved: Option<usize>,
     /// Published since the consumer was last woken.
     unkicked: bool,
 }
 
 impl Producer {
     pub(super) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, head: 0, published: 0, tail: 0, reserved: 0, unkicked: false }
+        Self { shared, head: 0, published: 0, tail: 0, reserved: None, unkicked: false }
     }
 
-    /// Copies frames into the ring, in order, as many as find room, and publishes them.
+    /// Copies frames into the ring, in order, as many as find room, and publishes them. A frame longer than
+    /// any can be fails: it would never find room, and hold up all behind it.
     pub fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
+        self.reserved = None;
         let mut sent = Sent::default();
         for frame in frames {
+            if frame.len() > MAX_FRAME {
+                sent.taken += 1;
+                continue;
+            }
             let Some(to) = self.slot(frame.len()) else { break };
             // SAFETY: `slot` gave room for `len` bytes that nobody else touches before they are published;
             // the frame lives in another port's memory.
             unsafe { frame.copy_to(to) };
             self.fill(frame.len(), frame.offload());
+            sent.taken += 1;
             sent.frames += 1;
             sent.bytes += frame.len() as u64;
         }
-        sent.taken = usize::try_from(sent.frames).unwrap_or(usize::MAX);
         self.publish();
         sent
     }
 
     /// Room for one frame of `len` bytes, in place.
     pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        let at = self.slot(len)?;
-        self.reserved = len;
+        self.reserved = None;
+        let at = if len <= MAX_FRAME { self.slot(len)? } else { return None };
+        self.reserved = Some(len);
         // SAFETY: `slot` gave room for `len` bytes, which stay ours until they are published; the borrow of
         // `self` keeps that from happening while the slice is alive.
         Some(unsafe { std::slice::from_raw_parts_mut(at, len) })
@@ -55,10 +62,9 @@ impl Producer {
 
     /// Queues what was written into the reservation.
     pub fn commit(&mut self, len: usize, offload: Offload) {
-        if len <= self.reserved {
+        if self.reserved.take().is_some_and(|reserved| len <= reserved) {
             self.fill(len, offload);
         }
-        self.reserved = 0;
     }
 
     /// Publishes what was committed, and wakes the consumer if it sleeps.
@@ -114,8 +120,17 @@ impl Producer {
             let length = left.min(SLOT - offset % SLOT);
             left -= length;
             let next = if left > 0 { NEXT } else { 0 };
-            #[expect(clippy::cast_possible_truncation, reason = "a region has at most 2^14 slots of 2^11 bytes")]
-            let desc = Desc { flags: flags | next, region: 1, length: length as u32, offset: offset as u32, metadata: 0 };
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a region has at most 2^14 slots of 2^11 bytes"
+            )]
+            let desc = Desc {
+                flags: flags | next,
+                region: 1,
+                length: length as u32,
+                offset: offset as u32,
+                metadata: 0,
+            };
             // SAFETY: in bounds by construction of `desc`, and ours until published.
             unsafe { self.shared.desc(self.head).write(desc) };
             self.head = self.head.wrapping_add(1);

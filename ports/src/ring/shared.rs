@@ -36,9 +36,9 @@ impl Shared {
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .map_err(|e| Error::io(name, "eventfd", e))?,
         };
-        let header = shared.rings.base().cast::<Header>();
+        let cookie = shared.rings.base().cast::<u32>(); // the first field of the header
         // SAFETY: the region is large enough and nobody else knows of it yet.
-        unsafe { (&raw mut (*header).cookie).write(COOKIE) };
+        unsafe { cookie.write(COOKIE) };
         shared.header().flags.store(MASK_INT, Ordering::Relaxed);
         Ok(shared)
     }

@@ -1,0 +1,54 @@
+//! What the ports share whose other side is the kernel behind a file descriptor: one system call moves one
+//! message, which is a `struct virtio_net_hdr` of ten bytes and the frame behind it.
+//!
+//! A backend says how a message is read and what the kernel dropped ([`Descriptor`]); the memory for frames
+//! received ([`DescriptorRx`]) and the rules of sending ([`DescriptorTx`]) are here, once.
+
+mod rx;
+mod tx;
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+pub(crate) use rx::DescriptorRx;
+pub(crate) use tx::DescriptorTx;
+
+use crate::{Capabilities, Counters, Offload, Port};
+
+// TAP and AF_PACKET have the header in the host's byte order, `Offload` has it in virtio's.
+const _: () = assert!(cfg!(target_endian = "little"), "the offload header is carried as it is");
+
+/// Longest message worth reading: one byte more than the longest frame, so that one cut to fit is noticed.
+pub(crate) const MESSAGE: usize = Offload::LEN + Capabilities::MAX_SUPER_FRAME as usize + 1;
+
+/// One message read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// Bytes of the header and the frame.
+    pub(crate) len: usize,
+    /// A VLAN tag (TPID and TCI as on the wire) that the kernel took out of the frame.
+    pub(crate) tag: Option<[u8; 4]>,
+}
+
+/// A file descriptor that frames come from and go to, in non-blocking mode.
+pub(crate) trait Descriptor: AsFd + Send + Sync + 'static {
+    /// Fewest frames that the kernel's queue towards us holds: while fewer come at a time, it lost none.
+    const QUEUE: usize;
+
+    /// Reads one message.
+    fn read(&self, into: &mut [u8]) -> Result<Message, Errno>;
+
+    /// Frames that the kernel has dropped on their way to us since the last call.
+    fn dropped(&self) -> u64;
+}
+
+/// The port of a descriptor.
+pub(crate) fn port<D: Descriptor>(descriptor: D, capabilities: Capabilities) -> Port {
+    let descriptor = Arc::new(descriptor);
+    let counters = Arc::<Counters>::default();
+    let rx = DescriptorRx::new(descriptor.clone(), counters.clone());
+    let tx = DescriptorTx::new(descriptor, capabilities, counters.clone());
+    Port { counters, ..Port::new(rx, tx) }
+}

@@ -1,0 +1,161 @@
+//! Frames out of a descriptor.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::{Descriptor, MESSAGE, Message};
+use crate::{BURST, Burst, Capabilities, Counters, Frame, Offload, Reason, Rx};
+
+/// Bytes for the frames of one burst: a full burst of wire frames, or fifteen of the longest super-frames.
+/// Twice that leaves the second-level cache and is slower.
+const ARENA: usize = 1 << 20;
+/// Frames start on a cache line.
+const LINE: usize = 64;
+/// Bytes of a VLAN tag.
+const TAG: usize = 4;
+/// Receives after which the kernel is asked for its drops, if the port never rests.
+const ASK: u32 = 1024;
+
+/// Where a received frame is.
+#[derive(Clone, Copy)]
+struct Place {
+    start: usize,
+    len: usize,
+    offload: Offload,
+}
+
+/// Frames read from a descriptor, one behind the other in one piece of memory.
+///
+/// Whenever all have been released it starts at the front again: in a port that is kept up with, the few
+/// frames of a burst always land in the same few warm cache lines. What is not released stays where it is, and
+/// what follows goes behind it while there is room.
+pub(crate) struct DescriptorRx<D> {
+    descriptor: Arc<D>,
+    counters: Arc<Counters>,
+    arena: Vec<u8>,
+    /// Where the next message is read to.
+    next: usize,
+    places: ArrayVec<Place, BURST>,
+    /// How many of `places` have been released.
+    released: usize,
+    /// So many frames came at a time that the kernel may have dropped some before.
+    suspect: bool,
+    receives: u32,
+    gone: bool,
+}
+
+impl<D: Descriptor> DescriptorRx<D> {
+    pub(super) fn new(descriptor: Arc<D>, counters: Arc<Counters>) -> Self {
+        Self {
+            descriptor,
+            counters,
+            arena: vec![0; ARENA],
+            next: LINE - Offload::LEN,
+            places: ArrayVec::new(),
+            released: 0,
+            suspect: false,
+            receives: 0,
+            gone: false,
+        }
+    }
+
+    /// Reads until `limit` frames are waiting, or there are no more, or no more fit.
+    fn refill(&mut self, limit: usize) {
+        if self.released == self.places.len() {
+            self.places.clear();
+            self.released = 0;
+            self.next = LINE - Offload::LEN;
+        }
+        let before = self.places.len();
+        while self.places.len() - self.released < limit && !self.places.is_full() {
+            let Some(message) = self.arena.get_mut(self.next..self.next + MESSAGE) else { break };
+            match self.descriptor.read(message) {
+                Ok(read) => self.place(read),
+                Err(error) => {
+                    // The device is no more (tun.c), and its descriptor would wake the worker for ever.
+                    self.gone = matches!(error, Errno::BADFD | Errno::FAULT);
+                    break;
+                }
+            }
+        }
+        self.suspect |= self.places.len() - before >= D::QUEUE;
+    }
+
+    /// Takes in the message that was just read to `next`.
+    fn place(&mut self, read: Message) {
+        let (header, Some(len)) = (self.next, read.len.checked_sub(Offload::LEN)) else {
+            return self.counters.add_drops(Reason::Error, 1);
+        };
+        if len > Capabilities::MAX_SUPER_FRAME as usize {
+            return self.counters.add_drops(Reason::Oversize, 1);
+        }
+        let Some(message) = self.arena.get_mut(header..header + MESSAGE) else { return };
+        let mut bytes = [0; Offload::LEN];
+        bytes.copy_from_slice(&message[..Offload::LEN]);
+        let untagged = Place { start: header + Offload::LEN, len, offload: Offload::from_bytes(bytes) };
+        let place = read.tag.map_or(untagged, |tag| untagged.with_tag(message, tag));
+        self.places.push(place);
+        self.next = (untagged.start + len + Offload::LEN).next_multiple_of(LINE) - Offload::LEN;
+    }
+
+    fn count_dropped(&mut self) {
+        if std::mem::take(&mut self.suspect) {
+            self.counters.add_drops(Reason::Kernel, self.descriptor.dropped());
+        }
+    }
+}
+
+impl Place {
+    /// Puts a VLAN tag back behind the stations. They move down into the offload header, which has been read.
+    fn with_tag(self, message: &mut [u8], tag: [u8; TAG]) -> Self {
+        let (from, to) = (Offload::LEN, Offload::LEN - TAG);
+        message.copy_within(from..from + 12, to);
+        message[to + 12..to + 12 + TAG].copy_from_slice(&tag);
+        let mut offload = self.offload;
+        if offload.needs_csum() {
+            offload.csum_start = offload.csum_start.saturating_add(TAG as u16);
+        }
+        if offload.hdr_len != 0 {
+            offload.hdr_len = offload.hdr_len.saturating_add(TAG as u16);
+        }
+        Self { start: self.start - TAG, len: self.len + TAG, offload }
+    }
+}
+
+impl<D: Descriptor> Rx for DescriptorRx<D> {
+    fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) {
+        let room = burst.remaining_capacity();
+        self.refill(room);
+        self.receives = self.receives.wrapping_add(1);
+        if self.receives.is_multiple_of(ASK) {
+            self.count_dropped();
+        }
+        let arena = self.arena.as_slice();
+        let waiting = self.places.iter().skip(self.released).take(room);
+        burst.extend(waiting.map(|p| Frame::with_offload(&arena[p.start..p.start + p.len], p.offload)));
+    }
+
+    fn release(&mut self, n: usize) {
+        self.released = self.places.len().min(self.released + n);
+    }
+
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        if self.gone { None } else { Some(self.descriptor.as_fd()) }
+    }
+
+    /// The descriptor is readable while frames wait: there is nothing to switch on. The kernel's drops are
+    /// counted here, before a rest.
+    fn arm(&mut self) -> bool {
+        self.count_dropped();
+        if self.released < self.places.len() {
+            return true;
+        }
+        let mut waiting = [PollFd::new(&*self.descriptor, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        !self.gone && poll(&mut waiting, Some(&now)) == Ok(1)
+    }
+}

@@ -1,0 +1,269 @@
+//! The frame ring against a queue that is plainly right, and between two threads.
+
+use std::collections::VecDeque;
+use std::iter::successors;
+use std::sync::LazyLock;
+use std::thread;
+
+use ports::ring::{Consumer, Producer, ring};
+use ports::{Burst, Capabilities, Frame, Offload};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const LONGEST: usize = Capabilities::MAX_SUPER_FRAME as usize;
+
+/// What a frame of this number and length holds: a window of one run of noise.
+fn contents(number: u32, len: usize) -> &'static [u8] {
+    static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let step = |seed: &u32| Some(seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        let noise = successors(Some(1_u32), step).map(|seed| (seed >> 24) as u8);
+        noise.take(LONGEST + 1000).collect()
+    });
+    &NOISE[number as usize % 1000..][..len]
+}
+
+const fn metadata(number: u32) -> Offload {
+    match number % 3 {
+        0 => Offload::NONE,
+        n => Offload {
+            flags: 1,
+            gso_type: n as u8,
+            hdr_len: 54,
+            gso_size: number as u16,
+            csum_start: 34,
+            csum_offset: 16,
+        },
+    }
+}
+
+/// A ring, and what is in it.
+struct Modelled {
+    producer: Producer,
+    consumer: Consumer,
+    queue: VecDeque<(u32, usize)>,
+    number: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Offers frames of these lengths.
+    Transmit(Vec<usize>),
+    /// Reserves the first, commits the second if it is not more.
+    Reserve(usize, usize),
+    /// Receives a burst and releases so many of it, out of 256.
+    Receive(u8),
+}
+
+impl Modelled {
+    /// A ring whose indices have run `start` slots already.
+    fn new(slots: u16, start: u32) -> Self {
+        let (mut producer, mut consumer) = ring("model", slots).expect("a ring");
+        for _ in 0..start {
+            assert_eq!(producer.transmit(&[Frame::new(&[])]).taken, 1);
+            assert_eq!(consumer.receive(&mut Burst::new()), 0);
+            consumer.release(1);
+        }
+        Self { producer, consumer, queue: VecDeque::new(), number: 0 }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Transmit(lens) => self.transmit(lens),
+            Step::Reserve(reserved, committed) => self.reserve(*reserved, *committed),
+            Step::Receive(share) => self.receive(*share),
+        }
+    }
+
+    fn transmit(&mut self, lens: &[usize]) {
+        let bytes = (self.number..).zip(lens).map(|(n, len)| contents(n, *len));
+        let frames: Vec<_> =
+            (self.number..).zip(bytes).map(|(n, b)| Frame::with_offload(b, metadata(n))).collect();
+        let sent = self.producer.transmit(&frames);
+        assert!(
+            sent.taken > 0 || !self.queue.is_empty() || lens.is_empty(),
+            "an empty ring has room for one"
+        );
+        assert_eq!(sent.frames, sent.taken as u64);
+        assert_eq!(sent.bytes, lens[..sent.taken].iter().map(|len| *len as u64).sum::<u64>());
+        for len in &lens[..sent.taken] {
+            self.queue.push_back((self.number, *len));
+            self.number += 1;
+        }
+    }
+
+    fn reserve(&mut self, reserved: usize, committed: usize) {
+        let Some(slot) = self.producer.reserve(reserved) else {
+            assert!(!self.queue.is_empty(), "an empty ring has room for one");
+            return;
+        };
+        assert_eq!(slot.len(), reserved);
+        slot.copy_from_slice(contents(self.number, reserved));
+        self.producer.commit(committed, metadata(self.number));
+        self.producer.flush();
+        if committed <= reserved {
+            self.queue.push_back((self.number, committed));
+            self.number += 1;
+        }
+    }
+
+    fn receive(&mut self, share: u8) {
+        let mut burst = Burst::new();
+        assert_eq!(self.consumer.receive(&mut burst), 0, "broken");
+        assert_eq!(burst.len(), self.queue.len().min(burst.capacity()));
+        for (frame, (number, len)) in burst.iter().zip(&self.queue) {
+            assert_eq!(frame.offload(), metadata(*number));
+            assert!(frame.bytes() == contents(*number, *len), "frame {number} of {len} bytes");
+        }
+        let released = burst.len() * usize::from(share) / 255;
+        drop(burst);
+        self.consumer.release(released);
+        self.queue.drain(..released);
+    }
+}
+
+fn len() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => 0..1600_usize, 2 => 1600..9100_usize, 1 => 0..=LONGEST, 1 => LONGEST - 2..=LONGEST]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => vec(len(), 0..40).prop_map(Step::Transmit),
+        2 => (len(), len()).prop_map(|(reserved, committed)| Step::Reserve(reserved, committed)),
+        4 => any::<u8>().prop_map(Step::Receive),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Frames of all lengths; the 16-bit indices wrap in the middle of it.
+    #[test]
+    fn a_ring_is_a_queue(
+        slots in prop_oneof![Just(64), Just(128), Just(512)],
+        start in prop_oneof![0..64_u32, 65_300..65_536_u32],
+        steps in vec(step(), 1..60),
+    ) {
+        let mut modelled = Modelled::new(slots, start);
+        steps.iter().for_each(|step| modelled.step(step));
+        while !modelled.queue.is_empty() {
+            modelled.receive(255);
+        }
+    }
+}
+
+/// The indices of the smallest ring wrap ten times, at every phase of chains of up to 33 slots.
+#[test]
+fn indices_wrap_many_times() {
+    let mut modelled = Modelled::new(64, 0);
+    let lens = [60, 65_553, 1514, 2048, 1984, 1985, 9014, 40_000, 0, 1536];
+    let (mut slots, mut share) = (0, 0_u8);
+    while slots < 10 << 16 {
+        let before = modelled.number;
+        let at = before as usize % lens.len();
+        modelled.transmit(&lens[at..]);
+        for number in before..modelled.number {
+            slots += lens[at + (number - before) as usize] / 2048 + 1;
+        }
+        share = share.wrapping_add(77);
+        modelled.receive(share);
+    }
+}
+
+#[test]
+fn sizes_that_no_ring_has() {
+    for slots in [0, 1, 32, 63, 65, 1000, 1 << 15] {
+        assert!(ring("odd", slots).is_err(), "{slots}");
+    }
+    for slots in [64, 1 << 14] {
+        assert!(ring("even", slots).is_ok(), "{slots}");
+    }
+}
+
+/// Bytes of the frames that travel between the threads: mostly small, some of several slots.
+const fn travelling(number: u32) -> usize {
+    if number.is_multiple_of(1000) { 9014 } else { 60 + number as usize % 140 }
+}
+
+#[test]
+fn a_million_frames_pass_between_two_threads() {
+    const FRAMES: u32 = 1_000_000;
+    let (mut producer, mut consumer) = ring("threads", 256).unwrap();
+    let sender = thread::spawn(move || {
+        let mut number = 0;
+        while number < FRAMES {
+            let len = travelling(number);
+            let Some(slot) = producer.reserve(len) else {
+                producer.flush();
+                thread::yield_now();
+                continue;
+            };
+            slot.fill(number as u8);
+            slot[..4].copy_from_slice(&number.to_le_bytes());
+            producer.commit(len, Offload::NONE);
+            number += 1;
+            if number.is_multiple_of(17) {
+                producer.flush();
+            }
+        }
+        producer.flush();
+    });
+    let (mut expected, mut round) = (0_u32, 0_usize);
+    while expected < FRAMES {
+        let mut burst = Burst::new();
+        assert_eq!(consumer.receive(&mut burst), 0);
+        round += 1;
+        let keep = burst.len().saturating_sub(round % 3);
+        for frame in &burst[..keep] {
+            let (head, rest) = frame.bytes().split_at(4);
+            assert_eq!(head, expected.to_le_bytes());
+            assert_eq!(rest.len() + 4, travelling(expected));
+            assert!(rest.iter().all(|byte| *byte == expected as u8), "frame {expected}");
+            expected += 1;
+        }
+        let waiting = !burst.is_empty();
+        drop(burst);
+        consumer.release(keep);
+        if !waiting || keep == 0 {
+            thread::yield_now();
+        }
+    }
+    sender.join().unwrap();
+}
+
+/// A consumer that sleeps whenever nothing waits is woken every time: the flags and the index cannot miss
+/// each other.
+#[test]
+fn a_sleeping_consumer_misses_nothing() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    const FRAMES: u32 = 20_000;
+    let (mut producer, mut consumer) = ring("sleep", 64).unwrap();
+    let sender = thread::spawn(move || {
+        for number in 0..FRAMES {
+            let bytes = number.to_le_bytes();
+            while producer.transmit(&[Frame::new(&bytes)]).taken == 0 {
+                thread::yield_now();
+            }
+            producer.flush();
+        }
+    });
+    let mut expected = 0;
+    while expected < FRAMES {
+        let mut burst = Burst::new();
+        consumer.receive(&mut burst);
+        for frame in &burst {
+            assert_eq!(frame.bytes(), expected.to_le_bytes());
+            expected += 1;
+        }
+        let all = burst.len();
+        drop(burst);
+        consumer.release(all);
+        if expected < FRAMES && !consumer.arm() {
+            let fd = consumer.fd();
+            let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
+            let woken = poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&patience));
+            assert_eq!(woken, Ok(1), "asleep with frames waiting, at {expected}");
+        }
+        consumer.disarm();
+    }
+    sender.join().unwrap();
+}
