@@ -66,7 +66,9 @@ impl Running {
                 None if Instant::now() > end => {
                     let _ = child.kill();
                     let _ = child.wait();
-                    let text = |t: std::thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&t.join().unwrap()).into_owned();
+                    let text = |t: std::thread::JoinHandle<Vec<u8>>| {
+                        String::from_utf8_lossy(&t.join().unwrap()).into_owned()
+                    };
                     panic!("{} still runs after {limit:?}\n{}\n{}", self.what, text(out), text(err));
                 }
                 None => std::thread::sleep(Duration::from_millis(10)),
@@ -175,7 +177,9 @@ impl Bed {
         let mut command = self.switch.command(env!("CARGO_BIN_EXE_valed"), &[]);
         self.valed = Some(Running::start(command.env("VALE_SOCKET", &self.socket)));
         let socket = self.socket.clone();
-        until("valed answers", Duration::from_secs(5), || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+        until("valed answers", Duration::from_secs(5), || {
+            std::os::unix::net::UnixStream::connect(&socket).is_ok()
+        });
     }
 
     /// Ends `valed` and gives what it printed.
@@ -208,7 +212,9 @@ impl Bed {
     pub(crate) fn server(&self, port: &str, address: &str, more: &[&str]) -> Running {
         let args = [&["--on", port, "--ip", address, "-s"], more].concat();
         let server = self.endpoint(&args);
-        until("the endpoint's port is there", Duration::from_secs(5), || self.ctl(&[]).contains(&format!("{port} ")));
+        until("the endpoint's port is there", Duration::from_secs(5), || {
+            self.ctl(&[]).contains(&format!("{port} "))
+        });
         server
     }
 
@@ -242,7 +248,8 @@ impl Drop for Bed {
     fn drop(&mut self) {
         if let Some(valed) = self.valed.take() {
             valed.signal("-TERM");
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| valed.wait(Duration::from_secs(3))));
+            let _ =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| valed.wait(Duration::from_secs(3))));
         }
     }
 }
