@@ -240,13 +240,14 @@ impl StreamJson {
             SideJson { socket: s.socket, rate, retransmits, extremes, sender: s.sender }
         };
         // Where the sending end is the peer, stock iperf3 has the keys and no values.
-        let extremes = s.tcp.or(s.retransmits.map(|_| SenderTotal::default())).map(|t| ExtremesJson {
-            max_snd_cwnd: t.max_snd_cwnd,
-            max_snd_wnd: t.max_snd_wnd,
-            max_rtt: t.max_rtt_us,
-            min_rtt: t.min_rtt_us,
-            mean_rtt: t.mean_rtt_us,
-        });
+        let extremes =
+            s.tcp.or_else(|| s.retransmits.map(|_| SenderTotal::default())).map(|t| ExtremesJson {
+                max_snd_cwnd: t.max_snd_cwnd,
+                max_snd_wnd: t.max_snd_wnd,
+                max_rtt: t.max_rtt_us,
+                min_rtt: t.min_rtt_us,
+                mean_rtt: t.mean_rtt_us,
+            });
         Self { sender: side(s.sent, s.retransmits, extremes), receiver: side(s.received, None, None) }
     }
 }

@@ -23,7 +23,7 @@ fn print(log: &Log, format: Format) -> (String, String, Option<i32>) {
 /// layout: words, brackets, blanks.
 fn layout(line: &str) -> String {
     let id = line.get(1..4).filter(|id| id.trim().parse::<u32>().is_ok());
-    let mut line = id.map_or(line.to_owned(), |id| line.replacen(id, "  5", 1));
+    let mut line = id.map_or_else(|| line.to_owned(), |id| line.replacen(id, "  5", 1));
     for unit in ["KBytes", "MBytes", "GBytes", " Bytes"] {
         line = line.replace(unit, "_Bytes");
     }
