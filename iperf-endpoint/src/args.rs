@@ -59,7 +59,7 @@ pub struct Args {
     #[arg(short = 'J', long)]
     pub json: bool,
     /// Server: leave after one test
-    #[arg(short = '1', long, requires = "server")]
+    #[arg(short = '1', long, conflicts_with = "client")]
     pub one_off: bool,
 
     /// Seconds to send; 0 until interrupted [default: 10]
@@ -265,7 +265,7 @@ mod tests {
             ("", "--server"),
             ("-s -c 10.0.0.1", "cannot be used"),
             ("-s -t 5", "cannot be used"),
-            ("-c 10.0.0.1 -1", "--server"),
+            ("-c 10.0.0.1 -1", "cannot be used"),
             ("-c 10.0.0.1 -t 5 -n 5", "cannot be used"),
             ("-c 10.0.0.1 -R --bidir", "cannot be used"),
             ("-c 10.0.0.1 -P 129", "-P: 129 is out of range (try: 1 to 128 streams)"),

@@ -118,13 +118,14 @@ impl Session {
     /// One pass; whether anything happened.
     pub(crate) fn poll<T: Transport>(&mut self, house: &mut House<'_>, turn: &mut Turn<'_, T>) -> bool {
         let mut busy = self.control.fill(turn.transport);
-        while self.step(house, turn) {
-            busy = true;
-        }
+        // Data first: what came before the end of the test is said counts.
         if self.phase == Phase::Running
             && let Some(test) = &mut self.test
         {
             busy |= test.run(turn);
+        }
+        while self.step(house, turn) {
+            busy = true;
         }
         self.watch(house, turn);
         busy |= self.control.flush(turn.transport);

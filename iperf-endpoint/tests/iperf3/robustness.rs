@@ -177,6 +177,22 @@ fn more_streams_than_declared_are_turned_away() {
 }
 
 #[test]
+fn cookies_that_overtake_each_other_do_not_turn_the_directions() {
+    let mut bench = Bench::new(ServerConfig::default());
+    bench.settle();
+    let rogue = Rogue::new(&mut bench);
+    let control = rogue.connect(&mut bench);
+    rogue.send(&mut bench, control, COOKIE);
+    rogue.send(&mut bench, control, &message(br#"{"tcp":true,"time":1,"parallel":1,"bidirectional":true}"#));
+    let (first, second) = (rogue.connect(&mut bench), rogue.connect(&mut bench));
+    rogue.send(&mut bench, second, COOKIE);
+    rogue.send(&mut bench, first, COOKIE);
+    // The first connection carries the client's data, the second the server's.
+    assert_eq!(rogue.read(&mut bench, first), b"");
+    assert_ne!(rogue.read(&mut bench, second), b"");
+}
+
+#[test]
 fn refusals_carry_stock_error_numbers() {
     for (json, number) in [
         (&br#"{"udp":true,"time":1,"parallel":1,"len":1000,"bandwidth":1000000}"#[..], 131),
