@@ -26,7 +26,8 @@ pub enum Reason {
     Error,
     /// Ingress: arrived with a checksum left to be filled in and nobody to say so (AF_XDP on veth).
     BadChecksum,
-    /// Ingress: dropped by the kernel before we saw it (socket or ring overrun).
+    /// Dropped by the kernel: on ingress before we saw it (socket or ring overrun), on egress after it was
+    /// handed over (no carrier).
     Kernel,
 }
 

@@ -88,9 +88,17 @@ impl<'a> Frame<'a> {
     /// Copies the first bytes of the frame into `to`, and says how many there were.
     #[inline]
     pub fn head(&self, to: &mut [u8]) -> usize {
-        let n = to.len().min(self.len());
-        // SAFETY: `n` is within both; `to` is a unique borrow, so the two do not overlap.
-        unsafe { std::ptr::copy_nonoverlapping(self.start, to.as_mut_ptr(), n) };
+        self.copy_at(0, to)
+    }
+
+    /// Copies the bytes of the frame from `at` on into `to`, as many as there are and fit, and says how many.
+    #[inline]
+    pub fn copy_at(&self, at: usize, to: &mut [u8]) -> usize {
+        let at = at.min(self.len());
+        let n = to.len().min(self.len() - at);
+        let from = self.start.wrapping_add(at);
+        // SAFETY: `at + n` is within the frame and `n` within `to`, a unique borrow, so the two do not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), n) };
         n
     }
 
@@ -149,5 +157,16 @@ mod tests {
         let mut to = [0; 5];
         assert_eq!(Frame::new(&bytes).head(&mut to), 3);
         assert_eq!(to, [1, 2, 3, 0, 0]);
+    }
+
+    #[test]
+    fn parts_are_cut_at_the_frame() {
+        let bytes = [1, 2, 3];
+        let mut to = [0; 2];
+        assert_eq!(Frame::new(&bytes).copy_at(1, &mut to), 2);
+        assert_eq!(to, [2, 3]);
+        assert_eq!(Frame::new(&bytes).copy_at(2, &mut to), 1);
+        assert_eq!(to, [3, 3]);
+        assert_eq!(Frame::new(&bytes).copy_at(4, &mut to), 0);
     }
 }

@@ -82,6 +82,20 @@ impl Interface {
         Ok(())
     }
 
+    /// Sets the length of the longest IP packet, bytes.
+    ///
+    /// # Errors
+    /// [`Error::Permission`] without `CAP_NET_ADMIN`, [`Error::Io`] if the driver refuses.
+    pub fn set_mtu(&mut self, mtu: u32) -> Result<(), Error> {
+        let control = Control::new(&self.name)?;
+        let mut request = control.request(libc::__c_anonymous_ifr_ifru { ifru_mtu: mtu.cast_signed() });
+        // SAFETY: SIOCSIFMTU takes an ifreq.
+        unsafe { ioctl(&control.socket, libc::SIOCSIFMTU, &mut request) }
+            .map_err(|e| control.failed("SIOCSIFMTU", e))?;
+        self.mtu = mtu;
+        Ok(())
+    }
+
     /// Lets the interface take frames for every station, for as long as the returned descriptor is open. The
     /// kernel counts the holders: nobody else's wish is undone.
     ///

@@ -9,6 +9,7 @@
 //! The one idea: *a port owns its memory*. Frames are read where the source port has them and written once,
 //! straight into the destination port's own slots.
 
+pub mod afxdp;
 pub mod app;
 pub mod checksum;
 #[cfg(any(test, feature = "contract"))]
@@ -17,6 +18,7 @@ pub mod counters;
 mod descriptor;
 pub mod error;
 pub mod frame;
+pub mod host;
 pub mod interface;
 mod kernel;
 pub mod mac;

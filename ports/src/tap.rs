@@ -41,11 +41,21 @@ impl Default for Options {
 /// [`Error::Taken`] if another process has it open, or an interface of that name is no TAP;
 /// [`Error::Unsupported`] without `/dev/net/tun`.
 pub fn open(name: &str, options: Options) -> Result<Port, Error> {
+    open_prepared(name, options, |_| Ok(()))
+}
+
+/// As [`open`], with something done to the interface before it is brought up.
+pub(crate) fn open_prepared(
+    name: &str,
+    options: Options,
+    prepare: impl FnOnce(&mut Interface) -> Result<(), Error>,
+) -> Result<Port, Error> {
     check_name(name)?;
     let there = Interface::find(name).is_ok();
     let file = attach(name, there)?;
     let offloads = negotiate(name, &file, options.offloads)?;
     let mut interface = Interface::find(name)?;
+    prepare(&mut interface)?;
     interface.bring_up()?;
     let tap = Tap::new(name, file, there);
     let capabilities = Capabilities { offloads, ..Capabilities::all(interface.mtu) };

@@ -1,0 +1,386 @@
+//! What can be seen of a connection from outside its socket: losses, round trips, windows.
+//!
+//! smoltcp keeps its retransmission count, its round-trip estimate and its windows to itself, estimates in
+//! whole milliseconds, and after a loss knows fast retransmit (RFC 5681, 3.2) but no partial acknowledgement
+//! (RFC 6582) and no timeout below one second. The flow watches the segments that pass in both directions,
+//! keeps the figures, and says when the socket should be [nudged](Flow::take_nudge) to send again.
+
+use std::time::Duration;
+
+use ports::Time;
+
+use super::segment::{Segment, after, flag};
+use crate::transport::TcpInfo;
+
+/// Shortest wait for an acknowledgement before the oldest segment is sent again, in the spirit of a tail loss
+/// probe (RFC 8985, 7.2): a receiver acknowledges two segments at once, ...
+const MIN_PATIENCE: Duration = Duration::from_millis(20);
+/// ... but may sit on the acknowledgement of one: `TCP_DELACK_MIN` of Linux is 40 ms.
+const DELAYED_ACK: Duration = Duration::from_millis(40);
+/// Nudges without progress before the socket's own retransmission timeout is left to it.
+const MAX_PROBES: u32 = 3;
+
+/// The observer of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Flow {
+    /// Oldest sequence number not acknowledged, and the one after the highest sent.
+    una: u32,
+    max: u32,
+    /// The one after the highest that carried payload: a lone FIN must not be nudged.
+    data_max: u32,
+    /// Anything was sent, anything was acknowledged.
+    started: bool,
+    established: bool,
+    retransmits: u64,
+    /// Highest sequence number after anything received, and the acknowledgement sent last.
+    received: u32,
+    acknowledged: u32,
+    window: u16,
+    scale: u8,
+    mss: u32,
+    /// Largest flight since the last round-trip sample, and of the round before.
+    flight: [u32; 2],
+    rtt: RoundTrip,
+    loss: Loss,
+}
+
+/// RFC 6298, in nanoseconds, one segment timed at a time.
+#[derive(Clone, Debug, Default)]
+struct RoundTrip {
+    timing: Option<(u32, Time)>,
+    smoothed: Duration,
+    deviation: Duration,
+}
+
+impl RoundTrip {
+    fn sample(&mut self, rtt: Duration) {
+        if self.smoothed.is_zero() {
+            (self.smoothed, self.deviation) = (rtt, rtt / 2);
+        } else {
+            self.deviation = (self.deviation * 3 + self.smoothed.abs_diff(rtt)) / 4;
+            self.smoothed = (self.smoothed * 7 + rtt) / 8;
+        }
+    }
+}
+
+/// Where loss recovery stands.
+#[derive(Clone, Debug, Default)]
+struct Loss {
+    /// Duplicate acknowledgements as we count them, and as smoltcp does: it starts over with each change of
+    /// the window and each segment with payload.
+    duplicates: u32,
+    unchanged: u32,
+    /// Recovery ends when this is acknowledged (RFC 6582, 3.2).
+    recover: Option<u32>,
+    nudge: bool,
+    probes: u32,
+    progress: Time,
+}
+
+impl Flow {
+    /// A flow that sends segments of up to `mss` bytes until the peer says less.
+    pub(super) fn new(mss: u32) -> Self {
+        Self {
+            una: 0,
+            max: 0,
+            data_max: 0,
+            started: false,
+            established: false,
+            retransmits: 0,
+            received: 0,
+            acknowledged: 0,
+            window: 0,
+            scale: 0,
+            mss,
+            flight: [0; 2],
+            rtt: RoundTrip::default(),
+            loss: Loss::default(),
+        }
+    }
+
+    /// Bytes sent and not acknowledged.
+    pub(super) const fn in_flight(&self) -> u32 {
+        self.max.wrapping_sub(self.una)
+    }
+
+    /// Payload bytes of a full segment.
+    pub(super) const fn mss(&self) -> u32 {
+        self.mss
+    }
+
+    /// Our next sequence number, and the one we expect.
+    pub(super) const fn numbers(&self) -> (u32, u32) {
+        (self.max, self.acknowledged)
+    }
+
+    /// A segment left: its sequence number, payload length, flags, and acknowledgement.
+    pub(super) fn sent(&mut self, seq: u32, len: u32, flags: u8, ack: u32, now: Time) {
+        if flags & flag::ACK != 0 {
+            self.acknowledged = ack;
+        }
+        let control = u32::from(flags & flag::SYN != 0) + u32::from(flags & flag::FIN != 0);
+        let end = seq.wrapping_add(len + control);
+        if !self.started {
+            self.started = true;
+            (self.una, self.max, self.data_max) = (seq, seq, seq);
+        }
+        let keep_alive = after(self.una, seq);
+        let window_probe = self.established && self.window == 0 && len <= 1;
+        if end == seq || keep_alive || window_probe {
+            return;
+        }
+        if self.in_flight() == 0 {
+            self.loss.progress = now;
+        }
+        if after(self.max, seq) {
+            let again = end.wrapping_sub(seq).min(self.max.wrapping_sub(seq));
+            self.retransmits += u64::from(again.div_ceil(self.mss.max(1)));
+            self.rtt.timing = None; // Karn: an acknowledgement of either transmission says nothing
+        }
+        if after(end, self.max) {
+            self.max = end;
+            if self.rtt.timing.is_none() && self.loss.recover.is_none() {
+                self.rtt.timing = Some((end, now));
+            }
+        }
+        if len > 0 && after(end, self.data_max) {
+            self.data_max = end;
+        }
+        self.flight[0] = self.flight[0].max(self.in_flight());
+    }
+
+    /// A segment arrived; `bytes` is its frame.
+    pub(super) fn received(&mut self, s: &Segment, bytes: &[u8], now: Time) {
+        if s.has(flag::RST) {
+            return;
+        }
+        if s.has(flag::SYN) {
+            self.received = s.end();
+            self.scale = s.window_scale(bytes).unwrap_or(0);
+            // Without the option, the peer takes 536 (RFC 9293, 3.7.1).
+            self.mss = self.mss.min(u32::from(s.mss(bytes).map_or(536, |(_, mss)| mss)).max(48));
+        } else if after(s.end(), self.received) {
+            self.received = s.end();
+        }
+        if s.has(flag::ACK) && self.started {
+            self.acknowledge(s, bytes, now);
+            self.window = s.window;
+        }
+    }
+
+    fn acknowledge(&mut self, s: &Segment, bytes: &[u8], now: Time) {
+        if after(s.ack, self.una) {
+            return self.advance(s.ack, now);
+        }
+        if s.ack != self.una || self.in_flight() == 0 {
+            return;
+        }
+        let same_window = s.window == self.window;
+        if s.len > 0 || !same_window {
+            self.loss.unchanged = 0;
+        } else {
+            self.loss.unchanged += 1;
+        }
+        if s.len > 0 || s.has(flag::SYN) || s.has(flag::FIN) || !(same_window || s.has_sack(bytes)) {
+            return;
+        }
+        self.loss.duplicates += 1;
+        if self.loss.duplicates == self.duplicates_enough() && self.loss.recover.is_none() {
+            self.loss.recover = Some(self.max);
+            self.loss.nudge = self.loss.unchanged < 3; // otherwise smoltcp has seen them too
+        }
+    }
+
+    /// Three duplicates, or fewer when there is too little in flight to cause as many (RFC 5827, 2.1).
+    fn duplicates_enough(&self) -> u32 {
+        (self.in_flight().div_ceil(self.mss.max(1)).saturating_sub(1)).clamp(1, 3)
+    }
+
+    fn advance(&mut self, ack: u32, now: Time) {
+        self.una = ack;
+        self.established = true;
+        if after(ack, self.max) {
+            self.max = ack; // a window probe was taken
+        }
+        if let Some((end, at)) = self.rtt.timing
+            && !after(end, ack)
+        {
+            self.rtt.timing = None;
+            self.rtt.sample(now.since(at));
+            self.flight = [self.in_flight(), self.flight[0]];
+        }
+        self.loss.duplicates = 0;
+        self.loss.unchanged = 0;
+        self.loss.probes = 0;
+        self.loss.progress = now;
+        match self.loss.recover {
+            Some(recover) if after(recover, ack) => self.loss.nudge = true,
+            _ => self.loss.recover = None,
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let delayed = if self.in_flight() > self.mss { Duration::ZERO } else { DELAYED_ACK };
+        let usual = self.rtt.smoothed * 2 + self.rtt.deviation * 4;
+        (usual.max(MIN_PATIENCE) + delayed) * (1 << self.loss.probes.min(MAX_PROBES))
+    }
+
+    /// Whether payload is in flight that a nudge would send again.
+    const fn can_nudge(&self) -> bool {
+        self.established && self.window > 0 && after(self.data_max, self.una)
+    }
+
+    /// When the flow wants to be asked for a nudge next.
+    pub(super) fn deadline(&self) -> Time {
+        if self.can_nudge() && self.loss.probes < MAX_PROBES {
+            self.loss.progress + self.patience()
+        } else {
+            Time::NEVER
+        }
+    }
+
+    /// Whether the oldest segment in flight is to be sent again now: a partial acknowledgement, duplicates
+    /// that smoltcp did not recognise, or silence for too long.
+    pub(super) fn take_nudge(&mut self, now: Time) -> Option<Nudge> {
+        if now >= self.deadline() {
+            self.loss.probes += 1;
+            self.loss.progress = now;
+            self.loss.nudge = true;
+            self.loss.recover = self.loss.recover.or(Some(self.max));
+        }
+        if !std::mem::take(&mut self.loss.nudge) || !self.can_nudge() {
+            return None;
+        }
+        // One unit less than the window last seen: smoltcp takes a changed window for no duplicate, and
+        // starts to count duplicates from there.
+        Some(Nudge { seq: self.received, ack: self.una, window: self.window - 1 })
+    }
+
+    /// The figures for a report, as far as the flow knows them.
+    pub(super) fn info(&self) -> TcpInfo {
+        TcpInfo {
+            retransmits: self.retransmits,
+            cwnd: u64::from(self.flight[0].max(self.flight[1])),
+            send_window: u64::from(self.window) << self.scale,
+            rtt: self.rtt.smoothed,
+            rtt_var: self.rtt.deviation,
+            mss: self.mss,
+            path_mtu: 0,
+        }
+    }
+}
+
+/// The duplicate acknowledgement to show to the socket, four times, so that it sends again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Nudge {
+    pub(super) seq: u32,
+    pub(super) ack: u32,
+    pub(super) window: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::super::segment::BareAck;
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn ack(flow: &mut Flow, ack: u32, window: u16, now: u64) {
+        let bytes = BareAck {
+            to_mac: [2; 6],
+            from_mac: [4; 6],
+            from: Ipv4Addr::new(10, 0, 0, 2),
+            to: Ipv4Addr::new(10, 0, 0, 1),
+            from_port: 1,
+            to_port: 2,
+            seq: 500,
+            ack,
+            window,
+        }
+        .frame();
+        flow.received(&Segment::parse(&bytes).unwrap(), &bytes, Time(now));
+    }
+
+    /// A flow with the handshake done in 2 ms and ten segments in flight since 10 ms.
+    fn flow() -> Flow {
+        let mut f = Flow::new(1000);
+        f.sent(99, 0, flag::SYN, 0, Time(0));
+        ack(&mut f, 100, 1000, 2 * MS);
+        for i in 0..10 {
+            f.sent(100 + i * 1000, 1000, flag::ACK, 500, Time(10 * MS));
+        }
+        f
+    }
+
+    #[test]
+    fn round_trips_are_timed_one_at_a_time() {
+        let mut f = flow();
+        assert_eq!(f.info().rtt, Duration::from_millis(2));
+        ack(&mut f, 1100, 1000, 20 * MS);
+        assert_eq!(f.info().rtt, Duration::from_millis(3)); // 7/8 * 2 + 1/8 * 10
+        ack(&mut f, 2100, 1000, 90 * MS); // nothing timed it
+        assert_eq!(f.info().rtt, Duration::from_millis(3));
+        assert_eq!(f.info().retransmits, 0);
+        assert_eq!(f.info().cwnd, 10_000);
+    }
+
+    #[test]
+    fn segments_sent_again_are_counted_and_not_timed() {
+        let mut f = flow();
+        f.sent(100, 1000, flag::ACK, 500, Time(11 * MS));
+        f.sent(8100, 2000, flag::ACK, 500, Time(11 * MS));
+        assert_eq!(f.info().retransmits, 3);
+        ack(&mut f, 10_100, 1000, 500 * MS);
+        assert_eq!(f.info().rtt, Duration::from_millis(2));
+        assert_eq!(f.in_flight(), 0);
+    }
+
+    #[test]
+    fn keep_alives_and_window_probes_are_no_retransmits() {
+        let mut f = flow();
+        ack(&mut f, 10_100, 0, 12 * MS);
+        f.sent(10_099, 1, flag::ACK, 500, Time(20 * MS));
+        f.sent(10_100, 1, flag::ACK, 500, Time(30 * MS));
+        f.sent(10_100, 1, flag::ACK, 500, Time(40 * MS));
+        assert_eq!(f.info().retransmits, 0);
+        assert_eq!(f.deadline(), Time::NEVER);
+        ack(&mut f, 10_101, 10, 41 * MS);
+        assert_eq!(f.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_partial_acknowledgement_nudges() {
+        let mut f = flow();
+        for _ in 0..3 {
+            ack(&mut f, 100, 1000, 12 * MS);
+        }
+        assert_eq!(f.take_nudge(Time(12 * MS)), None, "smoltcp saw three duplicates");
+        ack(&mut f, 3100, 1000, 13 * MS);
+        assert_eq!(f.take_nudge(Time(13 * MS)), Some(Nudge { seq: 500, ack: 3100, window: 999 }));
+        assert_eq!(f.take_nudge(Time(13 * MS)), None);
+        ack(&mut f, 10_100, 1000, 14 * MS);
+        assert_eq!(f.take_nudge(Time(14 * MS)), None);
+    }
+
+    #[test]
+    fn silence_nudges_a_few_times() {
+        let mut f = flow();
+        let mut now = Time(10 * MS);
+        for wait in [20, 40, 80] {
+            assert_eq!(f.deadline(), now + Duration::from_millis(wait));
+            now = f.deadline();
+            assert!(f.take_nudge(now).is_some());
+        }
+        assert_eq!(f.deadline(), Time::NEVER);
+    }
+
+    #[test]
+    fn a_lone_fin_is_left_to_the_socket() {
+        let mut f = flow();
+        ack(&mut f, 10_100, 1000, 11 * MS);
+        f.sent(10_100, 0, flag::ACK | flag::FIN, 500, Time(12 * MS));
+        assert_eq!(f.deadline(), Time::NEVER);
+    }
+}

@@ -1,0 +1,308 @@
+//! netmap's command line.
+
+use std::ops::RangeInclusive;
+
+use clap::builder::RangedU64ValueParser;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, Parser, value_parser};
+use ports::Mac;
+
+use crate::{AddressRange, Config, Error, Function};
+
+const EXAMPLES: &str = "\
+Examples:
+  pkt-gen -i vale0:1 -f rx -a 1              receive on a port of switch vale0, on CPU 1
+  pkt-gen -i vale0:2 -f tx -a 0              send 60-byte frames there, as fast as they go
+  pkt-gen -i eth0 -f tx -R 1000000 -d 10.1.0.1:2000-10.1.0.9:2100 -D 02:00:00:00:00:01
+                                             a million frames a second, to 909 addresses and ports in turn
+  pkt-gen -i vale0:2 -f tx -n 1000 -l 1514   a thousand long frames
+
+Results go to standard output, progress to standard error, in netmap's words.";
+
+/// Sends or receives Ethernet frames as fast as a port goes, or at a rate.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "pkt-gen", after_help = EXAMPLES, args_override_self = true, max_term_width = 110)]
+pub struct Args {
+    /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
+    #[arg(short = 'i', value_name = "PORT")]
+    port: String,
+    /// What to do: tx or rx
+    #[arg(short = 'f', value_name = "FUNCTION", default_value = "rx")]
+    function: String,
+    /// Frames to send or receive; 0 for no end
+    #[arg(short = 'n', value_name = "COUNT", default_value_t = 0, allow_negative_numbers = true)]
+    count: u64,
+    /// Bytes of a frame without its CRC
+    #[arg(short = 'l', value_name = "BYTES", default_value = "60", allow_negative_numbers = true,
+        action = ArgAction::Append, value_parser = within(Config::FRAME_LEN))]
+    frame_len: Vec<u32>,
+    /// Most frames in one go; 0 for the default [default: 512]
+    #[arg(short = 'b', value_name = "FRAMES", default_value_t = 0, hide_default_value = true,
+        allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
+    burst: u32,
+    /// Frames a second; 0 for as many as there is room for
+    #[arg(short = 'R', value_name = "PPS", default_value_t = 0, allow_negative_numbers = true)]
+    rate_pps: u32,
+    /// Source addresses and UDP ports: ADDR[:PORT][-ADDR[:PORT]]
+    #[arg(short = 's', value_name = "RANGE", default_value = "10.0.0.1")]
+    src: AddressRange,
+    /// Destination addresses and UDP ports, likewise
+    #[arg(short = 'd', value_name = "RANGE", default_value = "10.1.0.1")]
+    dst: AddressRange,
+    /// Source MAC address [default: the interface's own]
+    #[arg(short = 'S', value_name = "MAC")]
+    src_mac: Option<Mac>,
+    /// Destination MAC address
+    #[arg(short = 'D', value_name = "MAC", default_value_t = Mac::BROADCAST)]
+    dst_mac: Mac,
+    /// Run on this CPU; -1 for any
+    #[arg(short = 'a', value_name = "CPU", allow_negative_numbers = true,
+        value_parser = value_parser!(i32).range(-1..))]
+    pin: Option<i32>,
+    /// CPUs to use; 0 for all
+    #[arg(short = 'c', value_name = "CPUS", default_value_t = 1, allow_negative_numbers = true)]
+    cpus: u32,
+    /// Milliseconds from report to report
+    #[arg(short = 'T', value_name = "MS", default_value_t = 1000, allow_negative_numbers = true,
+        value_parser = within(Config::INTERVAL_MS))]
+    interval_ms: u32,
+    /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports and null]
+    #[arg(short = 'w', value_name = "SECS", allow_negative_numbers = true, value_parser = within(Config::WAIT_S))]
+    wait_s: Option<u32>,
+    /// Receiver: end when nothing has come for a second after the first frame
+    #[arg(short = 'W')]
+    until_idle: bool,
+    /// Print whole numbers instead of K, M, G and T
+    #[arg(short = 'N')]
+    plain: bool,
+    /// More messages
+    #[arg(short = 'v', action = ArgAction::Count)]
+    verbose: u8,
+    #[command(flatten)]
+    later: Later,
+}
+
+fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(u64::from(*range.start())..=u64::from(*range.end()))
+}
+
+impl Args {
+    /// The config that the flags ask for, on a machine with `have_cpus` CPUs.
+    ///
+    /// # Errors
+    /// If a flag is one of netmap's that is not available yet, or a number is out of range.
+    pub fn into_config(self, have_cpus: u32) -> Result<Config, Error> {
+        if let Some(flag) = self.later.first {
+            return Err(Error::Unavailable(flag));
+        }
+        let function = match self.function.as_str() {
+            "tx" => Function::Tx,
+            "rx" => Function::Rx,
+            known @ ("ping" | "pong" | "txseq" | "rxseq") => {
+                return Err(Error::Unavailable(format!("-f {known}")));
+            }
+            _ => return Err(Error::UnknownFunction(self.function)),
+        };
+        let [frame_len] = self.frame_len[..] else {
+            return Err(Error::Unavailable("-l given twice, for random sizes".to_owned()));
+        };
+        let config = Config {
+            function,
+            frame_len,
+            count: self.count,
+            burst: if self.burst == 0 { Config::default().burst } else { self.burst },
+            rate_pps: self.rate_pps,
+            src_mac: self.src_mac,
+            dst_mac: self.dst_mac,
+            src: self.src,
+            dst: self.dst,
+            cpus: cpus(self.cpus, have_cpus)?,
+            pin: pin(self.pin, have_cpus)?,
+            interval_ms: self.interval_ms,
+            wait_s: self.wait_s.unwrap_or_else(|| default_wait_s(&self.port)),
+            until_idle: self.until_idle,
+            normalize: !self.plain,
+            verbose: self.verbose,
+            port: self.port,
+        };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+const fn cpus(value: u32, have: u32) -> Result<u32, Error> {
+    match value {
+        0 => Ok(have),
+        _ if value <= have => Ok(value),
+        _ => Err(Error::TooManyCpus { value, have }),
+    }
+}
+
+/// netmap takes `-a` modulo `-c`, whose default is 1, so that everybody ends up on CPU 0. Here `-a` means what it
+/// says.
+fn pin(value: Option<i32>, have: u32) -> Result<Option<u32>, Error> {
+    match value.and_then(|cpu| u32::try_from(cpu).ok()) {
+        Some(cpu) if cpu >= have => Err(Error::NoCpu { value: cpu, have }),
+        cpu => Ok(cpu),
+    }
+}
+
+/// A NIC may need a while to come up in its new mode; a software port has nothing to wait for.
+fn default_wait_s(port: &str) -> u32 {
+    if port.starts_with("vale") || port == "null" { 0 } else { 2 }
+}
+
+/// Flags of netmap's pkt-gen that are known here but not available yet, and whether they take a value.
+const LATER: [(&str, bool); 16] = [
+    ("-4", false),
+    ("-6", false),
+    ("-p", true),
+    ("-X", false),
+    ("-A", false),
+    ("-B", false),
+    ("-H", true),
+    ("-P", true),
+    ("-r", false),
+    ("-I", false),
+    ("-z", false),
+    ("-Z", false),
+    ("-F", true),
+    ("-M", true),
+    ("-C", true),
+    ("-o", true),
+];
+
+/// Notes the first such flag instead of calling it unknown.
+#[derive(Clone, Debug, Default)]
+struct Later {
+    first: Option<String>,
+}
+
+impl clap::Args for Later {
+    fn augment_args(command: Command) -> Command {
+        LATER.iter().fold(command, |command, (flag, takes_value)| {
+            let action = if *takes_value { ArgAction::Append } else { ArgAction::SetTrue };
+            let arg = Arg::new(*flag).short(flag.chars().nth(1)).action(action).hide(true);
+            command.arg(arg.allow_hyphen_values(*takes_value))
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Later {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |flag: &&str| matches.value_source(flag) == Some(ValueSource::CommandLine);
+        let first = LATER.iter().map(|(flag, _)| *flag).find(given);
+        Ok(Self { first: first.map(str::to_owned) })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Config, String> {
+        let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
+        args.into_config(2).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        <Args as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_netmaps() {
+        assert_eq!(parse("pkt-gen -i vale0:1").unwrap(), Config::new("vale0:1", Function::Rx));
+        let eth = parse("pkt-gen -i eth0 -f tx").unwrap();
+        assert_eq!(eth, Config { wait_s: 2, ..Config::new("eth0", Function::Tx) });
+        assert_eq!(parse("pkt-gen -i eth0 -w 0").unwrap().wait_s, 0);
+        assert_eq!(parse("pkt-gen -i null -b 0").unwrap(), Config::new("null", Function::Rx));
+    }
+
+    #[test]
+    fn every_flag_arrives() {
+        let line = "pkt-gen -i vale0:2 -f tx -n 7 -l 1514 -b 32 -R 1000 -s 10.0.0.1:5-10.0.0.2:6 -d 10.9.0.1 \
+                    -S 02:00:00:00:00:01 -D 02:00:00:00:00:02 -a 1 -c 0 -T 500 -w 3 -W -N -v -v";
+        let expected = Config {
+            count: 7,
+            frame_len: 1514,
+            burst: 32,
+            rate_pps: 1000,
+            src: "10.0.0.1:5-10.0.0.2:6".parse().unwrap(),
+            dst: "10.9.0.1".parse().unwrap(),
+            src_mac: Some("02:00:00:00:00:01".parse().unwrap()),
+            dst_mac: "02:00:00:00:00:02".parse().unwrap(),
+            pin: Some(1),
+            cpus: 2,
+            interval_ms: 500,
+            wait_s: 3,
+            until_idle: true,
+            normalize: false,
+            verbose: 2,
+            ..Config::new("vale0:2", Function::Tx)
+        };
+        assert_eq!(parse(line).unwrap(), expected);
+        assert_eq!(parse("pkt-gen -ivale0:2 -ftx -a -1 -n 3 -n 4").unwrap().count, 4, "the last one counts");
+    }
+
+    #[test]
+    fn flags_of_later_are_not_unknown() {
+        for line in ["-4", "-6", "-p 2", "-X", "-H 12", "-P file", "-r", "-z", "-Z", "-A", "-B", "-F 2"] {
+            let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
+            assert!(error.starts_with(&format!("{}: not available yet", &line[..2])), "{error}");
+        }
+        for line in
+            ["-M 64", "-I", "-C 1,2", "-o 4", "-f ping", "-f pong", "-f txseq", "-f rxseq", "-l 60 -l 90"]
+        {
+            let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
+            assert!(error.contains("not available yet"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, expected) in [
+            ("", "-i <PORT>"),
+            ("-i vale0:1 -q", "unexpected argument '-q'"),
+            ("-i vale0:1 extra", "unexpected argument 'extra'"),
+            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx)"),
+            ("-i vale0:1 -l 15", "invalid value '15' for '-l <BYTES>': 15 is not in 16..=65536"),
+            ("-i vale0:1 -l -5", "invalid value '-5' for '-l <BYTES>'"),
+            ("-i vale0:1 -l many", "invalid value 'many' for '-l <BYTES>'"),
+            ("-i vale0:1 -f tx -l 41", "-l 41: too short"),
+            ("-i vale0:1 -b 65537", "65537 is not in 0..=65536"),
+            ("-i vale0:1 -T 9", "9 is not in 10..=3600000"),
+            ("-i vale0:1 -R 4294967296", "4294967296 is not in 0..=4294967295"),
+            ("-i vale0:1 -n -1", "invalid value '-1' for '-n <COUNT>'"),
+            ("-i vale0:1 -a 2", "-a 2: no such CPU (this machine has 0 to 1)"),
+            ("-i vale0:1 -a -2", "-2 is not in -1..=2147483647"),
+            ("-i vale0:1 -c 3", "-c 3: more CPUs than this machine has (0 to 2)"),
+            ("-i vale0:1 -D 02:00", "no MAC address"),
+            ("-i vale0:1 -s 10.0.0.300", "no IPv4 address"),
+            ("-i vale0:1 -d fd00::1", "IPv6 is not available yet"),
+        ] {
+            let error = parse(&format!("pkt-gen {line}")).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn help_is_help() {
+        let error = Args::try_parse_from(["pkt-gen", "-h"]).unwrap_err();
+        assert_eq!(error.exit_code(), 0);
+        let help = error.to_string();
+        assert!(
+            help.contains("Usage: pkt-gen") && help.contains("Examples:") && !help.contains("-P"),
+            "{help}"
+        );
+    }
+}

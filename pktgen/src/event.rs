@@ -1,0 +1,57 @@
+//! What a generator has to say.
+
+use ports::Mac;
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened. Numbers only: a [`Printer`](crate::Printer) puts them into words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Event {
+    /// The port suits; the wait before sending begins.
+    Start {
+        /// Source station of the frames sent.
+        src_mac: Mac,
+        /// Frames a burst, as the rate allows.
+        burst: u64,
+        /// Nanoseconds from burst to burst; zero without a rate.
+        period_ns: u64,
+    },
+    /// The wait is over.
+    Ready,
+    /// A receiver has seen no frame yet. Once a report interval.
+    Waiting,
+    /// What went through since the last report. All intervals of a run add up to its [`Final`](Self::Final).
+    Interval {
+        /// Frames.
+        packets: u64,
+        /// Their bytes, without FCS.
+        bytes: u64,
+        /// Length of the interval, microseconds.
+        usec: u64,
+        /// Bursts.
+        batches: u64,
+        /// Least room seen in the receive ring, slots, for ports that tell.
+        min_space: Option<u64>,
+    },
+    /// The run is over.
+    Final {
+        /// Frames.
+        packets: u64,
+        /// Their bytes, without FCS.
+        bytes: u64,
+        /// Bursts (netmap's word).
+        events: u64,
+        /// How many of them the port failed to send after all, for example because the interface went down.
+        errors: u64,
+        /// How long it took: from the start to the end of sending, or from the first frame received to the last.
+        seconds: f64,
+    },
+    /// The run could not begin.
+    Failed {
+        /// Why, in words for the user.
+        message: String,
+    },
+}
+
+/// Where a generator's events go. Called from within a poll, about once a report interval: it must not block.
+pub type EventSink = Box<dyn FnMut(Event) + Send>;

@@ -1,0 +1,160 @@
+//! The app: a sender or a receiver on a port, from its start to its final report.
+
+use std::time::Duration;
+
+use ports::{App, Burst, Mac, Port, Progress, Reason, Rx, Time};
+
+use crate::receiver::Receiver;
+use crate::report::{Pass, Report};
+use crate::sender::Sender;
+use crate::{Config, Error, Event, EventSink, Function};
+
+enum Role {
+    Sender(Sender),
+    Receiver(Receiver),
+}
+
+enum Phase {
+    /// Has not seen its port yet.
+    New,
+    /// Waits for the link to come up, until then.
+    Waiting(Time),
+    /// Runs since then.
+    Running(Time),
+    Done,
+}
+
+/// A generator or receiver of frames on a port.
+///
+/// Its host polls it; it sends what is due or takes what is there, and tells of it through its [`EventSink`]:
+/// [`Event::Start`] first, an [`Event::Interval`] about every interval, at last [`Event::Final`] (or nothing but
+/// [`Event::Failed`] where the port does not take the frames). After [`Progress::done`], frames that it sent may
+/// still wait in the port: the host lets them drain before it removes the port.
+///
+/// Back-pressure: what finds no room is tried again at the next poll, and nothing is lost.
+pub struct Generator {
+    config: Config,
+    src_mac: Mac,
+    role: Role,
+    phase: Phase,
+    stopping: bool,
+    /// Frames that the port had failed to send before this run.
+    errors_before: u64,
+    report: Report,
+}
+
+impl Generator {
+    /// A generator as `config` says. Frames carry `interface_mac` as their source unless the config names another;
+    /// without either, 00:00:00:00:00:00 as netmap's on VALE ports.
+    ///
+    /// # Errors
+    /// If the config is out of range. Whether the port takes frames of that length shows at the first poll; a host
+    /// that wants to know before asks [`Config::check_port`].
+    pub fn new(config: Config, interface_mac: Option<Mac>, events: EventSink) -> Result<Self, Error> {
+        config.check()?;
+        let src_mac = config.src_mac.or(interface_mac).unwrap_or(Mac::ZERO);
+        let role = match config.function {
+            Function::Tx => Role::Sender(Sender::new(&config, src_mac)),
+            Function::Rx => Role::Receiver(Receiver::new(&config)),
+        };
+        let report = Report::new(Duration::from_millis(config.interval_ms.into()), events);
+        Ok(Self { config, src_mac, role, phase: Phase::New, stopping: false, errors_before: 0, report })
+    }
+
+    /// Looks at the port and begins to wait for its link.
+    fn start(&mut self, port: &Port, now: Time) {
+        if let Err(error) = self.config.check_port(port.tx.capabilities()) {
+            self.report.tell(Event::Failed { message: error.to_string() });
+            self.phase = Phase::Done;
+            return;
+        }
+        self.errors_before = errors(port);
+        let (burst, period, wait_s) = match &self.role {
+            Role::Sender(s) => (s.pacer().burst() as u64, s.pacer().period(), self.config.wait_s),
+            Role::Receiver(_) => (self.config.burst.into(), Duration::ZERO, 0),
+        };
+        let period_ns = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+        self.report.tell(Event::Start { src_mac: self.src_mac, burst, period_ns });
+        self.phase = Phase::Waiting(now + Duration::from_secs(wait_s.into()));
+    }
+
+    fn begin(&mut self, now: Time) {
+        if let Role::Sender(sender) = &mut self.role {
+            sender.begin(now);
+        }
+        self.report.begin(now);
+        self.report.tell(Event::Ready);
+        self.phase = Phase::Running(now);
+    }
+
+    /// One pass of the role, counted and reported.
+    fn run(&mut self, port: &mut Port, now: Time, since: Time) -> Progress {
+        let pass = match &mut self.role {
+            Role::Sender(_) if self.stopping => Pass::over(now),
+            Role::Sender(sender) => sender.poll(&mut *port.tx, now),
+            Role::Receiver(receiver) => receiver.poll(&mut *port.rx, now), // also at the end: what has arrived counts
+        };
+        self.report.count(&pass);
+        if pass.over || self.stopping {
+            return self.finish(port, now, now - since);
+        }
+        if now >= self.report.due() {
+            if matches!(self.role, Role::Receiver(_)) && self.report.is_empty() {
+                self.report.tell(Event::Waiting);
+            }
+            self.report.end_interval(now);
+        }
+        Progress { busy: pass.packets > 0, deadline: pass.next.min(self.report.due()), done: false }
+    }
+
+    fn finish(&mut self, port: &Port, now: Time, ran: Duration) -> Progress {
+        let (took, errors) = match &self.role {
+            Role::Sender(_) => (ran, errors(port) - self.errors_before),
+            Role::Receiver(receiver) => (receiver.span(), 0),
+        };
+        self.report.finish(now, took, errors);
+        self.phase = Phase::Done;
+        DONE
+    }
+
+    /// Gives back what others send to a sender: left alone it would keep a host from ever going to sleep.
+    fn discard(rx: &mut dyn Rx) {
+        let mut burst = Burst::new();
+        rx.receive(&mut burst);
+        let n = burst.len();
+        drop(burst);
+        rx.release(n);
+    }
+}
+
+fn errors(port: &Port) -> u64 {
+    port.counters.read().dropped(Reason::Error)
+}
+
+const DONE: Progress = Progress { busy: false, deadline: Time::NEVER, done: true };
+
+impl App for Generator {
+    fn poll(&mut self, port: &mut Port, now: Time) -> Progress {
+        if let Phase::New = self.phase {
+            self.start(port, now);
+        }
+        if matches!(self.role, Role::Sender(_)) {
+            Self::discard(&mut *port.rx);
+        }
+        match self.phase {
+            Phase::Waiting(until) if now < until && !self.stopping => {
+                Progress { busy: false, deadline: until, done: false }
+            }
+            Phase::Waiting(_) => {
+                self.begin(now);
+                self.run(port, now, now)
+            }
+            Phase::Running(since) => self.run(port, now, since),
+            Phase::New | Phase::Done => DONE,
+        }
+    }
+
+    fn stop(&mut self, _now: Time) {
+        self.stopping = true;
+    }
+}

@@ -1,0 +1,79 @@
+//! The receiving function, `-f rx`.
+
+use std::time::Duration;
+
+use ports::{BURST, Burst, Rx, Time};
+
+use crate::Config;
+use crate::report::Pass;
+
+/// Receives, counts and gives back.
+pub(crate) struct Receiver {
+    burst: usize,
+    /// Frames still to receive; `None` without end.
+    left: Option<u64>,
+    until_idle: bool,
+    /// When the first and the last frame were seen.
+    seen: Option<(Time, Time)>,
+}
+
+/// How long `-W` waits for another frame.
+const IDLE: Duration = Duration::from_secs(1);
+
+impl Receiver {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            burst: usize::try_from(config.burst).unwrap_or(usize::MAX),
+            left: (config.count > 0).then_some(config.count),
+            until_idle: config.until_idle,
+            seen: None,
+        }
+    }
+
+    /// From the first frame to the last.
+    pub(crate) fn span(&self) -> Duration {
+        self.seen.map_or(Duration::ZERO, |(first, last)| last - first)
+    }
+
+    /// Takes up to a burst of what is there.
+    pub(crate) fn poll(&mut self, rx: &mut dyn Rx, now: Time) -> Pass {
+        if self.left == Some(0) {
+            return Pass::over(now);
+        }
+        let mut pass = Pass { packets: 0, bytes: 0, next: Time::NEVER, over: false };
+        let most = self.left.unwrap_or(u64::MAX).min(self.burst as u64);
+        while pass.packets < most {
+            let mut burst = Burst::new();
+            rx.receive(&mut burst);
+            let waiting = burst.len();
+            let taken = waiting.min(usize::try_from(most - pass.packets).unwrap_or(usize::MAX));
+            pass.bytes += burst[..taken].iter().map(|f| f.len() as u64).sum::<u64>();
+            drop(burst);
+            rx.release(taken);
+            pass.packets += taken as u64;
+            if waiting < BURST {
+                break;
+            }
+        }
+        if let Some(left) = &mut self.left {
+            *left -= pass.packets;
+        }
+        self.note(now, &mut pass);
+        pass
+    }
+
+    /// Keeps the times of first and last frame, and the deadline that depends on them.
+    fn note(&mut self, now: Time, pass: &mut Pass) {
+        if pass.packets > 0 {
+            let first = self.seen.map_or(now, |(first, _)| first);
+            self.seen = Some((first, now));
+        }
+        if let (true, Some((_, last))) = (self.until_idle, self.seen) {
+            pass.next = last + IDLE;
+            pass.over = pass.next <= now;
+        }
+        if self.left == Some(0) {
+            pass.next = now;
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! One port of a switch, as its fellow members see it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ports::{Counters, Frame, Offload, Reason, Sent, Time, Tx};
+
+use crate::PortIndex;
+use crate::backlog::Backlog;
+use crate::offload::{self, Scratch};
+
+/// How long frames of a [`WhenFull::Wait`] port wait for a destination that accepts nothing at all. From then on
+/// frames to it are dropped, as [`Reason::Full`], until it accepts one again.
+pub const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What becomes of a member's frames when their destination has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// They are dropped and counted: for NICs and guests, whose frames must not pile up here.
+    Drop,
+    /// They stay in the port and are tried again, for at most [`PATIENCE`]: for apps, which see their ring fill up
+    /// and send slower. Flooded frames do not wait.
+    Wait,
+}
+
+/// What a port brings to its switch.
+pub struct Joining {
+    /// Name of the port, without the switch's: `tap7`.
+    pub name: String,
+    /// Where its frames go.
+    pub tx: Box<dyn Tx>,
+    /// What is counted of it.
+    pub counters: Arc<Counters>,
+    /// What becomes of its own frames when their destination has no room.
+    pub when_full: WhenFull,
+}
+
+/// A port on a switch.
+pub struct Member {
+    index: PortIndex,
+    name: String,
+    counters: Arc<Counters>,
+    when_full: WhenFull,
+    gone: AtomicBool,
+    /// Used by the one worker that receives from the port; a lock, since ports move between workers.
+    backlog: Mutex<Backlog>,
+    egress: Egress,
+}
+
+/// The half that every worker uses.
+#[repr(align(128))]
+struct Egress {
+    tx: Mutex<Option<Box<dyn Tx>>>,
+    /// Since when the port accepted nothing, ns; `Time::NEVER` while it does.
+    full_since: AtomicU64,
+}
+
+/// Frames for one destination, in order.
+#[derive(Clone, Copy)]
+pub(crate) struct Load<'l, 'f> {
+    pub(crate) frames: &'l [Frame<'f>],
+    /// For each frame, how many of its segments are through already. Empty if none has any.
+    pub(crate) starts: &'l [u16],
+    /// If none has offload metadata to honour, the length of the longest.
+    pub(crate) plain: Option<usize>,
+}
+
+/// What became of a [`Load`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delivered {
+    /// Frames the egress is done with, a prefix of the load.
+    pub(crate) done: usize,
+    /// Segments of the next frame that it is done with.
+    pub(crate) pieces: u16,
+    /// Everything that was counted, on whatever counter.
+    pub(crate) outcomes: u64,
+    /// The egress has accepted nothing for longer than [`PATIENCE`].
+    pub(crate) stopped: bool,
+}
+
+impl Member {
+    pub(crate) fn new(index: PortIndex, joining: Joining) -> Self {
+        let Joining { name, tx, counters, when_full } = joining;
+        Self {
+            index,
+            name,
+            counters,
+            when_full,
+            gone: AtomicBool::new(false),
+            backlog: Mutex::default(),
+            egress: Egress { tx: Mutex::new(Some(tx)), full_since: AtomicU64::new(Time::NEVER.0) },
+        }
+    }
+
+    /// The port's place on its switch.
+    #[must_use]
+    pub const fn index(&self) -> PortIndex {
+        self.index
+    }
+
+    /// The port's name, without the switch's.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is counted of the port.
+    #[must_use]
+    pub const fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// What becomes of the port's own frames when their destination has no room.
+    #[must_use]
+    pub const fn when_full(&self) -> WhenFull {
+        self.when_full
+    }
+
+    pub(crate) fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the member one that left: it takes no more frames. What it sent them with is the caller's to drop.
+    pub(crate) fn close(&self) -> Option<Box<dyn Tx>> {
+        self.gone.store(true, Ordering::SeqCst);
+        self.tx().take()
+    }
+
+    /// Whether the member left. In one order with the MAC table's writes; see `Switch::leave`.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+
+    /// Copies a load into the port, as much as it takes, and counts what became of it.
+    pub(crate) fn deliver(&self, load: &Load<'_, '_>, scratch: &mut Scratch, now: Time) -> Delivered {
+        let mut tx = self.tx();
+        let Some(tx) = tx.as_deref_mut() else { return self.miss(load) };
+        let takes = tx.capabilities();
+        let plain = load.plain.is_some_and(|longest| takes.takes(longest, Offload::NONE));
+        let as_is = |f: &Frame<'_>| takes.takes(f.len(), f.offload());
+        let whole = plain || (load.starts.is_empty() && load.frames.iter().all(as_is));
+        let transmitted = if whole {
+            let sent = tx.transmit(load.frames);
+            offload::Transmitted { done: sent.taken.min(load.frames.len()), sent, ..Default::default() }
+        } else {
+            offload::transmit(tx, &takes, load, scratch)
+        };
+        self.count(&transmitted);
+        Delivered {
+            done: transmitted.done,
+            pieces: transmitted.pieces,
+            outcomes: transmitted.sent.taken as u64 + transmitted.refused(),
+            stopped: transmitted.done < load.frames.len() && self.is_stopped(transmitted.sent, now),
+        }
+    }
+
+    /// Makes what was delivered visible to the other side.
+    pub(crate) fn flush(&self) {
+        if let Some(tx) = self.tx().as_mut() {
+            tx.flush();
+        }
+    }
+
+    fn tx(&self) -> MutexGuard<'_, Option<Box<dyn Tx>>> {
+        self.egress.tx.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn miss(&self, load: &Load<'_, '_>) -> Delivered {
+        let outcomes = load.frames.len() as u64;
+        self.counters.add_drops(Reason::PortGone, outcomes);
+        Delivered { done: load.frames.len(), outcomes, ..Delivered::default() }
+    }
+
+    fn count(&self, transmitted: &offload::Transmitted) {
+        let sent = transmitted.sent;
+        self.counters.add_tx(sent.frames, sent.bytes);
+        let failed = (sent.taken as u64).saturating_sub(sent.frames);
+        let drops = [
+            (Reason::Error, failed),
+            (Reason::NoOffload, transmitted.no_offload),
+            (Reason::Oversize, transmitted.oversize),
+        ];
+        for (reason, n) in drops.into_iter().filter(|(_, n)| *n > 0) {
+            self.counters.add_drops(reason, n);
+        }
+        if sent.taken > 0 && self.egress.full_since.load(Ordering::Relaxed) != Time::NEVER.0 {
+            self.egress.full_since.store(Time::NEVER.0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the port, which just had no room, has had none for too long.
+    fn is_stopped(&self, sent: Sent, now: Time) -> bool {
+        if sent.taken > 0 {
+            return false;
+        }
+        let full_since = Time(self.egress.full_since.load(Ordering::Relaxed));
+        if full_since == Time::NEVER {
+            self.egress.full_since.store(now.0, Ordering::Relaxed);
+        }
+        now.since(full_since) >= PATIENCE
+    }
+}

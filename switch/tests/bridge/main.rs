@@ -1,0 +1,10 @@
+//! The switch from outside, with in-memory ports and virtual time.
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod balance;
+mod learning;
+mod offload;
+mod support;
+mod threads;
+mod waiting;
