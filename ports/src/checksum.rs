@@ -103,9 +103,8 @@ mod tests {
     #[test]
     fn a_known_header() {
         // The IPv4 header of RFC 1071's many commentaries: checksum b861.
-        let header = [
-            0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7,
-        ];
+        let header =
+            [0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7];
         assert_eq!(finish(sum(&header)), 0xb861);
     }
 }

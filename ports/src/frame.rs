@@ -133,7 +133,10 @@ impl<'a> Frame<'a> {
 
 impl std::fmt::Debug for Frame<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Frame").field("len", &self.len).field("offload", &self.offload).finish_non_exhaustive()
+        f.debug_struct("Frame")
+            .field("len", &self.len)
+            .field("offload", &self.offload)
+            .finish_non_exhaustive()
     }
 }
 

@@ -194,8 +194,14 @@ mod tests {
 
     #[test]
     fn bytes_round_trip() {
-        let o =
-            Offload { flags: 1, gso_type: 0x81, hdr_len: 66, gso_size: 1448, csum_start: 34, csum_offset: 16 };
+        let o = Offload {
+            flags: 1,
+            gso_type: 0x81,
+            hdr_len: 66,
+            gso_size: 1448,
+            csum_start: 34,
+            csum_offset: 16,
+        };
         assert_eq!(Offload::from_bytes(o.to_bytes()), o);
         assert_eq!(o.gso(), GsoType::Tcp4);
         assert_eq!(o.needs(), Some(Offloads::TSO4 | Offloads::CSUM | Offloads::TSO_ECN));

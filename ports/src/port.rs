@@ -118,12 +118,6 @@ pub struct Port {
 impl Port {
     /// A port of these halves, with fresh counters.
     pub fn new(rx: impl Rx + 'static, tx: impl Tx + 'static) -> Self {
-        Self {
-            rx: Box::new(rx),
-            tx: Box::new(tx),
-            mac: None,
-            counters: Arc::default(),
-            notes: Vec::new(),
-        }
+        Self { rx: Box::new(rx), tx: Box::new(tx), mac: None, counters: Arc::default(), notes: Vec::new() }
     }
 }

@@ -64,8 +64,14 @@ impl Headers {
                 _ => return None,
             };
         let smallest = if protocol == TCP { 20 } else { 8 };
-        (payload >= l4 + smallest && payload <= bytes.len() && payload <= end)
-            .then_some(Self { ip, l3, l4, payload, protocol, end })
+        (payload >= l4 + smallest && payload <= bytes.len() && payload <= end).then_some(Self {
+            ip,
+            l3,
+            l4,
+            payload,
+            protocol,
+            end,
+        })
     }
 
     fn ipv4(bytes: &[u8], l3: usize, len: usize) -> Option<(Ip, usize, u8, usize)> {
@@ -149,7 +155,9 @@ mod tests {
         for len in 0..66 {
             assert!(Headers::parse(&f[..len], f.len()).is_none(), "{len}");
         }
-        for (at, value) in [(14, 0x44), (14, 0x65), (17, 0xff), (20, 0x20), (21, 1), (23, 1), (46, 0x40), (46, 0xf0)] {
+        for (at, value) in
+            [(14, 0x44), (14, 0x65), (17, 0xff), (20, 0x20), (21, 1), (23, 1), (46, 0x40), (46, 0xf0)]
+        {
             let mut lie = f.clone();
             lie[at] = value;
             lie.truncate(if value == 0xf0 { 80 } else { lie.len() });

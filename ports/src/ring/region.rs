@@ -29,11 +29,15 @@ impl Region {
         ftruncate(&fd, len as u64).map_err(failed("ftruncate"))?;
         let copies = if mirrored { 2 } else { 1 };
         // SAFETY: a new mapping at an address of the kernel's choice.
-        let base =
-            unsafe { mmap_anonymous(std::ptr::null_mut(), len * copies, ProtFlags::empty(), MapFlags::PRIVATE) }
-                .map_err(failed("mmap"))?;
-        let region =
-            Self { base: NonNull::new(base.cast()).expect("mmap gives no null"), mapped: len * copies, _fd: fd };
+        let base = unsafe {
+            mmap_anonymous(std::ptr::null_mut(), len * copies, ProtFlags::empty(), MapFlags::PRIVATE)
+        }
+        .map_err(failed("mmap"))?;
+        let region = Self {
+            base: NonNull::new(base.cast()).expect("mmap gives no null"),
+            mapped: len * copies,
+            _fd: fd,
+        };
         for copy in 0..copies {
             region.map(copy * len, len).map_err(failed("mmap"))?;
         }

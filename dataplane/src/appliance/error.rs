@@ -1,0 +1,65 @@
+//! Why the appliance did not do what was asked.
+
+use crate::name;
+use crate::worker::cores::NoCore;
+
+/// Not done. The text is for users: it names the thing, what is wrong, and what to try.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The name is no port name.
+    #[error(transparent)]
+    Name(#[from] name::Error),
+    /// The port could not be opened.
+    #[error(transparent)]
+    Port(#[from] ports::Error),
+    /// The core is not one of the workers'.
+    #[error(transparent)]
+    Core(#[from] NoCore),
+    /// The switch has a port of that name.
+    #[error("{0}: already attached (try: vale-ctl -d {0})")]
+    Attached(String),
+    /// The switch has no port of that name.
+    #[error("{0}: no such port (try: vale-ctl)")]
+    NoPort(String),
+    /// There is no such switch.
+    #[error("{0}: no such switch (try: vale-ctl)")]
+    NoSwitch(String),
+    /// The port was made for an app and leaves with it.
+    #[error("{0}: belongs to an app that runs (stop the app, and the port goes)")]
+    Hosted(String),
+    /// The app's port was asked for with a backend that has no room for apps.
+    #[error(
+        "{name}: an app's port is virtual, not {backend} (try: attach {name}, and name another port here)"
+    )]
+    NotVirtual {
+        /// The port.
+        name: String,
+        /// What was asked for.
+        backend: &'static str,
+    },
+    /// The switch does not take another port.
+    #[error("{name}: {why}")]
+    Switch {
+        /// The port.
+        name: String,
+        /// What the switch says.
+        why: String,
+    },
+    /// A persistent port of that name is there already.
+    #[error("{0}: exists already")]
+    Exists(String),
+    /// There is no persistent port of that name.
+    #[error("{0}: no persistent port (try: vale-ctl ports; -r removes what -n made)")]
+    NotPersistent(String),
+    /// A persistent port is on a switch.
+    #[error("{name}: busy: attached as {port} (try: vale-ctl -d {port})")]
+    Busy {
+        /// The interface.
+        name: String,
+        /// Where it is attached.
+        port: String,
+    },
+    /// The app does not want to run like this.
+    #[error("{0}")]
+    App(String),
+}

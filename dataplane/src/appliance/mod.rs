@@ -1,0 +1,259 @@
+//! The appliance: switches by name, and the ports and apps on them.
+//!
+//! A switch is made when its first port joins and is gone when its last leaves. A port lives on its switch's
+//! home worker unless it asks for another core. Everything here is the control path: it may block, and it holds
+//! one lock; the workers know nothing of it.
+
+mod error;
+mod hosting;
+mod lent;
+mod persistent;
+mod roster;
+mod view;
+
+use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ports::{Port, Time};
+use switch::{Joining, Switch, WhenFull};
+
+use crate::backend;
+use crate::control::message::Attached;
+use crate::name::{Backend, Source, ValePort};
+use crate::worker::Worker;
+use crate::worker::cores::{self, NoCore};
+use crate::worker::idle::Policy;
+
+pub use error::Error;
+pub use hosting::Hosting;
+use roster::{Entry, Persistent, Purpose, Roster};
+
+/// How an appliance is set up.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The cores to poll on, one worker each; all there are if empty.
+    pub cores: Vec<usize>,
+    /// What workers do when there is nothing to do.
+    pub idle: Policy,
+    /// How each switch is set up.
+    pub switch: switch::Options,
+}
+
+/// Switches, ports, apps and the workers that move their frames.
+pub struct Appliance {
+    workers: Vec<Worker>,
+    switch_options: switch::Options,
+    roster: Mutex<Roster>,
+    apps: AtomicU64,
+}
+
+/// A port on its way onto a switch.
+struct Joiner {
+    name: ValePort,
+    port: Port,
+    backend: &'static str,
+    purpose: Purpose,
+    core: Option<usize>,
+    far: Option<Port>,
+}
+
+impl Appliance {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// If a core is not there, or a thread cannot be had.
+    pub fn new(options: Options) -> io::Result<Self> {
+        let there = cores::available();
+        let wanted = if options.cores.is_empty() { there.clone() } else { options.cores };
+        let mut workers = Vec::<Worker>::new();
+        for core in wanted {
+            let core = cores::check(core, &there).map_err(io::Error::other)?;
+            if workers.iter().all(|w| w.core() != core) {
+                workers.push(Worker::start(core, options.idle)?);
+            }
+        }
+        Ok(Self {
+            workers,
+            switch_options: options.switch,
+            roster: Mutex::default(),
+            apps: AtomicU64::default(),
+        })
+    }
+
+    fn roster(&self) -> MutexGuard<'_, Roster> {
+        // Whoever panicked did so between two whole changes or lost a port: either way the rest is still there.
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a port and puts it on its switch; with `host`, the host stack's side of its interface too.
+    ///
+    /// # Errors
+    /// If the name is taken, or the port cannot be opened. Then nothing is attached.
+    pub fn attach(&self, name: &ValePort, host: bool) -> Result<Vec<Attached>, Error> {
+        let mut attached = vec![self.attach_one(name)?];
+        if host && !name.is_host() {
+            match self.attach_one(&name.host()) {
+                Ok(side) => attached.push(side),
+                Err(e) => {
+                    self.detach(name)?;
+                    return Err(e);
+                }
+            }
+        }
+        Ok(attached)
+    }
+
+    fn attach_one(&self, name: &ValePort) -> Result<Attached, Error> {
+        let mut roster = self.roster();
+        if roster.entry(name).is_some() {
+            return Err(Error::Attached(name.short()));
+        }
+        let joiner = match roster.persistent.get_mut(&name.port) {
+            Some(held) if name.source.is_none() => Self::joiner_of_persistent(name, held)?,
+            _ => Self::open(name)?,
+        };
+        self.join(&mut roster, joiner)
+    }
+
+    fn joiner_of_persistent(name: &ValePort, held: &mut Persistent) -> Result<Joiner, Error> {
+        let attached = || held.attached.clone().unwrap_or_default();
+        let port =
+            held.port.take().ok_or_else(|| Error::Busy { name: name.port.clone(), port: attached() })?;
+        held.attached = Some(name.short());
+        let (tx, returns) = lent::lend(port.tx);
+        let port = Port { tx, ..port };
+        let (name, purpose) = (name.clone(), Purpose::Persistent(returns));
+        Ok(Joiner { name, port, backend: Backend::Tap.name(), purpose, core: None, far: None })
+    }
+
+    fn open(name: &ValePort) -> Result<Joiner, Error> {
+        let default = Source::new(Backend::Afxdp);
+        let source = name.source.as_ref().unwrap_or(&default);
+        let core = backend::core(&name.short(), source)?;
+        let (port, far) = match source.backend {
+            Backend::Virtual => {
+                backend::cable(&name.short(), Some(source)).map(|(near, far)| (near, Some(far)))?
+            }
+            _ => (backend::open(&name.port, source)?, None),
+        };
+        let (name, purpose) = (name.clone(), Purpose::Attached);
+        Ok(Joiner { name, port, backend: source.backend.name(), purpose, core, far })
+    }
+
+    /// Puts an open port on a switch, as if `name` had been attached: for ports that no backend here opens.
+    ///
+    /// # Errors
+    /// If the name is taken or the switch is full.
+    pub fn attach_port(&self, name: &ValePort, port: Port) -> Result<Attached, Error> {
+        let (name, purpose) = (name.clone(), Purpose::Attached);
+        let joiner = Joiner { name, port, backend: Backend::Virtual.name(), purpose, core: None, far: None };
+        self.join(&mut self.roster(), joiner)
+    }
+
+    fn worker_on(&self, core: usize) -> Result<usize, NoCore> {
+        let at = self.workers.iter().position(|w| w.core() == core);
+        at.ok_or_else(|| NoCore { core, available: self.workers.iter().map(Worker::core).collect() })
+    }
+
+    fn join(&self, roster: &mut Roster, joiner: Joiner) -> Result<Attached, Error> {
+        let Joiner { name, port, backend, purpose, core, far } = joiner;
+        if roster.entry(&name).is_some() {
+            return Err(Error::Attached(name.short()));
+        }
+        let asked = core.map(|c| self.worker_on(c)).transpose()?;
+        let home = roster.home(&name.switch, self.workers.len(), &self.switch_options);
+        let worker = asked.unwrap_or(home.worker);
+        let when_full = if matches!(purpose, Purpose::Hosted) { WhenFull::Wait } else { WhenFull::Drop };
+        let Port { rx, tx, mac, counters, notes } = port;
+        let joining = Joining { name: name.key(), tx, counters: counters.clone(), when_full };
+        let joined = home.switch.join(joining);
+        let Ok(index) = joined else {
+            let why = joined.map_or_else(|e| e.to_string(), |_| String::new());
+            roster.homes.retain(|_, h| !h.entries.is_empty());
+            return Err(Error::Switch { name: name.short(), why });
+        };
+        self.refresh(&home.switch);
+        self.workers[worker].add_port(&home.switch, index, rx);
+        tracing::info!("{}: attached ({backend}, core {})", name.short(), self.workers[worker].core());
+        let attached = Attached {
+            name: name.short(),
+            bridge_idx: home.bridge_idx,
+            port_idx: index.number().into(),
+            notes: notes.clone(),
+        };
+        let key = name.key();
+        let entry = Entry { name, index, backend, worker, purpose, counters, mac, notes, far, warned: false };
+        home.entries.insert(key, entry);
+        Ok(attached)
+    }
+
+    /// Takes a port off its switch, and the host stack's side of it too. When this returns no worker knows of
+    /// it any more.
+    ///
+    /// # Errors
+    /// If it is not there, or belongs to an app.
+    pub fn detach(&self, name: &ValePort) -> Result<(), Error> {
+        let mut roster = self.roster();
+        let (_, entry) = roster.entry(name).ok_or_else(|| Error::NoPort(name.short()))?;
+        if matches!(entry.purpose, Purpose::Hosted) {
+            return Err(Error::Hosted(name.short()));
+        }
+        if !name.is_host() {
+            self.leave(&mut roster, &name.host(), false);
+        }
+        self.leave(&mut roster, name, false);
+        Ok(())
+    }
+
+    fn refresh(&self, switch: &Arc<Switch>) {
+        for worker in &self.workers {
+            worker.refresh(switch);
+        }
+    }
+
+    fn leave(&self, roster: &mut Roster, name: &ValePort, drain: bool) {
+        let Some(home) = roster.homes.get_mut(&name.switch) else { return };
+        let Some(entry) = home.entries.remove(&name.key()) else { return };
+        let rx = self.workers[entry.worker].remove_port(&home.switch, entry.index, drain);
+        home.switch.leave(entry.index);
+        self.refresh(&home.switch);
+        let counts = entry.counters.read();
+        home.departed.add(&counts.into());
+        tracing::info!(
+            "{}: detached ({} in, {} out, {} dropped)",
+            name.short(),
+            counts.rx_frames,
+            counts.tx_frames,
+            counts.drops()
+        );
+        roster.homes.retain(|_, h| !h.entries.is_empty());
+        Self::shelve(roster, entry, rx);
+    }
+
+    /// Takes everything off every switch.
+    pub fn detach_all(&self) {
+        let mut roster = self.roster();
+        let names = roster.homes.values().flat_map(|h| h.entries.values().map(|e| e.name.clone()));
+        for name in names.collect::<Vec<_>>() {
+            self.leave(&mut roster, &name, false);
+        }
+        roster.persistent.clear();
+    }
+
+    /// What is to be done now and then, at least every few seconds: ageing, and looking for trouble to report.
+    pub fn tick(&self, now: Time) {
+        let mut roster = self.roster();
+        for home in roster.homes.values_mut() {
+            home.switch.age(now);
+            home.entries.values_mut().for_each(Entry::warn_once);
+        }
+    }
+
+    /// Whether nothing is attached.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let roster = self.roster();
+        roster.homes.is_empty() && roster.persistent.is_empty()
+    }
+}

@@ -1,0 +1,116 @@
+//! What the appliance tells of itself.
+
+use ports::{Reason, Time};
+
+use super::roster::{Entry, Home, Purpose};
+use super::{Appliance, Error};
+use crate::control::message::{PortRow, PortStats, Station, SwitchStats};
+use crate::name::{Backend, ValePort};
+
+impl Entry {
+    /// What the counters say that the user should do something about.
+    fn hint(&self) -> Option<String> {
+        (self.counters.read().dropped(Reason::BadChecksum) > 0).then(|| {
+            format!(
+                "{}: peer leaves checksums to be filled in (try: ethtool -K PEER tx off, or attach {}@packet)",
+                self.name.short(),
+                self.name.port
+            )
+        })
+    }
+
+    pub(super) fn warn_once(&mut self) {
+        if !self.warned
+            && let Some(hint) = self.hint()
+        {
+            self.warned = true;
+            tracing::warn!("{hint}");
+        }
+    }
+
+    fn stats(&self) -> PortStats {
+        PortStats { name: self.name.short(), counts: self.counters.read().into(), hint: self.hint() }
+    }
+}
+
+impl Home {
+    fn stats(&self, name: &str, key: Option<&str>) -> SwitchStats {
+        let ports = self.sorted().into_iter().filter(|e| key.is_none_or(|k| e.name.key() == k));
+        let ports = ports.map(Entry::stats).collect();
+        let total = self.total();
+        SwitchStats { switch: name.to_owned(), ports, balance: total.balance(), total }
+    }
+}
+
+impl Appliance {
+    /// Every port, by switch and number; then the persistent ports that are on no switch.
+    #[must_use]
+    pub fn list(&self) -> Vec<PortRow> {
+        let roster = self.roster();
+        let row = |home: &Home, entry: &Entry| PortRow {
+            name: entry.name.short(),
+            bridge_idx: Some(home.bridge_idx),
+            port_idx: Some(entry.index.number().into()),
+            backend: if matches!(entry.purpose, Purpose::Hosted) { "app" } else { entry.backend }.to_owned(),
+            core: Some(self.workers[entry.worker].core()),
+            mac: entry.mac,
+            notes: entry.notes.clone(),
+        };
+        let attached =
+            roster.sorted().into_iter().flat_map(|h| h.sorted().into_iter().map(move |e| row(h, e)));
+        let shelved = roster.persistent.iter().filter_map(|(name, held)| {
+            let port = held.port.as_ref()?;
+            Some(PortRow {
+                name: name.clone(),
+                bridge_idx: None,
+                port_idx: None,
+                backend: Backend::Tap.name().to_owned(),
+                core: None,
+                mac: port.mac,
+                notes: port.notes.clone(),
+            })
+        });
+        attached.chain(shelved).collect()
+    }
+
+    /// Counters of a switch (`vale0`), of a port (`vale0:eth0`), or of everything.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn stats(&self, of: Option<&str>) -> Result<Vec<SwitchStats>, Error> {
+        let roster = self.roster();
+        match of {
+            None => Ok(roster.sorted().iter().map(|h| h.stats(h.switch.name(), None)).collect()),
+            Some(of) if !of.contains(':') => {
+                let home = roster.homes.get(of).ok_or_else(|| Error::NoSwitch(of.to_owned()))?;
+                Ok(vec![home.stats(of, None)])
+            }
+            Some(of) => {
+                let port = of.parse::<ValePort>()?;
+                let (home, entry) = roster.entry(&port).ok_or_else(|| Error::NoPort(port.short()))?;
+                Ok(vec![home.stats(&port.switch, Some(&entry.name.key()))])
+            }
+        }
+    }
+
+    /// The stations that a switch knows, or all of them.
+    ///
+    /// # Errors
+    /// If the switch is not there.
+    pub fn fdb(&self, switch: Option<&str>, now: Time) -> Result<Vec<Station>, Error> {
+        let roster = self.roster();
+        let homes = match switch {
+            None => roster.sorted(),
+            Some(name) => vec![roster.homes.get(name).ok_or_else(|| Error::NoSwitch(name.to_owned()))?],
+        };
+        Ok(homes.into_iter().flat_map(|home| Self::stations(home, now)).collect())
+    }
+
+    fn stations(home: &Home, now: Time) -> Vec<Station> {
+        let port = |index| home.entries.values().find(|e| e.index == index).map(|e| e.name.short());
+        let known = home.switch.stations(now).into_iter();
+        known
+            .filter_map(|s| Some(Station { mac: s.mac, port: port(s.port)?, age_s: s.age.as_secs() }))
+            .collect()
+    }
+}

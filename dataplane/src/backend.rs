@@ -1,0 +1,156 @@
+//! From a name to an open port.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use ports::offload::Offloads;
+use ports::{Capabilities, Error, Port, afxdp, packet, tap, virtual_port};
+
+use crate::name::{Backend, Source};
+
+/// The option that every backend takes: the core whose worker receives from the port.
+pub const CORE: &str = "core";
+
+/// Opens the port that `source` describes on `name` (an interface, where the backend has interfaces).
+///
+/// # Errors
+/// As the backend says, or [`Error::Invalid`] for an option that it does not know.
+pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
+    let given = Given { name, source };
+    match source.backend {
+        Backend::Afxdp => {
+            given.are_known(&["mode", "zero_copy", "queues", "slots"])?;
+            afxdp::open(name, &given.afxdp()?)
+        }
+        Backend::Tap => {
+            given.are_known(&["offloads"])?;
+            tap::open(name, tap::Options { offloads: given.offloads()? })
+        }
+        Backend::Packet => {
+            given.are_known(&["offloads"])?;
+            packet::open(name, packet::Options { offloads: given.offloads()? })
+        }
+        Backend::Null => {
+            given.are_known(&[])?;
+            Ok(ports::null::open())
+        }
+        Backend::Virtual => cable(name, Some(source)).map(|(near, _)| near),
+        Backend::Host => Err(Error::Unsupported {
+            name: name.to_owned(),
+            what: "a port of the host stack is not available yet (try: without -h, and a TAP for the host)"
+                .to_owned(),
+        }),
+    }
+}
+
+/// A cable for an app: the switch's end, and the app's.
+///
+/// # Errors
+/// As [`virtual_port::pair`], or [`Error::Invalid`] for an option that it does not know.
+pub fn cable(name: &str, source: Option<&Source>) -> Result<(Port, Port), Error> {
+    let mut slots = virtual_port::DEFAULT_SLOTS;
+    if let Some(source) = source {
+        let given = Given { name, source };
+        given.are_known(&["slots"])?;
+        slots = given.number("slots")?.unwrap_or(slots);
+    }
+    virtual_port::pair(name, slots, Capabilities::all(Capabilities::MAX_SUPER_FRAME - 18))
+}
+
+/// The core that `source` asks for.
+///
+/// # Errors
+/// [`Error::Invalid`] if it is no number.
+pub fn core(name: &str, source: &Source) -> Result<Option<usize>, Error> {
+    Given { name, source }.number(CORE)
+}
+
+/// The options that were given for a port.
+struct Given<'a> {
+    name: &'a str,
+    source: &'a Source,
+}
+
+impl Given<'_> {
+    fn invalid(&self, what: String) -> Error {
+        Error::Invalid { name: self.name.to_owned(), what }
+    }
+
+    /// Refuses options that are not `keys`.
+    fn are_known(&self, keys: &[&str]) -> Result<(), Error> {
+        let known = [keys, &[CORE]].concat();
+        match self.source.options.keys().find(|k| !known.contains(k)) {
+            Some(key) => {
+                let backend = self.source.backend.name();
+                Err(self.invalid(format!("{backend} has no option {key}; there are {}", known.join(", "))))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn number<T: FromStr<Err: Display>>(&self, key: &str) -> Result<Option<T>, Error> {
+        let Some(text) = self.source.options.value(key) else { return Ok(None) };
+        text.parse().map(Some).map_err(|e| self.invalid(format!("option {key}={text}: {e}")))
+    }
+
+    /// The meaning of the word that was given for `key`, or of the first of `words`.
+    fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<T, Error> {
+        let given = self.source.options.value(key).unwrap_or(words[0].0);
+        words.iter().find(|(word, _)| *word == given).map(|(_, meaning)| *meaning).ok_or_else(|| {
+            let list = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+            self.invalid(format!("option {key}={given}: there are {list}"))
+        })
+    }
+
+    fn afxdp(&self) -> Result<afxdp::Options, Error> {
+        let default = afxdp::Options::default();
+        let modes =
+            [("auto", afxdp::Mode::Auto), ("native", afxdp::Mode::Native), ("generic", afxdp::Mode::Generic)];
+        Ok(afxdp::Options {
+            mode: self.word("mode", &modes)?,
+            zero_copy: self.word("zero_copy", &[("on", true), ("off", false)])?,
+            queues: self.number("queues")?.or(default.queues),
+            slots: self.number("slots")?.unwrap_or(default.slots),
+        })
+    }
+
+    fn offloads(&self) -> Result<Offloads, Error> {
+        self.word("offloads", &[("on", Offloads::all()), ("off", Offloads::empty())])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::{Name, PlainPort, ValePort};
+
+    fn refusal(name: &str) -> String {
+        let Ok(Name::Plain(PlainPort { port, source })) = name.parse() else { panic!("{name}") };
+        open(&port, &source).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn options_are_checked_before_anything_is_opened() {
+        for (name, why) in [
+            ("nope@afxdp:mode=fast", "nope: option mode=fast: there are auto, native, generic"),
+            ("nope@afxdp:queues=some", "nope: option queues=some: invalid digit"),
+            ("nope@tap:mode=native", "nope: tap has no option mode; there are offloads, core"),
+            ("nope@packet:offloads=yes", "option offloads=yes: there are on, off"),
+            ("null@null:slots=7", "null has no option slots; there are core"),
+            ("nope^", "not available yet"),
+            ("nope", "nope: no such interface (try: ip link)"),
+        ] {
+            let e = refusal(name);
+            assert!(e.contains(why), "{name}: {e}");
+        }
+    }
+
+    #[test]
+    fn a_cable_has_the_slots_asked_for() {
+        let slots = |name: &str| cable("x", name.parse::<ValePort>().unwrap().source.as_ref()).err();
+        assert!(slots("vale0:x@virtual:slots=64").is_none());
+        assert!(slots("vale0:x").is_none());
+        assert!(slots("vale0:x@virtual:slots=65").unwrap().to_string().contains("power of two"));
+        assert!(slots("vale0:x@virtual:slots=999999").unwrap().to_string().contains("slots=999999"));
+    }
+}

@@ -1,0 +1,134 @@
+//! The asking end of the control socket.
+
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+
+use serde::de::DeserializeOwned;
+
+use super::is_trusted;
+use super::lines::{Lines, MAX_REPLY};
+use super::message::{Reply, Request};
+use super::place::{self, Place};
+
+/// Nothing came of a request.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The daemon says no, and why.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no daemon.
+    #[error("no valed is running (try: vale-ctl -a PORT, which starts it)")]
+    NoDaemon,
+    /// The daemon hung up in the middle.
+    #[error("valed hung up")]
+    HungUp,
+    /// The socket belongs to somebody else.
+    #[error("the control socket is another user's (try: --socket PATH)")]
+    Foreign,
+    /// The place is not usable.
+    #[error(transparent)]
+    Place(#[from] place::Error),
+    /// The daemon could not be started.
+    #[error("valed did not start: {0}")]
+    Start(String),
+    /// The daemon answers something else than was asked.
+    #[error("valed says something strange (is it of another version?): {0}")]
+    Strange(#[from] serde_json::Error),
+    /// A system call failed.
+    #[error("control socket: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A connection to the daemon.
+pub struct Client {
+    stream: UnixStream,
+    lines: Lines<UnixStream>,
+}
+
+impl Client {
+    /// Connects to the daemon of `place`.
+    ///
+    /// # Errors
+    /// [`Error::NoDaemon`] if there is none.
+    pub fn connect(place: &Place) -> Result<Self, Error> {
+        place.check()?;
+        let stream = UnixStream::connect(place.socket()).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NoDaemon,
+            _ => Error::Io(e),
+        })?;
+        if !is_trusted(&stream) {
+            return Err(Error::Foreign);
+        }
+        let lines = Lines::new(stream.try_clone()?, MAX_REPLY);
+        Ok(Self { stream, lines })
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// If the daemon is gone.
+    pub fn say(&mut self, request: &Request) -> Result<(), Error> {
+        say(&self.stream, request)
+    }
+
+    /// A second handle, for asking while another thread listens.
+    ///
+    /// # Errors
+    /// If the process is out of descriptors.
+    pub fn speaker(&self) -> Result<Speaker, Error> {
+        Ok(Speaker(self.stream.try_clone()?))
+    }
+
+    /// The next reply.
+    ///
+    /// # Errors
+    /// If the daemon is gone, or says what is no reply.
+    pub fn hear(&mut self) -> Result<Reply, Error> {
+        match self.lines.next_line() {
+            Ok(Some(line)) => Ok(serde_json::from_str(line)?),
+            Ok(None) => Err(Error::HungUp),
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Err(Error::HungUp),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the answer is no.
+    pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Error> {
+        self.say(request)?;
+        match self.hear()? {
+            Reply::Ok(body) => Ok(serde_json::from_value(body)?),
+            Reply::Error(why) => Err(Error::Refused(why)),
+            Reply::Event(_) | Reply::Done {} => Err(Error::HungUp),
+        }
+    }
+}
+
+/// Says things to the daemon while another thread listens.
+pub struct Speaker(UnixStream);
+
+impl Speaker {
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// If the daemon is gone.
+    pub fn say(&self, request: &Request) -> Result<(), Error> {
+        say(&self.0, request)
+    }
+
+    /// Hangs up: the listening thread hears the end too.
+    pub fn hang_up(&self) {
+        let _ = self.0.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+fn say(mut stream: &UnixStream, request: &Request) -> Result<(), Error> {
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line).map_err(|e| match e.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::HungUp,
+        _ => Error::Io(e),
+    })
+}

@@ -1,0 +1,20 @@
+//! The control socket: JSON lines over a unix stream socket that only its owner may use.
+
+pub mod client;
+mod hosting;
+pub mod lines;
+pub mod message;
+pub mod place;
+pub mod server;
+mod session;
+pub mod start;
+
+use std::os::unix::net::UnixStream;
+
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
+
+/// Whether the process at the other end is this user's, or root's.
+fn is_trusted(stream: &UnixStream) -> bool {
+    socket_peercred(stream).is_ok_and(|peer| peer.uid.is_root() || peer.uid == geteuid())
+}

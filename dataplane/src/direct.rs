@@ -1,0 +1,121 @@
+//! An app on a port that this program opened itself: no switch, no daemon, the same loop.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ports::{App, Port, Time};
+
+use crate::worker::idle::{Alarm, Idler, Kick, Outcome, Policy};
+
+/// How long frames that were sent last may take to leave a port whose kernel side works in its own time.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// Stops a [`Solo`] from any thread.
+#[derive(Clone)]
+pub struct Stopper {
+    stopped: Arc<AtomicBool>,
+    kick: Kick,
+}
+
+impl Stopper {
+    /// Asks the app to come to its end.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.kick.kick();
+    }
+}
+
+/// An app alone with its port.
+pub struct Solo {
+    port: Port,
+    app: Box<dyn App>,
+    alarm: Alarm,
+    stopper: Stopper,
+}
+
+impl Solo {
+    /// `app` on `port`.
+    ///
+    /// # Errors
+    /// If the process is out of descriptors.
+    pub fn new(port: Port, app: Box<dyn App>) -> io::Result<Self> {
+        let alarm = Alarm::new()?;
+        if let Some(fd) = port.rx.fd() {
+            alarm.watch(fd)?;
+        }
+        let stopper = Stopper { stopped: Arc::default(), kick: alarm.kicker() };
+        Ok(Self { port, app, alarm, stopper })
+    }
+
+    /// What stops it.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Polls on this thread until the app is done.
+    pub fn run(mut self, policy: Policy) {
+        let mut idler = Idler::new(policy, Time::now());
+        loop {
+            let now = Time::now();
+            if self.stopper.stopped.swap(false, Ordering::Acquire) {
+                self.app.stop(now);
+            }
+            let progress = self.app.poll(&mut self.port, now);
+            self.port.tx.flush();
+            if progress.done {
+                break;
+            }
+            let outcome = Outcome { progress: progress.busy, held: false, deadline: progress.deadline };
+            if let Some(until) = idler.rest(outcome, now) {
+                if !self.port.rx.arm() {
+                    self.alarm.sleep(now, until); // a stop kicks
+                }
+                self.port.rx.disarm();
+            }
+        }
+        self.linger();
+    }
+
+    /// The kernel takes frames off some ports a few at a kick (`TX_BATCH_SIZE` of net/xdp/xsk.c is 32).
+    fn linger(&mut self) {
+        let end = Time::now() + LINGER;
+        while Time::now() < end {
+            self.port.tx.flush();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ports::Progress;
+
+    /// Rests until it is stopped.
+    struct Rest(bool);
+
+    impl App for Rest {
+        fn poll(&mut self, _port: &mut Port, _now: Time) -> Progress {
+            Progress { busy: false, deadline: Time::NEVER, done: self.0 }
+        }
+
+        fn stop(&mut self, _now: Time) {
+            self.0 = true;
+        }
+    }
+
+    #[test]
+    fn a_sleeping_app_can_be_stopped() {
+        let solo = Solo::new(ports::null::open(), Box::new(Rest(false))).unwrap();
+        let stopper = solo.stopper();
+        let stop = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(5));
+            stopper.stop();
+        });
+        solo.run(Policy::Adaptive);
+        stop.join().unwrap();
+    }
+}

@@ -1,0 +1,24 @@
+//! SIGINT and SIGTERM.
+
+use std::io;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// What the process exits with when it is interrupted a second time: 128 and the number of SIGINT.
+const IMPATIENT: i32 = 130;
+
+/// Calls `stop` on a thread of its own at the first signal. The second ends the process, whatever it is at.
+pub(crate) fn on_interrupt(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let wait = move || {
+        let mut stop = Some(stop);
+        for _ in signals.forever() {
+            match stop.take() {
+                Some(stop) => stop(),
+                None => std::process::exit(IMPATIENT),
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}

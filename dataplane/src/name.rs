@@ -1,0 +1,457 @@
+//! Port names: netmap's grammar as far as it applies, plus `@backend:key=value,...`.
+//!
+//! ```text
+//! vale0:1                  port 1 of switch vale0: a virtual port for an app, an existing interface for `-a`
+//! vale0:tap7@tap           the same, with its backend named
+//! vale0:eth0@afxdp:core=1  ... and with options
+//! vale0:eth0^              the host stack's side of eth0
+//! eth0  netmap:eth0        an interface by itself, no switch
+//! tap:x  tapx              a TAP by itself
+//! null                     a port that swallows everything
+//! ```
+//!
+//! Unlike netmap, `-` does not end a name (interfaces are called `br-lan`), and ring numbers, `*`, pipes and
+//! memory regions are refused by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Longest port name, bytes: netmap's `nr_name` is 64 with its NUL.
+const MAX_NAME: usize = 63;
+/// Longest name of an interface, bytes: `IFNAMSIZ` is 16 with its NUL.
+const MAX_INTERFACE: usize = 15;
+
+/// The grammar in one line, which every refusal ends with.
+const GRAMMAR: &str =
+    "valeX:PORT[^][@BACKEND[:KEY=VALUE,...]], or eth0, netmap:eth0, tap:X, null without a switch";
+
+/// A string that is no port name. The text says why, and what one looks like.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {why} (a port is {GRAMMAR})")]
+pub struct Error {
+    name: String,
+    why: String,
+}
+
+/// What is behind a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// An interface by AF_XDP.
+    Afxdp,
+    /// A TAP, made if it is not there.
+    Tap,
+    /// An interface by raw socket, offloads kept.
+    Packet,
+    /// A pair of frame rings, with an app at the far end.
+    Virtual,
+    /// Nothing: swallows every frame.
+    Null,
+    /// The host stack's side of an interface.
+    Host,
+}
+
+impl Backend {
+    /// Every backend, in the order in which users are told of them.
+    pub const ALL: [Self; 6] = [Self::Afxdp, Self::Tap, Self::Packet, Self::Virtual, Self::Null, Self::Host];
+
+    /// The word after `@`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Afxdp => "afxdp",
+            Self::Tap => "tap",
+            Self::Packet => "packet",
+            Self::Virtual => "virtual",
+            Self::Null => "null",
+            Self::Host => "host",
+        }
+    }
+
+    /// Whether the port's name is the name of a network interface.
+    #[must_use]
+    pub const fn is_interface(self) -> bool {
+        !matches!(self, Self::Virtual | Self::Null)
+    }
+}
+
+/// `key=value,...` after the backend, in the order given; keys are unique.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Options(Vec<(String, String)>);
+
+impl Options {
+    /// The value of `key`, if it was given.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
+    }
+
+    /// The keys that were given.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(k, _)| k.as_str())
+    }
+}
+
+/// A backend as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// What is behind the port.
+    pub backend: Backend,
+    /// How it is to be set up.
+    pub options: Options,
+}
+
+/// A port of a switch: `vale0:eth0@afxdp`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ValePort {
+    /// The switch, `vale` included.
+    pub switch: String,
+    /// The port. For backends that are interfaces, the interface.
+    pub port: String,
+    /// What is behind it, if the name says so. `^` is short for `@host`.
+    pub source: Option<Source>,
+}
+
+/// A port by itself: `eth0@packet`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PlainPort {
+    /// The interface, or `null`.
+    pub port: String,
+    /// What is behind it.
+    pub source: Source,
+}
+
+/// A port, on a switch or by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// On a switch.
+    Vale(ValePort),
+    /// By itself.
+    Plain(PlainPort),
+}
+
+impl Source {
+    /// `backend` without options.
+    #[must_use]
+    pub const fn new(backend: Backend) -> Self {
+        Self { backend, options: Options(Vec::new()) }
+    }
+}
+
+impl ValePort {
+    /// Whether the name asks for the host stack's side of an interface.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.source.as_ref().is_some_and(|s| s.backend == Backend::Host)
+    }
+
+    /// The name by which the switch knows the port: without backend and options.
+    #[must_use]
+    pub fn short(&self) -> String {
+        format!("{}:{}", self.switch, self.key())
+    }
+
+    /// The port's part of [`short`](Self::short): `eth0`, or `eth0^` for the host stack's side.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{}{}", self.port, if self.is_host() { "^" } else { "" })
+    }
+
+    /// The same interface's host stack side.
+    #[must_use]
+    pub fn host(&self) -> Self {
+        Self { source: Some(Source::new(Backend::Host)), ..self.clone() }
+    }
+}
+
+impl PlainPort {
+    /// The TAP called `interface`.
+    ///
+    /// # Errors
+    /// If that is no name of an interface.
+    pub fn tap(interface: &str) -> Result<Self, Error> {
+        let refused = |why| Error { name: interface.escape_default().to_string(), why };
+        if interface.starts_with("vale") {
+            return Err(refused("an interface, not a port of a switch (-a puts it on one)".to_owned()));
+        }
+        check_port(interface, true).map_err(refused)?;
+        Ok(Self { port: interface.to_owned(), source: Source::new(Backend::Tap) })
+    }
+}
+
+impl FromStr for Name {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        parse(name).map_err(|why| Error { name: name.escape_default().to_string(), why })
+    }
+}
+
+impl FromStr for ValePort {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name.parse()? {
+            Name::Vale(port) => Ok(port),
+            Name::Plain(_) => {
+                Err(Error { name: name.to_owned(), why: "names no switch (try: vale0:NAME)".to_owned() })
+            }
+        }
+    }
+}
+
+fn parse(name: &str) -> Result<Name, String> {
+    let (head, source) = match name.split_once('@') {
+        Some((head, source)) => (head, Some(parse_source(source)?)),
+        None => (name, None),
+    };
+    if head.len() > MAX_NAME {
+        return Err(format!("longer than {MAX_NAME} bytes"));
+    }
+    match head.split_once(':') {
+        Some((switch, port)) if switch.starts_with("vale") => parse_vale(switch, port, source),
+        Some(("netmap", port)) => parse_plain(port, source, Backend::Afxdp),
+        Some(("tap", port)) => parse_plain(port, source, Backend::Tap),
+        Some((other, _)) => Err(format!("{other:?} is neither a switch (vale0) nor netmap nor tap")),
+        None if head.starts_with("vale") => Err("missing ':'".to_owned()),
+        None if head == "null" => parse_plain(head, source, Backend::Null),
+        None if head.starts_with("tap") => parse_plain(head, source, Backend::Tap),
+        None => parse_plain(head, source, Backend::Afxdp),
+    }
+}
+
+fn parse_vale(switch: &str, port: &str, source: Option<Source>) -> Result<Name, String> {
+    if !switch.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Err(format!("{switch:?} is no switch: letters, digits and _ after vale"));
+    }
+    let (port, source) = match (port.strip_suffix('^'), source) {
+        (None, source) => (port, source),
+        (Some(port), None) => (port, Some(Source::new(Backend::Host))),
+        (Some(port), Some(source)) if source.backend == Backend::Host => (port, Some(source)),
+        (Some(_), Some(source)) => return Err(format!("^ is the host stack, not {}", source.backend.name())),
+    };
+    let interface = source.as_ref().is_some_and(|s| s.backend.is_interface());
+    check_port(port, interface)?;
+    Ok(Name::Vale(ValePort { switch: switch.to_owned(), port: port.to_owned(), source }))
+}
+
+fn parse_plain(port: &str, source: Option<Source>, backend: Backend) -> Result<Name, String> {
+    let (port, source) = match (port.strip_suffix('^'), source) {
+        (Some(port), None) => (port, Source::new(Backend::Host)),
+        (_, source) => (port, source.unwrap_or_else(|| Source::new(backend))),
+    };
+    check_port(port, source.backend.is_interface())?;
+    match source.backend {
+        Backend::Virtual => Err("a virtual port is on a switch (try: vale0:1)".to_owned()),
+        Backend::Null if port != "null" => Err("null takes no other name".to_owned()),
+        _ => Ok(Name::Plain(PlainPort { port: port.to_owned(), source })),
+    }
+}
+
+fn check_port(port: &str, interface: bool) -> Result<(), String> {
+    if port.is_empty() {
+        return Err("the port has no name".to_owned());
+    }
+    if port == "." || port == ".." {
+        return Err(format!("{port:?} is no name of a port"));
+    }
+    if let Some(c) = port.chars().find(|c| !(c.is_ascii_alphanumeric() || "_.-".contains(*c))) {
+        return Err(match c {
+            '{' | '}' => "pipes are not available".to_owned(),
+            '*' => "'*' is not available (try: vale-ctl -h, which attaches NIC and host stack)".to_owned(),
+            '/' => "netmap's /flags are not available".to_owned(),
+            '^' => "host rings have no numbers here; '^' comes last".to_owned(),
+            c => format!("{c:?} in a port's name: letters, digits, '_', '.' and '-' only"),
+        });
+    }
+    if interface && port.len() > MAX_INTERFACE {
+        return Err(format!("an interface's name has at most {MAX_INTERFACE} bytes"));
+    }
+    Ok(())
+}
+
+fn parse_source(text: &str) -> Result<Source, String> {
+    let (word, options) = text.split_once(':').map_or((text, None), |(w, o)| (w, Some(o)));
+    let backend = Backend::ALL.into_iter().find(|b| b.name() == word).ok_or_else(|| {
+        let known = Backend::ALL.map(Backend::name).join(", ");
+        format!("{word:?} is no backend; there are {known}")
+    })?;
+    let options = options.map_or_else(|| Ok(Options::default()), parse_options)?;
+    Ok(Source { backend, options })
+}
+
+fn parse_options(text: &str) -> Result<Options, String> {
+    let mut options = Options::default();
+    for option in text.split(',') {
+        let (key, value) =
+            option.split_once('=').ok_or_else(|| format!("option {option:?} is not KEY=VALUE"))?;
+        // As in netmap, '-' and '_' are the same in a key.
+        let key = key.replace('-', "_");
+        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            return Err(format!("option {option:?} has no proper key"));
+        }
+        if value.is_empty() || value.chars().any(|c| c.is_control() || c == '@') {
+            return Err(format!("option {key} has no proper value"));
+        }
+        if options.value(&key).is_some() {
+            return Err(format!("option {key} is given twice"));
+        }
+        options.0.push((key, value.to_owned()));
+    }
+    Ok(options)
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.backend.name())?;
+        for (i, (key, value)) in self.options.0.iter().enumerate() {
+            write!(f, "{}{key}={value}", if i == 0 { ':' } else { ',' })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ValePort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.switch, self.port)?;
+        match &self.source {
+            Some(source) if *source == Source::new(Backend::Host) => f.write_str("^"),
+            Some(source) => write!(f, "@{source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for PlainPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ambiguous = self.port.starts_with("tap") || self.port.starts_with("vale") || self.port == "null";
+        match self.source.backend {
+            Backend::Null if self.source.options == Options::default() => f.write_str("null"),
+            Backend::Afxdp if self.source.options == Options::default() && !ambiguous => {
+                f.write_str(&self.port)
+            }
+            _ if self.port.starts_with("vale") => write!(f, "netmap:{}@{}", self.port, self.source),
+            _ => write!(f, "{}@{}", self.port, self.source),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vale(port) => port.fmt(f),
+            Self::Plain(port) => port.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn vale(name: &str) -> ValePort {
+        name.parse().unwrap()
+    }
+
+    fn plain(name: &str) -> (String, Backend) {
+        match name.parse().unwrap() {
+            Name::Plain(p) => (p.port, p.source.backend),
+            Name::Vale(p) => panic!("{p}"),
+        }
+    }
+
+    #[test]
+    fn ports_of_switches() {
+        assert_eq!((vale("vale:1").switch.as_str(), vale("vale:1").port.as_str()), ("vale", "1"));
+        assert_eq!(vale("vale0:1").source, None);
+        assert_eq!(vale("vale0:tap7@tap").source, Some(Source::new(Backend::Tap)));
+        assert!(vale("vale0:eth0^").is_host() && vale("vale0:eth0@host").is_host());
+        assert_eq!(vale("vale0:eth0@host").to_string(), "vale0:eth0^");
+        assert_eq!(vale("vale0:eth0^").short(), "vale0:eth0^");
+        assert_eq!(vale("vale0:eth0@packet").short(), "vale0:eth0");
+        let source = vale("vale0:br-lan@afxdp:core=1,zero-copy=off").source.unwrap();
+        assert_eq!(source.options.value("core"), Some("1"));
+        assert_eq!(source.options.value("zero_copy"), Some("off"));
+    }
+
+    #[test]
+    fn ports_by_themselves() {
+        assert_eq!(plain("eth0"), ("eth0".into(), Backend::Afxdp));
+        assert_eq!(plain("netmap:tap0"), ("tap0".into(), Backend::Afxdp));
+        assert_eq!(plain("tap:x"), ("x".into(), Backend::Tap));
+        assert_eq!(plain("tapx"), ("tapx".into(), Backend::Tap));
+        assert_eq!(plain("eth0@packet"), ("eth0".into(), Backend::Packet));
+        assert_eq!(plain("null"), ("null".into(), Backend::Null));
+        assert_eq!(plain("eth0^"), ("eth0".into(), Backend::Host));
+    }
+
+    #[test]
+    fn refusals_name_the_fault_and_teach_the_grammar() {
+        for (name, why) in [
+            ("", "no name"),
+            ("vale0", "missing ':'"),
+            ("vale0:", "no name"),
+            ("vale-0:1", "is no switch"),
+            ("vale0:a:b", "':' in a port's name"),
+            ("vale0:a{1", "pipes"),
+            ("vale0:eth0*", "vale-ctl -h"),
+            ("vale0:eth0/x", "/flags"),
+            ("vale0:eth0^1", "'^' comes last"),
+            ("vale0:eth0^@tap", "not tap"),
+            ("vale0:eth0@vfio", "afxdp, tap, packet"),
+            ("vale0:eth0@", "is no backend"),
+            ("vale0:eth0@tap:", "KEY=VALUE"),
+            ("vale0:eth0@tap:mtu", "KEY=VALUE"),
+            ("vale0:eth0@tap:mtu=", "no proper value"),
+            ("vale0:eth0@tap:=1", "no proper key"),
+            ("vale0:eth0@tap:mtu=1,mtu=2", "twice"),
+            ("vale0:averyverylonginterface@tap", "15 bytes"),
+            ("pcap:x", "neither a switch"),
+            ("x@virtual", "try: vale0:1"),
+            ("x@null", "no other name"),
+            ("vale0:\u{1b}[2J", "letters"),
+            ("..", "is no name"),
+        ] {
+            let e = name.parse::<Name>().unwrap_err().to_string();
+            assert!(e.contains(why) && e.contains("valeX:PORT"), "{name}: {e}");
+        }
+        let long = format!("vale0:{}", "x".repeat(MAX_NAME));
+        assert!(long.parse::<Name>().unwrap_err().to_string().contains("63"));
+        assert!("eth0".parse::<ValePort>().unwrap_err().to_string().contains("names no switch"));
+    }
+
+    fn source() -> impl Strategy<Value = Source> {
+        let option = ("[a-z_]{1,6}", "[a-z0-9/.]{1,6}");
+        (0..Backend::ALL.len(), proptest::collection::hash_map(option.0, option.1, 0..3)).prop_map(
+            |(b, options)| Source {
+                backend: Backend::ALL[b],
+                options: Options(options.into_iter().collect()),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn vale_names_survive_the_round_trip(
+            switch in "vale[a-z0-9_]{0,3}", port in "[a-z][a-z0-9_-]{0,10}", source in proptest::option::of(source()),
+        ) {
+            let name = Name::Vale(ValePort { switch, port, source });
+            prop_assert_eq!(name.to_string().parse::<Name>(), Ok(name));
+        }
+
+        #[test]
+        fn plain_names_survive_the_round_trip(port in "(tap|vale|null|netmap|)[a-z0-9]{1,6}", source in source()) {
+            prop_assume!(source.backend != Backend::Virtual);
+            let port = if source.backend == Backend::Null { "null".to_owned() } else { port };
+            let name = Name::Plain(PlainPort { port, source });
+            prop_assert_eq!(name.to_string().parse::<Name>(), Ok(name));
+        }
+
+        #[test]
+        fn no_string_trips_the_parser(name in "\\PC{0,40}|(vale0?:|tap:|)[a-z^@:=,{}*/]{0,30}") {
+            if let Ok(parsed) = name.parse::<Name>() {
+                prop_assert_eq!(parsed.to_string().parse::<Name>(), Ok(parsed));
+            }
+        }
+    }
+}

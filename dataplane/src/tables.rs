@@ -1,0 +1,146 @@
+//! Counters, stations and ports as people read them.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use ports::Reason;
+
+use crate::control::message::{Counts, PortRow, Station, SwitchStats};
+
+/// Rows of cells, all of them as wide as their column needs. The first column is text and stands left; so do
+/// `text` others; what remains are numbers and stand right.
+fn align(rows: &[Vec<String>], text: usize) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let widths = (0..columns).map(width).collect::<Vec<_>>();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (c, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let gap = if c == 0 { "" } else { "  " };
+            let _ = if c < text {
+                write!(line, "{gap}{cell:<width$}")
+            } else {
+                write!(line, "{gap}{cell:>width$}")
+            };
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// The counters of switches, a table each: every port, those that left, and the sum.
+#[must_use]
+pub fn stats(switches: &[SwitchStats]) -> String {
+    switches.iter().map(one_switch).collect::<Vec<_>>().join("\n")
+}
+
+fn one_switch(stats: &SwitchStats) -> String {
+    let departed = departed(stats);
+    let reasons = stats.total.drops.keys().copied().collect::<BTreeSet<_>>();
+    let fixed = [&*stats.switch, "rx frames", "rx bytes", "tx frames", "tx bytes", "copies", "drops"];
+    let mut rows =
+        vec![fixed.iter().copied().chain(reasons.iter().map(|r| r.name())).map(str::to_owned).collect()];
+    rows.extend(stats.ports.iter().map(|p| counts(&p.name, &p.counts, &reasons)));
+    if departed != Counts::default() {
+        rows.push(counts("(others)", &departed, &reasons));
+    }
+    rows.push(counts("total", &stats.total, &reasons));
+    let mut out = align(&rows, 1);
+    let _ = writeln!(out, "balance {} (rx + copies - tx - drops: frames on their way)", stats.balance);
+    for hint in stats.ports.iter().filter_map(|p| p.hint.as_deref()) {
+        let _ = writeln!(out, "{hint}");
+    }
+    out
+}
+
+fn counts(name: &str, c: &Counts, reasons: &BTreeSet<Reason>) -> Vec<String> {
+    let fixed = [c.rx_frames, c.rx_bytes, c.tx_frames, c.tx_bytes, c.copies, c.dropped()];
+    let drops = reasons.iter().map(|r| c.drops.get(r).copied().unwrap_or(0));
+    std::iter::once(name.to_owned()).chain(fixed.into_iter().chain(drops).map(|n| n.to_string())).collect()
+}
+
+/// What the total has beyond the ports shown: those that left, and those that were not asked for.
+fn departed(stats: &SwitchStats) -> Counts {
+    let mut rest = stats.total.clone();
+    for Counts { rx_frames, rx_bytes, tx_frames, tx_bytes, copies, drops } in
+        stats.ports.iter().map(|p| &p.counts)
+    {
+        rest.rx_frames = rest.rx_frames.saturating_sub(*rx_frames);
+        rest.rx_bytes = rest.rx_bytes.saturating_sub(*rx_bytes);
+        rest.tx_frames = rest.tx_frames.saturating_sub(*tx_frames);
+        rest.tx_bytes = rest.tx_bytes.saturating_sub(*tx_bytes);
+        rest.copies = rest.copies.saturating_sub(*copies);
+        for (reason, n) in drops {
+            rest.drops.entry(*reason).and_modify(|all| *all = all.saturating_sub(*n));
+        }
+    }
+    rest.drops.retain(|_, n| *n > 0);
+    rest
+}
+
+/// MAC tables.
+#[must_use]
+pub fn fdb(stations: &[Station]) -> String {
+    let header = ["address", "port", "age"].map(str::to_owned).to_vec();
+    let row = |s: &Station| vec![s.mac.to_string(), s.port.clone(), format!("{} s", s.age_s)];
+    align(&[vec![header], stations.iter().map(row).collect()].concat(), 2)
+}
+
+/// Ports.
+#[must_use]
+pub fn ports(rows: &[PortRow]) -> String {
+    let header = ["port", "backend", "core", "address", "notes"].map(str::to_owned).to_vec();
+    let row = |p: &PortRow| {
+        let (mac, core) = (p.mac.map(|m| m.to_string()), p.core.map(|c| c.to_string()));
+        let dash = || "-".to_owned();
+        vec![
+            p.name.clone(),
+            p.backend.clone(),
+            core.unwrap_or_else(dash),
+            mac.unwrap_or_else(dash),
+            p.notes.join("; "),
+        ]
+    };
+    align(&[vec![header], rows.iter().map(row).collect()].concat(), 5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::message::PortStats;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn columns_line_up_and_the_rest_is_shown() {
+        let counts = |rx, tx, full| Counts {
+            rx_frames: rx,
+            tx_frames: tx,
+            drops: BTreeMap::from([(Reason::Full, full)]),
+            ..Counts::default()
+        };
+        let port = |name: &str, counts| PortStats { name: name.to_owned(), counts, hint: None };
+        let mut total = counts(1_000_000, 0, 0);
+        total.add(&counts(0, 999_990, 10));
+        total.add(&counts(1, 1, 0));
+        let stats_of = SwitchStats {
+            switch: "vale0".to_owned(),
+            ports: vec![port("vale0:a", counts(1_000_000, 0, 0)), port("vale0:b", counts(0, 999_990, 10))],
+            balance: total.balance(),
+            total,
+        };
+        assert_eq!(
+            stats(&[stats_of]),
+            "\
+vale0     rx frames  rx bytes  tx frames  tx bytes  copies  drops  full
+vale0:a     1000000         0          0         0       0      0     0
+vale0:b           0         0     999990         0       0     10    10
+(others)          1         0          1         0       0      0     0
+total       1000001         0     999991         0       0     10    10
+balance 0 (rx + copies - tx - drops: frames on their way)
+"
+        );
+    }
+}

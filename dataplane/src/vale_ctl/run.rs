@@ -1,0 +1,239 @@
+//! What each action asks of the daemon, and what it prints.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::args::{Args, Verb};
+use crate::control::client::{Client, Error};
+use crate::control::message::{Attached, PortRow, Request, Station, SwitchStats};
+use crate::control::place::Place;
+use crate::control::start;
+use crate::name::ValePort;
+use crate::tables;
+
+/// What is printed when an action came to nothing: netmap's `failed to attach vale0:eth9: ...`.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(e: io::Error) -> Self {
+        Self(e.to_string())
+    }
+}
+
+/// The words of a failed action: netmap's, and then ours.
+fn failed(to: &str, what: &str) -> impl Fn(Error) -> Failure {
+    move |e| {
+        let why = e.to_string();
+        // The reason names its port or interface, which `what` names already.
+        let port = what.parse::<ValePort>();
+        let names = [
+            what,
+            &*port.as_ref().map_or(String::new(), ValePort::short),
+            port.as_ref().map_or("", |p| &p.port),
+        ]
+        .map(|name| format!("{name}: "));
+        let why = names.iter().find_map(|name| why.strip_prefix(&**name)).unwrap_or(&why);
+        Failure(format!("failed to {to} {what}: {why}"))
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What to print before leaving with status 1.
+pub fn run(args: Args, out: &mut impl Write, err: &mut impl Write) -> Result<(), Failure> {
+    for (flag, given) in
+        [("-p", &args.poll), ("-P", &args.unpoll), ("-C", &args.config), ("-m", &args.memory)]
+    {
+        if given.is_some() {
+            let instead = "valed --cores and --idle choose who polls, and options after @ set up a port";
+            return Err(Failure(format!("{flag}: not available yet ({instead})")));
+        }
+    }
+    let place = Place::new(args.socket.as_deref());
+    let mut session = Session { place, json: args.json, out, err };
+    if let Some(verb) = args.verb {
+        return session.verb(verb);
+    }
+    if let Some(port) = args.attach {
+        session.attach(&port, false, args.verbose > 0)
+    } else if let Some(port) = args.attach_host {
+        session.attach(&port, true, args.verbose > 0)
+    } else if let Some(port) = args.detach {
+        session.detach(&port)
+    } else if let Some(port) = args.list {
+        session.list_one(&port)
+    } else if let Some(name) = args.create {
+        session.create(&name)
+    } else if let Some(name) = args.remove {
+        session.remove(&name)
+    } else if let Some(port) = args.info {
+        session.info(&port)
+    } else {
+        session.list()
+    }
+}
+
+struct Session<'a, O, E> {
+    place: Place,
+    json: bool,
+    out: &'a mut O,
+    err: &'a mut E,
+}
+
+impl<O: Write, E: Write> Session<'_, O, E> {
+    fn verb(&mut self, verb: Verb) -> Result<(), Failure> {
+        match verb {
+            Verb::Attach { port, host } => self.attach(&port, host, true),
+            Verb::Detach { port } => self.detach(&port),
+            Verb::List => self.list(),
+            Verb::Stats { of } => self.stats(of),
+            Verb::Fdb { switch } => self.fdb(switch),
+            Verb::Ports => self.ports(),
+        }
+    }
+
+    fn attach(&mut self, port: &str, host: bool, verbose: bool) -> Result<(), Failure> {
+        let failed = failed("attach", port);
+        // Before a daemon is started for it.
+        port.parse::<ValePort>().map_err(|e| failed(Error::Refused(e.to_string())))?;
+        let request = Request::Attach { port: port.to_owned(), host };
+        let attached =
+            start::connect(&self.place).and_then(|mut c| c.ask::<Vec<Attached>>(&request)).map_err(failed)?;
+        for port in &attached {
+            for note in &port.notes {
+                writeln!(self.err, "{}: {note}", port.name)?;
+            }
+            if verbose && !self.json {
+                let Attached { name, bridge_idx, port_idx, .. } = port;
+                writeln!(self.out, "{name} bridge_idx {bridge_idx} port_idx {port_idx}")?;
+            }
+        }
+        self.print_json(&attached)
+    }
+
+    fn detach(&mut self, port: &str) -> Result<(), Failure> {
+        let request = Request::Detach { port: port.to_owned() };
+        self.ask::<Value>(&request).map_err(failed("detach", port)).map(drop)
+    }
+
+    fn create(&mut self, name: &str) -> Result<(), Failure> {
+        let request = Request::Create { name: name.to_owned() };
+        let asked = start::connect(&self.place).and_then(|mut c| c.ask::<Value>(&request));
+        asked.map_err(failed("create", name)).map(drop)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        let request = Request::Remove { name: name.to_owned() };
+        self.ask::<Value>(&request).map_err(failed("remove", name)).map(drop)
+    }
+
+    fn list(&mut self) -> Result<(), Failure> {
+        let mut rows = self.rows()?;
+        rows.retain(|r| r.bridge_idx.is_some());
+        if self.json {
+            return self.print_json(&rows);
+        }
+        for PortRow { name, bridge_idx, port_idx, .. } in rows {
+            let (bridge_idx, port_idx) = (bridge_idx.unwrap_or_default(), port_idx.unwrap_or_default());
+            writeln!(self.out, "{name} bridge_idx {bridge_idx} port_idx {port_idx}")?;
+        }
+        Ok(())
+    }
+
+    fn list_one(&mut self, port: &str) -> Result<(), Failure> {
+        let row = self.row("list", port)?;
+        if self.json {
+            return self.print_json(&row);
+        }
+        writeln!(self.out, "bridge_idx: {}", row.bridge_idx.unwrap_or_default())?;
+        writeln!(self.out, "port_idx:   {}", row.port_idx.unwrap_or_default())?;
+        Ok(())
+    }
+
+    fn info(&mut self, port: &str) -> Result<(), Failure> {
+        let row = self.row("obtain info for", port)?;
+        if self.json {
+            return self.print_json(&row);
+        }
+        writeln!(self.out, "backend:    {}", row.backend)?;
+        if let Some(core) = row.core {
+            writeln!(self.out, "core:       {core}")?;
+        }
+        if let Some(mac) = row.mac {
+            writeln!(self.out, "address:    {mac}")?;
+        }
+        row.notes.iter().try_for_each(|note| writeln!(self.out, "note:       {note}"))?;
+        Ok(())
+    }
+
+    fn ports(&mut self) -> Result<(), Failure> {
+        let rows = self.rows()?;
+        if self.json { self.print_json(&rows) } else { self.print(&tables::ports(&rows)) }
+    }
+
+    fn stats(&mut self, of: Option<String>) -> Result<(), Failure> {
+        let what = of.clone();
+        let stats = self.ask_or_none::<SwitchStats>(what.as_deref(), "show", &Request::Stats { of })?;
+        if self.json { self.print_json(&stats) } else { self.print(&tables::stats(&stats)) }
+    }
+
+    fn fdb(&mut self, switch: Option<String>) -> Result<(), Failure> {
+        let what = switch.clone();
+        let stations = self.ask_or_none::<Station>(what.as_deref(), "show", &Request::Fdb { switch })?;
+        if self.json { self.print_json(&stations) } else { self.print(&tables::fdb(&stations)) }
+    }
+
+    fn rows(&mut self) -> Result<Vec<PortRow>, Failure> {
+        self.ask_or_none(None, "list", &Request::List {})
+    }
+
+    /// The row of one port, on a switch or persistent.
+    fn row(&mut self, to: &str, port: &str) -> Result<PortRow, Failure> {
+        let name = port.parse::<ValePort>().map_or_else(|_| port.to_owned(), |p| p.short());
+        let rows = self.ask::<Vec<PortRow>>(&Request::List {}).map_err(failed(to, port))?;
+        let row = rows.into_iter().find(|row| row.name == name);
+        row.ok_or_else(|| failed(to, port)(Error::Refused("no such port (try: vale-ctl ports)".to_owned())))
+    }
+
+    fn ask<T: serde::de::DeserializeOwned>(&self, request: &Request) -> Result<T, Error> {
+        Client::connect(&self.place)?.ask(request)
+    }
+
+    /// A list; nothing where there is no daemon and nothing was named: then there is nothing to list.
+    fn ask_or_none<T: serde::de::DeserializeOwned>(
+        &self,
+        what: Option<&str>,
+        to: &str,
+        request: &Request,
+    ) -> Result<Vec<T>, Failure> {
+        match (self.ask(request), what) {
+            (Ok(list), _) => Ok(list),
+            (Err(Error::NoDaemon), None) => Ok(Vec::new()),
+            (Err(e), Some(what)) => Err(failed(to, what)(e)),
+            (Err(e), None) => Err(Failure(e.to_string())),
+        }
+    }
+
+    fn print(&mut self, text: &str) -> Result<(), Failure> {
+        Ok(self.out.write_all(text.as_bytes())?)
+    }
+
+    /// One line of JSON, where JSON was asked for.
+    fn print_json(&mut self, body: &impl serde::Serialize) -> Result<(), Failure> {
+        if self.json {
+            let text = serde_json::to_string(body).map_err(|e| Failure(e.to_string()))?;
+            writeln!(self.out, "{text}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! One switch as one worker sees it: the ports that the worker receives for it.
+
+use std::sync::Arc;
+
+use crossbeam::channel::Sender;
+use ports::{Rx, Time};
+use switch::{Forwarder, PortIndex, Switch};
+
+use super::idle::{Alarm, Outcome};
+
+/// A port that this worker receives from.
+struct Ingress {
+    index: PortIndex,
+    rx: Box<dyn Rx>,
+    /// Frames were left in it by the last pass because their destination is full.
+    held: bool,
+    leaving: Option<Leaving>,
+}
+
+/// A port on its way out.
+struct Leaving {
+    until: Time,
+    ack: Sender<Box<dyn Rx>>,
+}
+
+/// The ports of one switch that one worker owns.
+pub(super) struct Bridge {
+    switch: Arc<Switch>,
+    forwarder: Forwarder,
+    ports: Vec<Ingress>,
+    /// Some port is on its way out.
+    leaving: bool,
+}
+
+impl Bridge {
+    pub(super) fn new(switch: Arc<Switch>) -> Self {
+        Self { forwarder: Forwarder::new(switch.clone()), switch, ports: Vec::new(), leaving: false }
+    }
+
+    pub(super) fn is_of(&self, switch: &Arc<Switch>) -> bool {
+        Arc::ptr_eq(&self.switch, switch)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ports.is_empty()
+    }
+
+    pub(super) fn refresh(&mut self) {
+        self.forwarder.refresh();
+    }
+
+    pub(super) fn add(&mut self, index: PortIndex, rx: Box<dyn Rx>) {
+        self.forwarder.refresh();
+        self.ports.push(Ingress { index, rx, held: false, leaving: None });
+    }
+
+    /// Marks a port as leaving; it goes with a later [`pass`](Self::pass).
+    pub(super) fn remove(&mut self, index: PortIndex, until: Time, ack: Sender<Box<dyn Rx>>) {
+        if let Some(port) = self.ports.iter_mut().find(|p| p.index == index) {
+            port.leaving = Some(Leaving { until, ack });
+            self.leaving = true;
+        }
+    }
+
+    /// Forwards a burst of every port, and kicks every destination once.
+    #[inline]
+    pub(super) fn pass(&mut self, now: Time, alarm: &Alarm) -> Outcome {
+        let mut outcome = Outcome::NOTHING;
+        for port in &mut self.ports {
+            let pass = self.forwarder.forward(port.index, &mut port.rx, now);
+            port.held = pass.held > 0;
+            outcome.progress |= pass.received > 0;
+            outcome.held |= port.held;
+            if let Some(leaving) = &mut port.leaving
+                && pass.received == 0
+                && pass.held == 0
+            {
+                leaving.until = now; // drained
+            }
+        }
+        self.forwarder.flush();
+        if self.leaving {
+            self.see_off(now, alarm);
+            outcome.progress = true; // who waits for a port to leave is not to wait for traffic
+        }
+        outcome
+    }
+
+    fn see_off(&mut self, now: Time, alarm: &Alarm) {
+        self.leaving = false;
+        let mut at = 0;
+        while let Some(port) = self.ports.get(at) {
+            match &port.leaving {
+                Some(leaving) if leaving.until <= now => {
+                    let port = self.ports.swap_remove(at);
+                    if let Some(fd) = port.rx.fd() {
+                        alarm.forget(fd);
+                    }
+                    if let Some(leaving) = port.leaving {
+                        let _ = leaving.ack.try_send(port.rx);
+                    }
+                    continue;
+                }
+                Some(_) => self.leaving = true,
+                None => {}
+            }
+            at += 1;
+        }
+    }
+
+    /// Asks every port for a wake-up; says whether frames wait already. Held frames do not count: they wait
+    /// for room, not for us.
+    pub(super) fn arm(&mut self) -> bool {
+        self.ports.iter_mut().filter(|p| !p.held).fold(false, |waiting, p| waiting | p.rx.arm())
+    }
+
+    /// Polls again.
+    pub(super) fn disarm(&mut self) {
+        self.ports.iter_mut().filter(|p| !p.held).for_each(|p| p.rx.disarm());
+    }
+}

@@ -1,0 +1,56 @@
+//! The cores that this process may run on.
+
+/// A core that was asked for is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("core {core}: not available (there are {})", list(.available))]
+pub struct NoCore {
+    /// The core asked for.
+    pub core: usize,
+    /// Those that could have been.
+    pub available: Vec<usize>,
+}
+
+fn list(cores: &[usize]) -> String {
+    cores.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The cores that this thread may run on, lowest first.
+#[must_use]
+pub fn available() -> Vec<usize> {
+    let mut cores =
+        core_affinity::get_core_ids().unwrap_or_default().iter().map(|c| c.id).collect::<Vec<_>>();
+    cores.sort_unstable();
+    cores
+}
+
+/// Finds `core` among `available`.
+///
+/// # Errors
+/// If it is not there; the error says which are.
+pub fn check(core: usize, available: &[usize]) -> Result<usize, NoCore> {
+    if available.contains(&core) { Ok(core) } else { Err(NoCore { core, available: available.to_vec() }) }
+}
+
+/// Binds this thread to `core`.
+///
+/// # Errors
+/// If the core is not there.
+pub fn pin(core: usize) -> Result<(), NoCore> {
+    if core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
+        Ok(())
+    } else {
+        Err(NoCore { core, available: available() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_core_is_named_with_those_there() {
+        assert_eq!(check(7, &[0, 1]).unwrap_err().to_string(), "core 7: not available (there are 0, 1)");
+        assert_eq!(check(1, &[0, 1]), Ok(1));
+        assert!(!available().is_empty());
+    }
+}

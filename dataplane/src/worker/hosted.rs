@@ -1,0 +1,58 @@
+//! An app on a worker, with its end of the cable.
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use ports::{App, Port, Progress, Time};
+
+/// An app that has left its worker, with its end of the cable: dropped by whoever asked for it, not by the
+/// worker, which has no time for destructors.
+pub struct Retired {
+    /// The app.
+    pub app: Box<dyn App>,
+    /// Its end of the cable.
+    pub port: Port,
+}
+
+/// Names a hosted app for as long as the process lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AppId(pub u64);
+
+/// An app and the port that it alone uses.
+pub struct Hosted {
+    /// Which app.
+    pub id: AppId,
+    app: Box<dyn App>,
+    port: Port,
+    retired: Sender<Retired>,
+}
+
+impl Hosted {
+    /// `app` on `port`; the receiver yields once, when the app has left the worker.
+    #[must_use]
+    pub fn new(id: AppId, app: Box<dyn App>, port: Port) -> (Self, Receiver<Retired>) {
+        let (retired, receiver) = bounded(1);
+        (Self { id, app, port, retired }, receiver)
+    }
+
+    /// One pass of the app, and the kick for what it sent.
+    pub(super) fn poll(&mut self, now: Time) -> Progress {
+        let progress = self.app.poll(&mut self.port, now);
+        self.port.tx.flush();
+        progress
+    }
+
+    /// Asks the app to come to its end.
+    pub(super) fn stop(&mut self, now: Time) {
+        self.app.stop(now);
+    }
+
+    /// The end of the cable, for sleeping on.
+    pub(super) fn port(&mut self) -> &mut Port {
+        &mut self.port
+    }
+
+    /// Hands the app back.
+    pub(super) fn retire(self) {
+        // Nobody there: whoever hosted it is gone, and the destructors run here after all.
+        let _ = self.retired.try_send(Retired { app: self.app, port: self.port });
+    }
+}
