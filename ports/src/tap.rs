@@ -4,8 +4,11 @@
 //! its super-frames whole and its checksums unfilled. Plain reads and writes, one a frame: `io_uring` is slower
 //! here, since the cost of a frame is in the driver and not in the system call.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -82,11 +85,7 @@ fn attach(name: &str, there: bool) -> Result<OwnedFd, Error> {
         _ => refused("/dev/net/tun", "open", "CAP_NET_ADMIN", e.into()),
     })?;
     let taken = |what: &str| Error::Taken { name: name.to_owned(), what: what.to_owned() };
-    #[expect(clippy::cast_possible_truncation, reason = "the flags are 16 bits")]
-    let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as i16;
-    let mut request = interface_request(name, libc::__c_anonymous_ifr_ifru { ifru_flags: flags });
-    // SAFETY: TUNSETIFF takes an ifreq, whatever size its number claims.
-    unsafe { ioctl(&file, libc::TUNSETIFF, &mut request) }.map_err(|e| match e.raw_os_error() {
+    patiently(|| join(name, &file)).map_err(|e| match e.raw_os_error() {
         Some(libc::EBUSY) => taken("open in another process (try: fuser -v /dev/net/tun)"),
         Some(libc::EINVAL) if there => {
             taken("an interface that is no TAP, or one of several queues (try: another name)")
@@ -94,6 +93,26 @@ fn attach(name: &str, there: bool) -> Result<OwnedFd, Error> {
         _ => refused(name, "TUNSETIFF", "CAP_NET_ADMIN", e),
     })?;
     Ok(file)
+}
+
+fn join(name: &str, file: &OwnedFd) -> io::Result<()> {
+    #[expect(clippy::cast_possible_truncation, reason = "the flags are 16 bits")]
+    let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as i16;
+    let mut request = interface_request(name, libc::__c_anonymous_ifr_ifru { ifru_flags: flags });
+    // SAFETY: TUNSETIFF takes an ifreq, whatever size its number claims.
+    unsafe { ioctl(file, libc::TUNSETIFF, &mut request) }
+}
+
+/// Tries for a tenth of a second: a TAP outlives the process that had it by a little, and its descriptor is also
+/// held by a child that has forked and not yet become another program.
+fn patiently(mut attempt: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    for _ in 0..20 {
+        match attempt() {
+            Err(e) if e.raw_os_error() == Some(libc::EBUSY) => thread::sleep(Duration::from_millis(5)),
+            done => return done,
+        }
+    }
+    attempt()
 }
 
 /// Asks the kernel for offloads, and for fewer if it does not know them all. Returns those it granted.
@@ -118,7 +137,7 @@ fn negotiate(name: &str, file: &OwnedFd, wanted: Offloads) -> Result<Offloads, E
     Err(Error::io(name, "TUNSETOFFLOAD", refusal.unwrap_or_else(|| Errno::INVAL.into())))
 }
 
-fn set_offloads(file: &OwnedFd, offloads: Offloads) -> std::io::Result<()> {
+fn set_offloads(file: &OwnedFd, offloads: Offloads) -> io::Result<()> {
     let known = [
         (Offloads::CSUM, libc::TUN_F_CSUM),
         (Offloads::TSO4, libc::TUN_F_TSO4),
