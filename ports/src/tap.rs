@@ -7,15 +7,13 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::descriptor::{self, Descriptor, Message};
 use crate::interface::{check_name, refused};
-use crate::kernel::{interface_request, ioctl, ioctl_number};
+use crate::kernel::{interface_request, ioctl, ioctl_number, while_busy};
 use crate::offload::Offloads;
 use crate::{Capabilities, Error, Interface, Offload, Port};
 
@@ -85,7 +83,7 @@ fn attach(name: &str, there: bool) -> Result<OwnedFd, Error> {
         _ => refused("/dev/net/tun", "open", "CAP_NET_ADMIN", e.into()),
     })?;
     let taken = |what: &str| Error::Taken { name: name.to_owned(), what: what.to_owned() };
-    patiently(|| join(name, &file)).map_err(|e| match e.raw_os_error() {
+    while_busy(|| join(name, &file)).map_err(|e| match e.raw_os_error() {
         Some(libc::EBUSY) => taken("open in another process (try: fuser -v /dev/net/tun)"),
         Some(libc::EINVAL) if there => {
             taken("an interface that is no TAP, or one of several queues (try: another name)")
@@ -101,18 +99,6 @@ fn join(name: &str, file: &OwnedFd) -> io::Result<()> {
     let mut request = interface_request(name, libc::__c_anonymous_ifr_ifru { ifru_flags: flags });
     // SAFETY: TUNSETIFF takes an ifreq, whatever size its number claims.
     unsafe { ioctl(file, libc::TUNSETIFF, &mut request) }
-}
-
-/// Tries for a tenth of a second: a TAP outlives the process that had it by a little, and its descriptor is also
-/// held by a child that has forked and not yet become another program.
-fn patiently(mut attempt: impl FnMut() -> io::Result<()>) -> io::Result<()> {
-    for _ in 0..20 {
-        match attempt() {
-            Err(e) if e.raw_os_error() == Some(libc::EBUSY) => thread::sleep(Duration::from_millis(5)),
-            done => return done,
-        }
-    }
-    attempt()
 }
 
 /// Asks the kernel for offloads, and for fewer if it does not know them all. Returns those it granted.
