@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use ports::offload::Offloads;
-use ports::{Capabilities, Error, Port, afxdp, packet, tap, virtual_port};
+use ports::{Capabilities, Error, Port, afxdp, host, packet, tap, virtual_port};
 
 use crate::name::{Backend, Source};
 
@@ -35,11 +35,10 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
             Ok(ports::null::open())
         }
         Backend::Virtual => cable(name, Some(source)).map(|(near, _)| near),
-        Backend::Host => Err(Error::Unsupported {
-            name: name.to_owned(),
-            what: "a port of the host stack is not available yet (try: without -h, and a TAP for the host)"
-                .to_owned(),
-        }),
+        Backend::Host => {
+            given.are_known(&[])?;
+            host::open(name)
+        }
     }
 }
 
@@ -137,7 +136,7 @@ mod tests {
             ("nope@tap:mode=native", "nope: tap has no option mode; there are offloads, core"),
             ("nope@packet:offloads=yes", "option offloads=yes: there are on, off"),
             ("null@null:slots=7", "null has no option slots; there are core"),
-            ("nope^", "not available yet"),
+            ("nope^", "nope: no such interface (try: ip link)"),
             ("nope", "nope: no such interface (try: ip link)"),
         ] {
             let e = refusal(name);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Whether this process may make namespaces. In CI the answer must be yes.
-pub fn privileged() -> bool {
+pub(crate) fn privileged() -> bool {
     let root = rustix::process::geteuid().is_root();
     assert!(root || std::env::var_os("CI").is_none(), "CI runs the end-to-end tests as root, or not at all");
     if !root {
@@ -20,13 +20,13 @@ pub fn privileged() -> bool {
 }
 
 /// A process that does not outlive its owner.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     what: String,
 }
 
 impl Running {
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let what = format!("{command:?}");
         let child = command
             .stdin(Stdio::null())
@@ -37,20 +37,16 @@ impl Running {
         Self { child, what }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         run(Command::new("kill").args([signal, &self.pid().to_string()]));
     }
 
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child of ours").is_none()
-    }
-
     /// Waits for the end; panics if it does not come.
-    pub fn wait(mut self, limit: Duration) -> Output {
+    pub(crate) fn wait(mut self, limit: Duration) -> Output {
         let mut child = std::mem::replace(&mut self.child, Command::new("true").spawn().expect("true"));
         let pipe = |p: Option<Box<dyn Read + Send>>| {
             std::thread::spawn(move || {
@@ -70,7 +66,9 @@ impl Running {
                 None if Instant::now() > end => {
                     let _ = child.kill();
                     let _ = child.wait();
-                    let text = |t: std::thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&t.join().unwrap()).into_owned();
+                    let text = |t: std::thread::JoinHandle<Vec<u8>>| {
+                        String::from_utf8_lossy(&t.join().unwrap()).into_owned()
+                    };
                     panic!("{} still runs after {limit:?}\n{}\n{}", self.what, text(out), text(err));
                 }
                 None => std::thread::sleep(Duration::from_millis(10)),
@@ -88,19 +86,19 @@ impl Drop for Running {
 }
 
 /// Runs a command that must succeed, and gives what it printed.
-pub fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     assert!(output.status.success(), "{command:?}: {}\n{}", output.status, text(&output));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Everything a command printed.
-pub fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// Polls until `done` says so; panics after `limit`.
-pub fn until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + limit;
     while !done() {
         assert!(Instant::now() < end, "{what}: not within {limit:?}");
@@ -109,7 +107,7 @@ pub fn until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
 }
 
 /// A network namespace with loopback up and no IPv6 chatter.
-pub struct Namespace {
+pub(crate) struct Namespace {
     name: String,
 }
 
@@ -124,24 +122,24 @@ impl Namespace {
         ns
     }
 
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// A command to be run inside.
-    pub fn command(&self, program: impl AsRef<Path>, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<Path>, args: &[&str]) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name]).arg(program.as_ref()).args(args);
         command
     }
 
     /// Runs a command inside that must succeed.
-    pub fn ok(&self, program: &str, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, program: &str, args: &[&str]) -> String {
         run(&mut self.command(program, args))
     }
 
     /// Sends `count` echo requests, all of which must be answered.
-    pub fn ping(&self, address: &str, count: u32) {
+    pub(crate) fn ping(&self, address: &str, count: u32) {
         let text = self.ok("ping", &["-c", &count.to_string(), "-i", "0.05", "-W", "2", address]);
         assert!(text.contains(" 0% packet loss"), "{text}");
     }
@@ -154,16 +152,16 @@ impl Drop for Namespace {
 }
 
 /// The appliance in a namespace of its own. Fields are dropped in order: processes, namespaces, directory.
-pub struct Bed {
+pub(crate) struct Bed {
     valed: Option<Running>,
-    pub switch: Namespace,
+    pub(crate) switch: Namespace,
     id: String,
     socket: PathBuf,
     _directory: tempfile::TempDir,
 }
 
 impl Bed {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let id = format!("vt{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -175,61 +173,61 @@ impl Bed {
     }
 
     /// Starts `valed` and waits until it answers.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let mut command = self.switch.command(env!("CARGO_BIN_EXE_valed"), &[]);
         self.valed = Some(Running::start(command.env("VALE_SOCKET", &self.socket)));
         let socket = self.socket.clone();
-        until("valed answers", Duration::from_secs(5), || std::os::unix::net::UnixStream::connect(&socket).is_ok());
-    }
-
-    pub fn valed(&mut self) -> &mut Running {
-        self.valed.as_mut().expect("valed runs")
+        until("valed answers", Duration::from_secs(5), || {
+            std::os::unix::net::UnixStream::connect(&socket).is_ok()
+        });
     }
 
     /// Ends `valed` and gives what it printed.
-    pub fn stop(&mut self, signal: &str) -> Output {
+    pub(crate) fn stop(&mut self, signal: &str) -> Output {
         let valed = self.valed.take().expect("valed runs");
         valed.signal(signal);
         valed.wait(Duration::from_secs(5))
     }
 
-    pub fn namespace(&self, name: &str) -> Namespace {
+    pub(crate) fn namespace(&self, name: &str) -> Namespace {
         Namespace::new(&self.id, name)
     }
 
     /// One of our programs, in the switch's namespace, talking to this bed's `valed`.
-    pub fn program(&self, program: &str, args: &[&str]) -> Command {
+    pub(crate) fn program(&self, program: &str, args: &[&str]) -> Command {
         let mut command = self.switch.command(program, args);
         command.env("VALE_SOCKET", &self.socket);
         command
     }
 
-    pub fn try_ctl(&self, args: &[&str]) -> Output {
+    pub(crate) fn try_ctl(&self, args: &[&str]) -> Output {
         self.program(env!("CARGO_BIN_EXE_vale-ctl"), args).output().expect("vale-ctl starts")
     }
 
-    pub fn ctl(&self, args: &[&str]) -> String {
+    pub(crate) fn ctl(&self, args: &[&str]) -> String {
         run(&mut self.program(env!("CARGO_BIN_EXE_vale-ctl"), args))
     }
 
     /// A hosted endpoint, up and listening.
-    pub fn server(&self, port: &str, address: &str, more: &[&str]) -> Running {
+    pub(crate) fn server(&self, port: &str, address: &str, more: &[&str]) -> Running {
         let args = [&["--on", port, "--ip", address, "-s"], more].concat();
         let server = self.endpoint(&args);
-        until("the endpoint's port is there", Duration::from_secs(5), || self.ctl(&[]).contains(&format!("{port} ")));
+        until("the endpoint's port is there", Duration::from_secs(5), || {
+            self.ctl(&[]).contains(&format!("{port} "))
+        });
         server
     }
 
-    pub fn endpoint(&self, args: &[&str]) -> Running {
+    pub(crate) fn endpoint(&self, args: &[&str]) -> Running {
         Running::start(&mut self.program(env!("CARGO_BIN_EXE_iperf-endpoint"), args))
     }
 
-    pub fn pkt_gen(&self, args: &[&str]) -> Running {
+    pub(crate) fn pkt_gen(&self, args: &[&str]) -> Running {
         Running::start(&mut self.program(env!("CARGO_BIN_EXE_pkt-gen"), args))
     }
 
     /// Attaches a TAP and hands its host side to `to`, with `address`.
-    pub fn tap(&self, tap: &str, to: &Namespace, address: &str) {
+    pub(crate) fn tap(&self, tap: &str, to: &Namespace, address: &str) {
         self.ctl(&["-a", &format!("vale0:{tap}@tap")]);
         self.switch.ok("ip", &["link", "set", tap, "netns", to.name()]);
         to.ok("ip", &["addr", "add", address, "dev", tap]);
@@ -237,7 +235,7 @@ impl Bed {
     }
 
     /// A veth pair: `near` in the switch's namespace, up; `far` in `to`, with `address`.
-    pub fn veth(&self, near: &str, to: &Namespace, far: &str, address: &str) {
+    pub(crate) fn veth(&self, near: &str, to: &Namespace, far: &str, address: &str) {
         let peer = ["peer", "name", far, "netns", to.name()];
         self.switch.ok("ip", &[&["link", "add", near, "type", "veth"], peer.as_slice()].concat());
         self.switch.ok("ip", &["link", "set", near, "up"]);
@@ -250,7 +248,8 @@ impl Drop for Bed {
     fn drop(&mut self) {
         if let Some(valed) = self.valed.take() {
             valed.signal("-TERM");
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| valed.wait(Duration::from_secs(3))));
+            let _ =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| valed.wait(Duration::from_secs(3))));
         }
     }
 }

@@ -93,7 +93,9 @@ fn pkt_gen_sends_and_receives() {
     let bed = Bed::new();
     let receiver = bed.pkt_gen(&["-i", "vale0:1", "-f", "rx"]);
     until("the receiver's port is there", Duration::from_secs(5), || bed.ctl(&[]).contains("vale0:1 "));
-    let sent = bed.pkt_gen(&["-i", "vale0:2", "-f", "tx", "-n", "1000000", "-l", "60"]).wait(Duration::from_secs(30));
+    let sent = bed
+        .pkt_gen(&["-i", "vale0:2", "-f", "tx", "-n", "1000000", "-l", "60"])
+        .wait(Duration::from_secs(30));
     assert!(sent.status.success(), "{}", text(&sent));
     assert!(text(&sent).contains("Sent 1000000 packets 60000000 bytes"), "{}", text(&sent));
     std::thread::sleep(Duration::from_millis(300));
@@ -111,11 +113,13 @@ fn pkt_gen_on_kernel_ports() {
     let bed = Bed::new();
     let far = bed.namespace("c1");
     bed.veth("veth0", &far, "eth0", "10.0.0.1/24");
-    let args = ["-i", "veth0", "-f", "tx", "-n", "20000", "-R", "100000", "-w", "0", "-D", "02:00:00:00:00:01"];
+    let args =
+        ["-i", "veth0", "-f", "tx", "-n", "20000", "-R", "100000", "-w", "0", "-D", "02:00:00:00:00:01"];
     let sent = bed.pkt_gen(&args).wait(Duration::from_secs(20));
     assert!(text(&sent).contains("Sent 20000 packets"), "{}", text(&sent));
     until("they arrive", Duration::from_secs(3), || {
-        let packets: u64 = far.ok("cat", &["/sys/class/net/eth0/statistics/rx_packets"]).trim().parse().unwrap();
+        let packets: u64 =
+            far.ok("cat", &["/sys/class/net/eth0/statistics/rx_packets"]).trim().parse().unwrap();
         packets >= 20_000
     });
     let args = ["-i", "tap:tap3", "-f", "tx", "-n", "5000", "-w", "0"];

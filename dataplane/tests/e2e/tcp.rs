@@ -35,7 +35,8 @@ fn our_client(bed: &Bed, at: &Namespace, server: &str) {
     let _server = crate::bed::Running::start(&mut at.command("iperf3", &["-s"]));
     std::thread::sleep(Duration::from_millis(300));
     for args in [&[][..], &["-R"], &["--bidir"], &["-P", "4"]] {
-        let all = [&["--on", "vale0:cl", "--ip", "10.0.0.9/24", "-c", server, "-t", "1", "-J"], args].concat();
+        let all =
+            [&["--on", "vale0:cl", "--ip", "10.0.0.9/24", "-c", server, "-t", "1", "-J"], args].concat();
         let output = bed.endpoint(&all).wait(Duration::from_secs(15));
         assert!(output.status.success(), "{args:?}: {}", crate::bed::text(&output));
         let document: Value = serde_json::from_slice(&output.stdout).expect("our -J is JSON");
@@ -112,7 +113,8 @@ fn between_two_endpoints() {
     let bed = Bed::new();
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     for args in [&[][..], &["-R"], &["-P", "128"], &["-n", "100M"], &["-k", "1000"], &["-O", "1"]] {
-        let all = [&["--on", "vale0:ep2", "--ip", "10.0.0.3/24", "-c", ENDPOINT, "-t", "1", "-J"], args].concat();
+        let all =
+            [&["--on", "vale0:ep2", "--ip", "10.0.0.3/24", "-c", ENDPOINT, "-t", "1", "-J"], args].concat();
         let all: Vec<_> = if args.iter().any(|a| ["-n", "-k"].contains(a)) {
             all.into_iter().filter(|a| !["-t", "1"].contains(a)).collect()
         } else {
@@ -162,8 +164,7 @@ fn a_paced_stream_keeps_its_rate() {
     bed.tap("tap7", &client, "10.0.0.1/24");
     let _server = crate::bed::Running::start(&mut client.command("iperf3", &["-s", "-1"]));
     std::thread::sleep(Duration::from_millis(300));
-    let args =
-        ["--on", "vale0:cl", "--ip", "10.0.0.9/24", "-c", "10.0.0.1", "-t", "2", "-b", "100M", "-J"];
+    let args = ["--on", "vale0:cl", "--ip", "10.0.0.9/24", "-c", "10.0.0.1", "-t", "2", "-b", "100M", "-J"];
     let output = bed.endpoint(&args).wait(Duration::from_secs(15));
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     let rate = bits_per_second(&document, "sum_received");

@@ -76,13 +76,20 @@ fn flags_out_of_range_are_named() {
         return;
     }
     let bed = Bed::new();
-    for args in [&["-f", "tx", "-l", "10"][..], &["-f", "tx", "-a", "4096"], &["-f", "sideways"], &["-f", "tx", "-R", "-5"]] {
+    for args in [
+        &["-f", "tx", "-l", "10"][..],
+        &["-f", "tx", "-a", "4096"],
+        &["-f", "sideways"],
+        &["-f", "tx", "-R", "-5"],
+    ] {
         let args = [&["-i", "vale0:1"], args].concat();
         let output = bed.pkt_gen(&args).wait(Duration::from_secs(5));
         assert!(!output.status.success(), "{args:?}: {}", text(&output));
         assert!(!text(&output).contains("panicked"), "{}", text(&output));
     }
-    for args in [&["--ip", "10.0.0.300/24", "-s"][..], &["--ip", "10.0.0.2/24", "-c", "10.0.0.1", "-P", "129"]] {
+    for args in
+        [&["--ip", "10.0.0.300/24", "-s"][..], &["--ip", "10.0.0.2/24", "-c", "10.0.0.1", "-P", "129"]]
+    {
         let args = [&["--on", "vale0:ep"], args].concat();
         let output = bed.endpoint(&args).wait(Duration::from_secs(5));
         assert!(!output.status.success(), "{args:?}: {}", text(&output));
