@@ -290,13 +290,7 @@ impl Session {
         let gone = self.control.gone(turn.transport);
         match self.phase {
             Phase::Ended => {}
-            Phase::Parting => {
-                if late || self.control.delivered(turn.transport) {
-                    turn.transport.close(self.control.connection);
-                    turn.transport.release(self.control.connection);
-                    self.enter(Phase::Ended, Time::NEVER);
-                }
-            }
+            Phase::Parting => self.leave(late, turn),
             Phase::Farewell if gone || late => self.part(house, turn),
             _ if gone => self.fail("closed the control connection unexpectedly", house, turn),
             Phase::Params if late => self.fail("sent no parameters (a port scan?)", house, turn),
@@ -310,6 +304,15 @@ impl Session {
             }
             Phase::Results if late => self.fail("sent no results", house, turn),
             _ => {}
+        }
+    }
+
+    /// Ends once our last words have arrived.
+    fn leave<T: Transport>(&mut self, late: bool, turn: &mut Turn<'_, T>) {
+        if late || self.control.delivered(turn.transport) {
+            turn.transport.close(self.control.connection);
+            turn.transport.release(self.control.connection);
+            self.enter(Phase::Ended, Time::NEVER);
         }
     }
 
