@@ -99,13 +99,8 @@ impl Flow {
     }
 
     /// Bytes sent and not acknowledged.
-    pub(super) const fn in_flight(&self) -> u32 {
+    const fn in_flight(&self) -> u32 {
         self.max.wrapping_sub(self.una)
-    }
-
-    /// Payload bytes of a full segment.
-    pub(super) const fn mss(&self) -> u32 {
-        self.mss
     }
 
     /// Our next sequence number, and the one we expect.

@@ -111,7 +111,7 @@ impl Stack {
         }
         let window = options.window.unwrap_or_else(|| self.default_window());
         let mut buffers = self.table.buffers(window);
-        buffers.prepare(self.config.keep_alive, timeout);
+        buffers.prepare(options.no_delay, self.config.keep_alive, timeout);
         let mss = (self.shape.mtu() - 40).min(options.mss.map_or(usize::MAX, usize::from));
         let flow = Flow::new(u32::try_from(mss).unwrap_or(536));
         let mut slot = Slot::new(buffers, tuple, self.config.address, stage, flow);

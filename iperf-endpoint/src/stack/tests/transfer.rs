@@ -123,8 +123,9 @@ fn small_messages_are_not_held_back() {
     let start = n.now;
     for i in 0..100u8 {
         n.a.stack.send(c, &[i, 1]);
-        n.a.poll(n.now); // on its way, not acknowledged
+        assert!(n.a.poll(n.now)); // on its way, not acknowledged
         n.a.stack.send(c, &[2, 3]);
+        assert!(n.a.poll(n.now), "held back");
         let mut got = Vec::new();
         assert!(n.until(SECOND, |n| {
             let mut into = [0; 8];
@@ -156,7 +157,7 @@ fn storms_delay_but_do_not_corrupt() {
         let retransmits = n.a.stack.info(c).retransmits;
         let took = n.now.since(start);
         println!("weather {i}: {took:?}, {retransmits} retransmits, {:?}", n.a.stack.info(c));
-        assert!(took < SECOND * 20, "weather {i}: {took:?}");
+        assert!(took < SECOND * 2, "weather {i}: {took:?}");
         assert_eq!(retransmits > 0, weather.lost + weather.late + weather.damaged > 0, "weather {i}");
         if weather.damaged > 0 {
             let drops = n.a.port.counters.read().dropped(Reason::BadChecksum)
