@@ -20,7 +20,7 @@ fn netmaps_flags_and_lines() {
     assert!(valed.ctl_ok(&["-g", "vale0:b"]).starts_with("backend:    null\n"));
     assert!(valed.ctl_ok(&["stats", "vale0"]).contains("\nvale0:b "));
     assert!(
-        valed.ctl_ok(&["stats", "--json"]).starts_with(r#"[{"switch":"vale0","ports":[{"name":"vale0:a","#)
+        valed.ctl_ok(&["stats", "--json"]).starts_with(r#"{"switches":[{"#)
     );
     assert_eq!(valed.ctl_ok(&["fdb", "vale0", "--json"]), "[]\n");
     assert!(valed.ctl_ok(&["ports"]).contains("vale1:a  null"));
