@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use dataplane::appliance::{Appliance, Error, Options};
+use dataplane::appliance::{Appliance, Error, Hosting, Options};
 use dataplane::name::ValePort;
+use dataplane::worker::cores;
 use dataplane::worker::idle::Policy;
 use ports::{App, BURST, Burst, Capabilities, Frame, Mac, Port, Progress, Time, virtual_port};
 
@@ -86,20 +87,31 @@ impl App for Sink {
     fn stop(&mut self, _now: Time) {}
 }
 
-fn sink(appliance: &Arc<Appliance>, on: &str) -> (dataplane::appliance::Hosting, Arc<AtomicU64>) {
+fn sink(appliance: &Arc<Appliance>, on: &str) -> (Hosting, Arc<AtomicU64>) {
     let seen = Arc::<AtomicU64>::default();
     let app = Sink { hello: false, next: 0, seen: seen.clone() };
     (appliance.host(&vale(on), None, |_| Ok(Box::new(app))).unwrap(), seen)
 }
 
-fn source(
+/// On the core that `sink` is not on, where there are two.
+fn source_apart(appliance: &Arc<Appliance>, on: &str, count: u64) -> (Hosting, Arc<AtomicU64>) {
+    let core = cores::available().last().copied();
+    source_on(core, appliance, on, count)
+}
+
+fn source(appliance: &Arc<Appliance>, on: &str, count: u64) -> (Hosting, Arc<AtomicU64>) {
+    source_on(None, appliance, on, count)
+}
+
+fn source_on(
+    core: Option<usize>,
     appliance: &Arc<Appliance>,
     on: &str,
     count: u64,
-) -> (dataplane::appliance::Hosting, Arc<AtomicU64>) {
+) -> (Hosting, Arc<AtomicU64>) {
     let seen = Arc::<AtomicU64>::default();
     let app = Source { sent: 0, count, stopped: false, seen: seen.clone() };
-    (appliance.host(&vale(on), None, |_| Ok(Box::new(app))).unwrap(), seen)
+    (appliance.host(&vale(on), core, |_| Ok(Box::new(app))).unwrap(), seen)
 }
 
 #[track_caller]
@@ -118,7 +130,14 @@ fn knows_sink(appliance: &Appliance, on: &str) -> bool {
 
 #[test]
 fn every_frame_arrives_in_order_and_the_books_balance() {
-    for (idle, count) in [(Policy::Adaptive, 200_000), (Policy::Busy, 20_000)] {
+    type Make = fn(&Arc<Appliance>, &str, u64) -> (Hosting, Arc<AtomicU64>);
+    let cases: [(Policy, Make, u64); 4] = [
+        (Policy::Adaptive, source, 200_000),
+        (Policy::Adaptive, source_apart, 200_000),
+        (Policy::Busy, source, 20_000),
+        (Policy::Busy, source_apart, 20_000),
+    ];
+    for (idle, source, count) in cases {
         let appliance = appliance(idle);
         let (_sink, received) = sink(&appliance, "vale0:rx");
         wait("sink known", || knows_sink(&appliance, "vale0:rx"));
@@ -140,9 +159,9 @@ fn attaching_and_detaching_others_loses_nothing() {
     let (_sink, received) = sink(&appliance, "vale0:rx");
     wait("sink known", || knows_sink(&appliance, "vale0:rx"));
     let (source, sent) = source(&appliance, "vale0:tx", u64::MAX);
-    let cores = dataplane::worker::cores::available();
+    let there = cores::available();
     for round in 0..50 {
-        let core = cores[round % cores.len()];
+        let core = there[round % there.len()];
         let port = vale(&format!("vale0:p{}@virtual:core={core}", round % 7));
         appliance.attach(&port, false).unwrap();
         assert!(matches!(appliance.attach(&port, false), Err(Error::Attached(_))));

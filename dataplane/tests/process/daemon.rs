@@ -19,9 +19,7 @@ fn netmaps_flags_and_lines() {
     assert_eq!(valed.ctl_ok(&["-l", "vale0:b"]), "bridge_idx: 0\nport_idx:   1\n");
     assert!(valed.ctl_ok(&["-g", "vale0:b"]).starts_with("backend:    null\n"));
     assert!(valed.ctl_ok(&["stats", "vale0"]).contains("\nvale0:b "));
-    assert!(
-        valed.ctl_ok(&["stats", "--json"]).starts_with(r#"{"switches":[{"#)
-    );
+    assert!(valed.ctl_ok(&["stats", "--json"]).starts_with(r#"{"switches":[{"#));
     assert_eq!(valed.ctl_ok(&["fdb", "vale0", "--json"]), "[]\n");
     assert!(valed.ctl_ok(&["ports"]).contains("vale1:a  null"));
     for (args, says) in [
@@ -307,6 +305,25 @@ fn taps_persistent_and_not_in_a_namespace_and_idle() {
     let stats = ctl(&["stats", "vale0"]).1;
     assert!(stats.contains("balance 0"), "{stats}");
     assert!(ctl(&["-d", "vale0:tap1"]).0 && !there("tap1"));
+    // An interface that vanishes under its port must not keep the worker awake, and can be detached.
+    let pair = ["link", "add", "v0", "type", "veth", "peer", "name", "v1"];
+    assert!(run("ip", &pair).status.success());
+    for link in ["v0", "v1"] {
+        assert!(run("ip", &["link", "set", link, "up"]).status.success());
+    }
+    assert_eq!(ctl(&["-a", "vale0:v0"]), (true, String::new()));
+    assert_eq!(ctl(&["-a", "vale0:v1@packet"]), (true, String::new()));
+    for link in ["v0", "tap3"] {
+        assert!(run("ip", &["link", "del", link]).status.success());
+    }
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let before = cpu_seconds(valed.id());
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let used = cpu_seconds(valed.id()) - before;
+    assert!(used < 2.0 * 0.02, "{used} s in 2 s without the interfaces");
+    for port in ["vale0:v0", "vale0:v1", "vale0:tap3"] {
+        assert_eq!(ctl(&["-d", port]), (true, String::new()));
+    }
     assert!(ctl(&["-d", "vale0:per0"]).0);
     assert_eq!(ctl(&["-r", "per0"]), (true, String::new()));
     assert!(!there("per0"));
