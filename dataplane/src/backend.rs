@@ -48,12 +48,14 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
 /// As [`virtual_port::pair`], or [`Error::Invalid`] for an option that it does not know.
 pub fn cable(name: &str, source: Option<&Source>) -> Result<(Port, Port), Error> {
     let mut slots = virtual_port::DEFAULT_SLOTS;
+    let mut capabilities = Capabilities::all(Capabilities::MAX_SUPER_FRAME - 18);
     if let Some(source) = source {
         let given = Given { name, source };
-        given.are_known(&["slots"])?;
+        given.are_known(&["slots", "offloads"])?;
         slots = given.number("slots")?.unwrap_or(slots);
+        capabilities.offloads = given.offloads()?;
     }
-    virtual_port::pair(name, slots, Capabilities::all(Capabilities::MAX_SUPER_FRAME - 18))
+    virtual_port::pair(name, slots, capabilities)
 }
 
 /// The core that `source` asks for.

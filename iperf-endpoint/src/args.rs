@@ -1,6 +1,6 @@
 //! The program's command line: iperf3's flags, and where the endpoint lives.
 
-use crate::config::{Bounds, Cidr, ClientConfig, Config, Direction, Mode, PORT, ServerConfig, Until};
+use crate::config::{Bounds, Cidr, ClientConfig, Config, Direction, MTU, Mode, PORT, ServerConfig, Until};
 use crate::report::{Format, Unit};
 use clap::{ArgAction, ArgGroup, Parser};
 use ports::Mac;
@@ -38,6 +38,9 @@ pub struct Args {
     /// Station address [default: made from the port's name]
     #[arg(long, value_name = "MAC")]
     pub mac: Option<Mac>,
+    /// IP MTU, 576 to 65535, up to what the port takes
+    #[arg(long, value_name = "BYTES", default_value_t = MTU, value_parser = clap::value_parser!(u16).range(576..))]
+    pub mtu: u16,
 
     /// Run as server
     #[arg(short = 's', long, help_heading = "Role")]
@@ -177,7 +180,7 @@ impl Args {
                 Mode::Server(ServerConfig { port: self.port, one_off: self.one_off, interval: self.interval })
             }
         };
-        let config = Config { address: self.ip, gateway: self.gateway, mac: self.mac, mode };
+        let config = Config { address: self.ip, gateway: self.gateway, mac: self.mac, mtu: self.mtu, mode };
         config.validate().map_err(|e| e.to_string())?;
         Ok(config)
     }

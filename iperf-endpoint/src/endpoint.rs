@@ -79,7 +79,8 @@ impl Endpoint {
             // The client's own patience ends first: it knows what to say.
             host.connect_timeout = client.connect_timeout + Duration::from_secs(1);
         }
-        let stack = Stack::new(host, capabilities)?;
+        let frame = capabilities.frame.min(u32::from(config.mtu) + 14);
+        let stack = Stack::new(host, Capabilities { frame, ..capabilities })?;
         let cpu = CpuTime::of_thread;
         let protocol = match config.mode {
             Mode::Server(server) => Protocol::Server(Box::new(Server::new(server, cpu, events))),

@@ -19,7 +19,7 @@ struct Host {
 impl Host {
     fn new(ip: &str, mode: Mode, port: Port, capabilities: Capabilities) -> Self {
         let log = Log::default();
-        let config = Config { address: ip.parse().unwrap(), gateway: None, mac: None, mode };
+        let config = Config { address: ip.parse().unwrap(), gateway: None, mac: None, mtu: 1500, mode };
         let endpoint = Endpoint::new(config, Mac::local(ip), capabilities, log.sink()).unwrap();
         Self { endpoint, port, log, deadline: Time::ZERO, done: false }
     }
@@ -155,7 +155,8 @@ fn a_stop_ends_either_side_within_a_second() {
 #[test]
 fn bad_configurations_are_refused() {
     let mode = || Mode::Client(ClientConfig { parallel: 0, ..client() });
-    let config = Config { address: "10.0.0.2/24".parse().unwrap(), gateway: None, mac: None, mode: mode() };
+    let config =
+        Config { address: "10.0.0.2/24".parse().unwrap(), gateway: None, mac: None, mtu: 1500, mode: mode() };
     let error =
         Endpoint::new(config, Mac::local("x"), Capabilities::wire(1500), Box::new(|_| ())).err().unwrap();
     assert_eq!(error.to_string(), "-P: 0 is out of range (try: 1 to 128 streams)");
