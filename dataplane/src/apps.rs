@@ -4,12 +4,16 @@ use crossbeam::channel::Sender;
 use ports::{App, Port};
 use serde::{Deserialize, Serialize};
 
+use crate::identity;
+
 /// Which app, and what it is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Config {
     /// A generator or receiver of frames.
     Pktgen(pktgen::Config),
+    /// A TCP endpoint that speaks iperf3.
+    Iperf(iperf_endpoint::Config),
 }
 
 /// What an app has to say. In JSON it is the app's own event: who started the app knows which it is.
@@ -18,14 +22,23 @@ pub enum Config {
 pub enum Event {
     /// Of a generator.
     Pktgen(pktgen::Event),
+    /// Of an endpoint.
+    Iperf(iperf_endpoint::Event),
 }
 
 impl TryFrom<Event> for pktgen::Event {
     type Error = ();
 
     fn try_from(event: Event) -> Result<Self, ()> {
-        let Event::Pktgen(event) = event;
-        Ok(event)
+        if let Event::Pktgen(event) = event { Ok(event) } else { Err(()) }
+    }
+}
+
+impl TryFrom<Event> for iperf_endpoint::Event {
+    type Error = ();
+
+    fn try_from(event: Event) -> Result<Self, ()> {
+        if let Event::Iperf(event) = event { Ok(event) } else { Err(()) }
     }
 }
 
@@ -42,6 +55,12 @@ impl Config {
                 let sink = Box::new(move |event| drop(events.try_send(Event::Pktgen(event))));
                 let app = pktgen::Generator::new(config, port.mac, sink).map_err(|e| e.to_string())?;
                 Ok(Box::new(app))
+            }
+            Self::Iperf(config) => {
+                let mac = port.mac.unwrap_or_else(|| identity::station(&config.address.to_string()));
+                let sink = Box::new(move |event| drop(events.try_send(Event::Iperf(event))));
+                let app = iperf_endpoint::Endpoint::new(config, mac, port.tx.capabilities(), sink);
+                Ok(Box::new(app.map_err(|e| e.to_string())?))
             }
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use ports::offload::Offloads;
-use ports::{Capabilities, Error, Port, afxdp, packet, tap, virtual_port};
+use ports::{Capabilities, Error, Port, afxdp, host, packet, tap, virtual_port};
 
 use crate::name::{Backend, Source};
 
@@ -35,11 +35,10 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
             Ok(ports::null::open())
         }
         Backend::Virtual => cable(name, Some(source)).map(|(near, _)| near),
-        Backend::Host => Err(Error::Unsupported {
-            name: name.to_owned(),
-            what: "a port of the host stack is not available yet (try: without -h, and a TAP for the host)"
-                .to_owned(),
-        }),
+        Backend::Host => {
+            given.are_known(&[])?;
+            host::open(name)
+        }
     }
 }
 
@@ -49,12 +48,14 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
 /// As [`virtual_port::pair`], or [`Error::Invalid`] for an option that it does not know.
 pub fn cable(name: &str, source: Option<&Source>) -> Result<(Port, Port), Error> {
     let mut slots = virtual_port::DEFAULT_SLOTS;
+    let mut capabilities = Capabilities::all(Capabilities::MAX_SUPER_FRAME - 18);
     if let Some(source) = source {
         let given = Given { name, source };
-        given.are_known(&["slots"])?;
+        given.are_known(&["slots", "offloads"])?;
         slots = given.number("slots")?.unwrap_or(slots);
+        capabilities.offloads = given.offloads()?;
     }
-    virtual_port::pair(name, slots, Capabilities::all(Capabilities::MAX_SUPER_FRAME - 18))
+    virtual_port::pair(name, slots, capabilities)
 }
 
 /// The core that `source` asks for.
@@ -137,7 +138,7 @@ mod tests {
             ("nope@tap:mode=native", "nope: tap has no option mode; there are offloads, core"),
             ("nope@packet:offloads=yes", "option offloads=yes: there are on, off"),
             ("null@null:slots=7", "null has no option slots; there are core"),
-            ("nope^", "not available yet"),
+            ("nope^", "nope: no such interface (try: ip link)"),
             ("nope", "nope: no such interface (try: ip link)"),
         ] {
             let e = refusal(name);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ports::{App, Port, Time};
 
-use crate::worker::idle::{Alarm, Idler, Kick, Outcome, Policy};
+use crate::worker::idle::{Alarm, Idler, Kick, Outcome, Policy, Watch};
 
 /// How long frames that were sent last may take to leave a port whose kernel side works in its own time.
 const LINGER: Duration = Duration::from_millis(20);
@@ -32,6 +32,7 @@ pub struct Solo {
     port: Port,
     app: Box<dyn App>,
     alarm: Alarm,
+    watch: Option<Watch>,
     stopper: Stopper,
 }
 
@@ -42,11 +43,9 @@ impl Solo {
     /// If the process is out of descriptors.
     pub fn new(port: Port, app: Box<dyn App>) -> io::Result<Self> {
         let alarm = Alarm::new()?;
-        if let Some(fd) = port.rx.fd() {
-            alarm.watch(fd)?;
-        }
+        let watch = alarm.watch(port.rx.fd());
         let stopper = Stopper { stopped: Arc::default(), kick: alarm.kicker() };
-        Ok(Self { port, app, alarm, stopper })
+        Ok(Self { port, app, alarm, watch, stopper })
     }
 
     /// What stops it.
@@ -70,7 +69,11 @@ impl Solo {
             }
             let outcome = Outcome { progress: progress.busy, held: false, deadline: progress.deadline };
             if let Some(until) = idler.rest(outcome, now) {
-                if !self.port.rx.arm() {
+                let waiting = self.port.rx.arm();
+                if self.port.rx.fd().is_none() {
+                    self.watch = None; // the interface has vanished, and its descriptor would wake us for ever
+                }
+                if !waiting {
                     self.alarm.sleep(now, until); // a stop kicks
                 }
                 self.port.rx.disarm();

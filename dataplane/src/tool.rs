@@ -73,9 +73,9 @@ where
 
 fn hosted<E: DeserializeOwned>(job: Job, mut print: impl FnMut(E) -> io::Result<()>) -> Result<(), Error> {
     let mut client = start::connect(&job.place)?;
-    client.ask::<IgnoredAny>(&Request::Host { on: job.on, core: job.core, app: job.app })?;
     let speaker = client.speaker()?;
-    on_interrupt(move || drop(speaker.say(&Request::Stop {})))?;
+    on_interrupt(move || drop(speaker.say(&Request::Stop {})))?; // first: once it runs, it is to be stopped well
+    client.ask::<IgnoredAny>(&Request::Host { on: job.on, core: job.core, app: job.app })?;
     while let Some(event) = next_event(&mut client)? {
         print(serde_json::from_value(event).map_err(client::Error::from)?)?;
     }

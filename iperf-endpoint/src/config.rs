@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// The port of iperf3.
 pub const PORT: u16 = 5201;
+/// The IP MTU of an endpoint that is not told otherwise: Ethernet's.
+pub const MTU: u16 = 1500;
 
 /// An IPv4 address with its prefix length, `10.0.0.2/24`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub struct Config {
     pub gateway: Option<Ipv4Addr>,
     /// Our station address (`--mac`); the host of the endpoint chooses one if it is `None`.
     pub mac: Option<Mac>,
+    /// IP MTU (`--mtu`), 576..=65535: the longest packet that is no super-frame, if the port takes as much.
+    pub mtu: u16,
     /// Server or client.
     pub mode: Mode,
 }
@@ -310,7 +314,7 @@ mod tests {
     fn client() -> (Config, ClientConfig) {
         let client = ClientConfig::new(Ipv4Addr::new(10, 0, 0, 1));
         let address = "10.0.0.2/24".parse().unwrap();
-        (Config { address, gateway: None, mac: None, mode: Mode::Client(client.clone()) }, client)
+        (Config { address, gateway: None, mac: None, mtu: MTU, mode: Mode::Client(client.clone()) }, client)
     }
 
     #[test]

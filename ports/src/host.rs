@@ -15,6 +15,7 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use bpf::HostPrograms;
 
@@ -41,7 +42,7 @@ pub fn open(name: &str) -> Result<Port, Error> {
         return Err(Error::Unsupported { name: name.to_owned(), what });
     }
     let tap = tap_name(&interface);
-    if Interface::find(&tap).is_ok() {
+    if stays(&tap) {
         let what =
             format!("the host's side is open already, or {tap} is somebody's (try: ip link del {tap})");
         return Err(Error::Taken { name: name.to_owned(), what });
@@ -61,6 +62,18 @@ pub fn open(name: &str) -> Result<Port, Error> {
 fn tap_name(interface: &Interface) -> String {
     let name = format!("{}.host", interface.name);
     if name.len() < libc::IFNAMSIZ { name } else { format!("host{}", interface.index) }
+}
+
+/// Whether there is an interface of that name, and still after 100 ms: the TAP of a process that ended, or whose
+/// child has yet to close what it inherited, goes a little later.
+fn stays(name: &str) -> bool {
+    (0..20).all(|_| {
+        let there = Interface::find(name).is_ok();
+        if there {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        there
+    })
 }
 
 /// Keeps the stack from talking by the TAP itself: its router solicitations would be taken for the host's

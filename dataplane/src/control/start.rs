@@ -13,6 +13,8 @@ use super::place::Place;
 
 /// How long the daemon may take to answer: it starts in milliseconds, on a machine under load in a second.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A log longer than this is begun anew, bytes.
+const LOG_MAX: u64 = 1 << 20;
 /// From try to try.
 const STEP: Duration = Duration::from_millis(5);
 
@@ -63,6 +65,9 @@ fn start(place: &Place) -> Result<Client, Error> {
 fn spawn(place: &Place) -> Result<Child, Error> {
     let program = beside("valed");
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(place.log())?;
+    if log.metadata()?.len() > LOG_MAX {
+        log.set_len(0)?;
+    }
     Command::new(&program)
         .arg("--on-demand")
         .arg("--socket")

@@ -184,7 +184,11 @@ impl<O: Write, E: Write> Session<'_, O, E> {
     fn stats(&mut self, of: Option<String>) -> Result<(), Failure> {
         let what = of.clone();
         let stats = self.ask_or_none::<SwitchStats>(what.as_deref(), "show", &Request::Stats { of })?;
-        if self.json { self.print_json(&stats) } else { self.print(&tables::stats(&stats)) }
+        if self.json {
+            self.print_json(&serde_json::json!({ "switches": stats }))
+        } else {
+            self.print(&tables::stats(&stats))
+        }
     }
 
     fn fdb(&mut self, switch: Option<String>) -> Result<(), Failure> {

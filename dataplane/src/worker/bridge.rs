@@ -6,12 +6,13 @@ use crossbeam::channel::Sender;
 use ports::{Rx, Time};
 use switch::{Forwarder, PortIndex, Switch};
 
-use super::idle::{Alarm, Outcome};
+use super::idle::{Alarm, Outcome, Watch};
 
 /// A port that this worker receives from.
 struct Ingress {
     index: PortIndex,
     rx: Box<dyn Rx>,
+    watch: Option<Watch>,
     /// Frames were left in it by the last pass because their destination is full.
     held: bool,
     leaving: Option<Leaving>,
@@ -49,9 +50,10 @@ impl Bridge {
         self.forwarder.refresh();
     }
 
-    pub(super) fn add(&mut self, index: PortIndex, rx: Box<dyn Rx>) {
+    pub(super) fn add(&mut self, index: PortIndex, rx: Box<dyn Rx>, alarm: &Alarm) {
         self.forwarder.refresh();
-        self.ports.push(Ingress { index, rx, held: false, leaving: None });
+        let watch = alarm.watch(rx.fd());
+        self.ports.push(Ingress { index, rx, watch, held: false, leaving: None });
     }
 
     /// Marks a port as leaving; it goes with a later [`pass`](Self::pass).
@@ -64,7 +66,7 @@ impl Bridge {
 
     /// Forwards a burst of every port, and kicks every destination once.
     #[inline]
-    pub(super) fn pass(&mut self, now: Time, alarm: &Alarm) -> Outcome {
+    pub(super) fn pass(&mut self, now: Time) -> Outcome {
         let mut outcome = Outcome::NOTHING;
         for port in &mut self.ports {
             let pass = self.forwarder.forward(port.index, &mut port.rx, now);
@@ -80,22 +82,20 @@ impl Bridge {
         }
         self.forwarder.flush();
         if self.leaving {
-            self.see_off(now, alarm);
+            self.see_off(now);
             outcome.progress = true; // who waits for a port to leave is not to wait for traffic
         }
         outcome
     }
 
-    fn see_off(&mut self, now: Time, alarm: &Alarm) {
+    fn see_off(&mut self, now: Time) {
         self.leaving = false;
         let mut at = 0;
         while let Some(port) = self.ports.get(at) {
             match &port.leaving {
                 Some(leaving) if leaving.until <= now => {
                     let port = self.ports.swap_remove(at);
-                    if let Some(fd) = port.rx.fd() {
-                        alarm.forget(fd);
-                    }
+                    drop(port.watch);
                     if let Some(leaving) = port.leaving {
                         let _ = leaving.ack.try_send(port.rx);
                     }
@@ -111,7 +111,14 @@ impl Bridge {
     /// Asks every port for a wake-up; says whether frames wait already. Held frames do not count: they wait
     /// for room, not for us.
     pub(super) fn arm(&mut self) -> bool {
-        self.ports.iter_mut().filter(|p| !p.held).fold(false, |waiting, p| waiting | p.rx.arm())
+        let mut waiting = false;
+        for port in self.ports.iter_mut().filter(|p| !p.held) {
+            waiting |= port.rx.arm();
+            if port.rx.fd().is_none() {
+                port.watch = None; // its interface has vanished, and the descriptor would wake us for ever
+            }
+        }
+        waiting
     }
 
     /// Polls again.

@@ -3,6 +3,8 @@
 use crossbeam::channel::{Receiver, Sender, bounded};
 use ports::{App, Port, Progress, Time};
 
+use super::idle::{Alarm, Watch};
+
 /// An app that has left its worker, with its end of the cable: dropped by whoever asked for it, not by the
 /// worker, which has no time for destructors.
 pub struct Retired {
@@ -23,6 +25,7 @@ pub struct Hosted {
     app: Box<dyn App>,
     port: Port,
     retired: Sender<Retired>,
+    watch: Option<Watch>,
 }
 
 impl Hosted {
@@ -30,7 +33,7 @@ impl Hosted {
     #[must_use]
     pub fn new(id: AppId, app: Box<dyn App>, port: Port) -> (Self, Receiver<Retired>) {
         let (retired, receiver) = bounded(1);
-        (Self { id, app, port, retired }, receiver)
+        (Self { id, app, port, retired, watch: None }, receiver)
     }
 
     /// One pass of the app, and the kick for what it sent.
@@ -45,9 +48,19 @@ impl Hosted {
         self.app.stop(now);
     }
 
-    /// The end of the cable, for sleeping on.
-    pub(super) fn port(&mut self) -> &mut Port {
-        &mut self.port
+    /// Lets frames for the app end the worker's sleep.
+    pub(super) fn watch(&mut self, alarm: &Alarm) {
+        self.watch = alarm.watch(self.port.rx.fd());
+    }
+
+    /// Asks for a wake-up; says whether frames wait already.
+    pub(super) fn arm(&mut self) -> bool {
+        self.port.rx.arm()
+    }
+
+    /// Polls again.
+    pub(super) fn disarm(&mut self) {
+        self.port.rx.disarm();
     }
 
     /// Hands the app back.

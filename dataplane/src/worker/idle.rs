@@ -9,7 +9,6 @@ use std::time::Duration;
 use ports::Time;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::io::Errno;
 
 /// How long a poller spins without progress before it goes to sleep: a wake-up costs about as much (50 us with
 /// the scheduler and the cold caches), so that by then spinning has cost as much as sleeping would have.
@@ -87,8 +86,22 @@ impl Idler {
 /// The descriptors that end a sleep: those of the ports, and one of our own.
 #[derive(Debug)]
 pub struct Alarm {
-    epoll: OwnedFd,
+    epoll: Arc<OwnedFd>,
     kick: Kick,
+}
+
+/// The descriptor of a port ends sleeps for as long as this lives. It is a duplicate, since the port may have
+/// let go of its own by then.
+#[derive(Debug)]
+pub struct Watch {
+    epoll: Arc<OwnedFd>,
+    fd: OwnedFd,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = epoll::delete(&self.epoll, &self.fd);
+    }
 }
 
 /// Ends the sleep of whoever waits on the [`Alarm`] it belongs to. Cheap to clone; works from any thread.
@@ -111,7 +124,7 @@ impl Alarm {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let own = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &own, EventData::new_u64(0), EventFlags::IN)?;
-        Ok(Self { epoll, kick: Kick(Arc::new(own)) })
+        Ok(Self { epoll: Arc::new(epoll), kick: Kick(Arc::new(own)) })
     }
 
     /// What ends a sleep from elsewhere.
@@ -120,20 +133,15 @@ impl Alarm {
         self.kick.clone()
     }
 
-    /// Takes up the descriptor of a port.
-    ///
-    /// # Errors
-    /// If the kernel will not wait on it.
-    pub fn watch(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        match epoll::add(&self.epoll, fd, EventData::new_u64(0), EventFlags::IN) {
-            Ok(()) | Err(Errno::EXIST) => Ok(()),
-            Err(e) => Err(e.into()),
-        }
-    }
-
-    /// Lets go of the descriptor of a port.
-    pub fn forget(&self, fd: BorrowedFd<'_>) {
-        let _ = epoll::delete(&self.epoll, fd);
+    /// Takes up the descriptor of a port, if it has one. A port that cannot be waited on is one whose frames
+    /// wait for somebody else's, which is logged.
+    #[must_use]
+    pub fn watch(&self, fd: Option<BorrowedFd<'_>>) -> Option<Watch> {
+        let watched = fd?.try_clone_to_owned().and_then(|fd| {
+            epoll::add(&*self.epoll, &fd, EventData::new_u64(0), EventFlags::IN)?;
+            Ok(Watch { epoll: self.epoll.clone(), fd })
+        });
+        watched.inspect_err(|e| tracing::warn!("a port cannot wake its worker: {e}")).ok()
     }
 
     /// Sleeps until a descriptor is ready, a kick, or `until`; at once if any of these has been.
@@ -145,7 +153,7 @@ impl Alarm {
         });
         // An epoll descriptor is itself readable when one of its own is: ppoll(2) on it takes nanoseconds on
         // every kernel, and one entry however many ports there are.
-        let mut fds = [PollFd::new(&self.epoll, PollFlags::IN)];
+        let mut fds = [PollFd::new(&*self.epoll, PollFlags::IN)];
         let _ = poll(&mut fds, timeout.as_ref()); // EINTR: as good as a wake-up
         let mut kicks = [0; 8];
         let _ = rustix::io::read(self.kick.0.as_fd(), &mut kicks); // EAGAIN: it was somebody else

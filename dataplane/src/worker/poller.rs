@@ -55,7 +55,7 @@ impl Poller {
             }
         }
         for bridge in &mut self.bridges {
-            let forwarded = bridge.pass(now, &self.alarm);
+            let forwarded = bridge.pass(now);
             outcome.progress |= forwarded.progress;
             outcome.held |= forwarded.held;
         }
@@ -69,7 +69,7 @@ impl Poller {
             waiting |= bridge.arm();
         }
         for app in &mut self.apps {
-            waiting |= app.port().rx.arm();
+            waiting |= app.arm();
         }
         if !waiting {
             self.alarm.sleep(now, until);
@@ -78,7 +78,7 @@ impl Poller {
             bridge.disarm();
         }
         for app in &mut self.apps {
-            app.port().rx.disarm();
+            app.disarm();
         }
     }
 
@@ -87,16 +87,13 @@ impl Poller {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::AddPort { switch, index, rx, ack } => {
-                    if let Some(fd) = rx.fd()
-                        && let Err(e) = self.alarm.watch(fd)
-                    {
-                        tracing::warn!("a port cannot wake its worker: {e}");
-                    }
-                    self.bridge(&switch).add(index, rx);
+                    let at = self.bridge(&switch);
+                    self.bridges[at].add(index, rx, &self.alarm);
                     let _ = ack.try_send(());
                 }
                 Command::RemovePort { switch, index, drain_until, ack } => {
-                    self.bridge(&switch).remove(index, drain_until, ack);
+                    let at = self.bridge(&switch);
+                    self.bridges[at].remove(index, drain_until, ack);
                 }
                 Command::Refresh { switch, ack } => {
                     self.refresh(&switch);
@@ -111,12 +108,12 @@ impl Poller {
         true
     }
 
-    fn bridge(&mut self, switch: &Arc<Switch>) -> &mut Bridge {
-        let at = self.bridges.iter().position(|b| b.is_of(switch)).unwrap_or_else(|| {
+    /// Which of the bridges is this switch's; made if there is none.
+    fn bridge(&mut self, switch: &Arc<Switch>) -> usize {
+        self.bridges.iter().position(|b| b.is_of(switch)).unwrap_or_else(|| {
             self.bridges.push(Bridge::new(switch.clone()));
             self.bridges.len() - 1
-        });
-        &mut self.bridges[at]
+        })
     }
 
     fn refresh(&mut self, switch: &Arc<Switch>) {
@@ -126,11 +123,7 @@ impl Poller {
     }
 
     fn add_app(&mut self, mut hosted: Hosted) {
-        if let Some(fd) = hosted.port().rx.fd()
-            && let Err(e) = self.alarm.watch(fd)
-        {
-            tracing::warn!("an app's port cannot wake its worker: {e}");
-        }
+        hosted.watch(&self.alarm);
         self.apps.push(hosted);
     }
 
@@ -139,10 +132,6 @@ impl Poller {
     }
 
     fn retire(&mut self, at: usize) {
-        let mut hosted = self.apps.swap_remove(at);
-        if let Some(fd) = hosted.port().rx.fd() {
-            self.alarm.forget(fd);
-        }
-        hosted.retire();
+        self.apps.swap_remove(at).retire();
     }
 }

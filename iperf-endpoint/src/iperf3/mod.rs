@@ -28,6 +28,8 @@ use ports::Time;
 use std::time::Duration;
 
 /// The congestion control of our stack, as told to peers.
+pub(crate) use params::VERSION;
+
 const CONGESTION: &str = "cubic";
 /// How long a test may move nothing before it is given up: stock iperf3's `--rcv-timeout`.
 const IDLE: Duration = Duration::from_secs(120);

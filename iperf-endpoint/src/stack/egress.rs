@@ -8,8 +8,6 @@ use smoltcp::socket::tcp::State as TcpState;
 
 use super::Stack;
 use super::device::Wire;
-use super::flow::Nudge;
-use super::segment::BareAck;
 use super::slot::Stage;
 
 /// Frames and bytes that one connection sends before the next has its turn.
@@ -49,10 +47,9 @@ impl Stack {
     }
 
     /// Sends one segment of a connection, if it has one and there is room.
-    pub(super) fn emit(&mut self, index: usize, tx: &mut dyn Tx) -> bool {
+    fn emit(&mut self, index: usize, tx: &mut dyn Tx) -> bool {
         let instant = self.instant();
         let Some(slot) = self.table.at_mut(index) else { return false };
-        slot.avoid_silly_pieces();
         let (set, flow) = slot.parts();
         let mut wire = Wire { now: self.now, ..Wire::idle(&self.shape, tx, &mut self.tally) };
         wire.flow = Some(flow);
@@ -60,7 +57,7 @@ impl Stack {
     }
 
     /// Ends what the stage itself ends.
-    pub(super) fn expire(&mut self, index: usize, tx: &mut dyn Tx) {
+    fn expire(&mut self, index: usize, tx: &mut dyn Tx) {
         let Some(slot) = self.table.at_mut(index).filter(|s| s.expires <= self.now) else { return };
         if slot.stage != Stage::HalfOpen {
             slot.socket_mut().abort();
@@ -70,32 +67,22 @@ impl Stack {
     }
 
     /// Makes the socket send its oldest segment again, by showing it three duplicate acknowledgements.
-    pub(super) fn nudge(&mut self, index: usize, tx: &mut dyn Tx) {
+    fn nudge(&mut self, index: usize, tx: &mut dyn Tx) {
         let now = self.now;
         let Some(slot) = self.table.at_mut(index) else { return };
-        let Some((Nudge { seq, ack, window }, mac)) = slot.flow.take_nudge(now).zip(slot.mac) else { return };
-        let frame = BareAck {
-            to_mac: self.config.mac.octets(),
-            from_mac: mac,
-            from: slot.tuple.remote,
-            to: self.config.address,
-            from_port: slot.tuple.remote_port,
-            to_port: slot.tuple.local_port,
-            seq,
-            ack,
-            window,
-        }
-        .frame();
+        let Some(duplicate) = slot.flow.take_nudge(now) else { return };
         for _ in 0..4 {
-            self.deliver(Some(index), &frame, tx);
+            self.show(index, duplicate, tx);
         }
     }
 
     /// Notes when a connection that has nothing to send wants to be served again, or lets it go.
-    pub(super) fn rest(&mut self, index: usize) {
+    fn rest(&mut self, index: usize) {
         let instant = self.instant();
         let Some(slot) = self.table.at_mut(index) else { return };
         slot.active = false;
+        let queued = slot.socket().send_queue();
+        slot.flow.rested(queued);
         if slot.stage == Stage::Released && slot.is_over() {
             return self.forget(index);
         }

@@ -173,14 +173,6 @@ impl Slot {
         }
         taken
     }
-
-    /// Holds back a piece smaller than a segment while the window, not the caller, is what cuts it
-    /// (RFC 9293, 3.8.6.2.1). smoltcp only knows Nagle's rule, which would hold back a caller's last piece too.
-    pub(super) fn avoid_silly_pieces(&mut self) {
-        let unsent = self.socket().send_queue().saturating_sub(self.flow.in_flight() as usize);
-        let hold = !self.options.no_delay || unsent > self.flow.mss() as usize;
-        self.socket_mut().set_nagle_enabled(hold);
-    }
 }
 
 fn fill(bytes: &mut [u8]) {
@@ -214,12 +206,13 @@ impl Buffers {
     }
 
     /// Makes the socket as new, for the caller to open.
-    pub(super) fn prepare(&mut self, keep_alive: Duration, timeout: Option<Duration>) {
+    pub(super) fn prepare(&mut self, no_delay: bool, keep_alive: Duration, timeout: Option<Duration>) {
         let socket = &mut self.socket;
         socket.set_congestion_control(CongestionControl::Cubic);
         // An acknowledgement a pass: the pass is what gathers segments. A timer would hold back the sender of
         // a lone super-frame for its whole length.
         socket.set_ack_delay(None);
+        socket.set_nagle_enabled(!no_delay);
         socket.set_keep_alive(Some(duration(keep_alive)));
         socket.set_timeout(timeout.map(duration));
     }

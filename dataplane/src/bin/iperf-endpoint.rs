@@ -1,0 +1,31 @@
+//! `iperf-endpoint`: a TCP endpoint that any stock iperf3 can measure, without the kernel's stack.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use dataplane::apps;
+use dataplane::control::place::Place;
+use dataplane::tool::{self, Job};
+use iperf_endpoint::{Args, Event, Printer};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let (on, format) = (args.on.clone(), args.report_format());
+    let config = match args.into_config() {
+        Ok(config) => config,
+        Err(e) => return fail(e),
+    };
+    let mut printer = Printer::new(io::stdout(), io::stderr(), format);
+    let job = Job { on, core: None, app: apps::Config::Iperf(config), place: Place::new(None) };
+    match tool::run(job, |event: Event| printer.print(&event)) {
+        Ok(()) => printer.status().and_then(|s| u8::try_from(s).ok()).unwrap_or(1).into(),
+        Err(e) => fail(e),
+    }
+}
+
+fn fail(why: impl std::fmt::Display) -> ExitCode {
+    eprintln!("iperf-endpoint: {why}");
+    ExitCode::FAILURE
+}

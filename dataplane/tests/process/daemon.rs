@@ -1,0 +1,333 @@
+//! The daemon's life: started, doubled, killed, left alone.
+
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+
+use crate::common::{Valed, program, signal_to, text, wait};
+use rustix::process::Signal;
+
+#[test]
+fn netmaps_flags_and_lines() {
+    let valed = Valed::start();
+    assert_eq!(valed.ctl_ok(&[]), "");
+    assert_eq!(valed.ctl_ok(&["-a", "vale0:a@null"]), "");
+    assert_eq!(valed.ctl_ok(&["-v", "-a", "vale0:b@null"]), "vale0:b bridge_idx 0 port_idx 1\n");
+    assert_eq!(valed.ctl_ok(&["attach", "vale1:a@null"]), "vale1:a bridge_idx 1 port_idx 0\n");
+    let list =
+        "vale0:a bridge_idx 0 port_idx 0\nvale0:b bridge_idx 0 port_idx 1\nvale1:a bridge_idx 1 port_idx 0\n";
+    assert_eq!(valed.ctl_ok(&[]), list);
+    assert_eq!(valed.ctl_ok(&["-l", "vale0:b"]), "bridge_idx: 0\nport_idx:   1\n");
+    assert!(valed.ctl_ok(&["-g", "vale0:b"]).starts_with("backend:    null\n"));
+    assert!(valed.ctl_ok(&["stats", "vale0"]).contains("\nvale0:b "));
+    assert!(valed.ctl_ok(&["stats", "--json"]).starts_with(r#"{"switches":[{"#));
+    assert_eq!(valed.ctl_ok(&["fdb", "vale0", "--json"]), "[]\n");
+    assert!(valed.ctl_ok(&["ports"]).contains("vale1:a  null"));
+    for (args, says) in [
+        (&["-a", "vale0:eth9"][..], "failed to attach vale0:eth9: no such interface (try: ip link)\n"),
+        (
+            &["-a", "vale0:a@null"],
+            "failed to attach vale0:a@null: already attached (try: vale-ctl -d vale0:a)\n",
+        ),
+        (&["-d", "vale0:c"], "failed to detach vale0:c: no such port (try: vale-ctl)\n"),
+        (&["-l", "vale0:c"], "failed to list vale0:c: no such port (try: vale-ctl ports)\n"),
+        (&["-g", "c"], "failed to obtain info for c: no such port (try: vale-ctl ports)\n"),
+        (
+            &["-r", "c"],
+            "failed to remove c: no persistent port (try: vale-ctl ports; -r removes what -n made)\n",
+        ),
+        (&["-n", "vale0:c"], "failed to create vale0:c: an interface, not a port of a switch"),
+        (&["stats", "vale9"], "failed to show vale9: no such switch (try: vale-ctl)\n"),
+        (&["-p", "vale0:a"], "-p: not available yet"),
+        (&["-C", "1,1"], "-C: not available yet"),
+        (&["-a", "eth0"], "failed to attach eth0: names no switch"),
+    ] {
+        let said = valed.ctl_fails(args);
+        assert!(said.starts_with(says), "{args:?}: {said}");
+    }
+    assert_eq!(valed.ctl_ok(&["-d", "vale0:a"]), "");
+    assert_eq!(valed.ctl_ok(&["-d", "vale0:b"]), "");
+    assert_eq!(valed.ctl_ok(&[]), "vale1:a bridge_idx 1 port_idx 0\n");
+}
+
+#[test]
+fn ends_with_a_summary_and_nothing_left() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut valed = Valed::start();
+        valed.ctl_ok(&["-a", "vale0:a@null"]);
+        let sent = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket())
+            .args(["-i", "vale0:tx", "-f", "tx", "-n", "1000"])
+            .output()
+            .unwrap();
+        assert!(sent.status.success(), "{}", text(&sent.stderr));
+        assert!(text(&sent.stdout).contains("Sent 1000 packets 60000 bytes"), "{}", text(&sent.stdout));
+        valed.signal(signal);
+        let (code, out, err) = valed.end();
+        assert_eq!(code, Some(0), "{err}");
+        assert!(out.contains("vale0:a ") && out.contains("balance 0"), "{out}");
+        let row = out.lines().find(|l| l.starts_with("vale0:a")).unwrap();
+        assert_eq!(row.split_whitespace().nth(3), Some("1000"), "{out}");
+        assert_eq!(std::fs::read_dir(valed.dir.path()).unwrap().count(), 0, "socket and lock are gone");
+    }
+}
+
+#[test]
+fn one_a_socket_and_a_killed_one_is_no_obstacle() {
+    let mut valed = Valed::start();
+    let second = program(env!("CARGO_BIN_EXE_valed"), &valed.socket()).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("running there already"), "{}", text(&second.stderr));
+    valed.ctl_ok(&["-a", "vale0:a@null"]);
+    valed.child.kill().unwrap();
+    valed.child.wait().unwrap();
+    assert!(valed.socket().exists(), "left behind");
+    assert_eq!(valed.ctl_ok(&[]), "", "nobody there: nothing to list");
+    let said = valed.ctl_fails(&["-d", "vale0:a"]);
+    assert!(said.contains("no valed is running"), "{said}");
+    let dir = tempfile::tempdir().unwrap();
+    let old = std::mem::replace(&mut valed.dir, dir);
+    let again = Valed::start_in(old, &[]);
+    assert_eq!(again.ctl_ok(&[]), "");
+    assert_eq!(again.ctl_ok(&["-a", "vale0:a@null"]), "");
+}
+
+#[test]
+fn bad_flags_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        program(env!("CARGO_BIN_EXE_valed"), &dir.path().join("s")).args(args).output().unwrap()
+    };
+    for (args, says) in [
+        (["--cores", "4096"], "core 4096: not available (there are 0"),
+        (["--idle", "lazy"], "there are adaptive and busy"),
+        (["--ageing", "0"], "0 is not in 1..=1000000"),
+        (["--socket", "/nonexistent/s"], "/nonexistent/s.lock: No such file"),
+    ] {
+        let output = run(&args);
+        assert!(!output.status.success());
+        assert!(text(&output.stderr).contains(says), "{args:?}: {}", text(&output.stderr));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
+
+/// The one that `vale-ctl` starts has a grace of ten seconds, which a test has no time for: what is started on
+/// demand is looked at, and one with a shorter grace is started by hand.
+#[test]
+fn is_started_on_demand_by_many_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("s");
+    let ctl = |args: &[&str]| program(env!("CARGO_BIN_EXE_vale-ctl"), &socket).args(args).output().unwrap();
+    assert_eq!((ctl(&[]).status.code(), socket.exists()), (Some(0), false), "listing starts nothing");
+    let bad = ctl(&["-a", "vale0:a{1"]);
+    assert_eq!((bad.status.code(), socket.exists()), (Some(1), false), "nor does a name that is none");
+    let tools = (0..6).map(|i| {
+        let mut tool = program(env!("CARGO_BIN_EXE_vale-ctl"), &socket);
+        tool.args(["-a", &format!("vale0:p{i}@null")]).spawn().unwrap()
+    });
+    for mut tool in tools.collect::<Vec<_>>() {
+        assert!(tool.wait().unwrap().success());
+    }
+    assert_eq!(text(&ctl(&[]).stdout).lines().count(), 6);
+    let pid = std::fs::read_to_string(dir.path().join("s.lock")).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    let log = || std::fs::read_to_string(dir.path().join("s.log")).unwrap();
+    wait("its summary", || log().contains("vale0:p5: attached") && log().contains("balance 0"));
+    assert!(!socket.exists());
+}
+
+#[test]
+fn leaves_when_nobody_needs_it() {
+    let mut valed = Valed::start_with(&["--on-demand", "--grace-ms", "300"]);
+    valed.ctl_ok(&["-a", "vale0:a@null"]);
+    std::thread::sleep(std::time::Duration::from_millis(900));
+    assert!(valed.child.try_wait().unwrap().is_none(), "a port is attached");
+    let client = valed.connect();
+    valed.ctl_ok(&["-d", "vale0:a"]);
+    std::thread::sleep(std::time::Duration::from_millis(900));
+    assert!(valed.child.try_wait().unwrap().is_none(), "a client is connected");
+    drop(client);
+    assert_eq!(valed.end().0, Some(0));
+    assert!(!valed.socket().exists());
+}
+
+#[test]
+fn a_killed_tool_takes_its_port_along_and_an_interrupted_one_reports() {
+    let valed = Valed::start();
+    let receive = || {
+        let mut tool = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket());
+        tool.args(["-i", "vale0:rx", "-f", "rx"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    for signal in [Signal::KILL, Signal::INT] {
+        let tool = receive();
+        wait("attached", || valed.ctl_ok(&[]).starts_with("vale0:rx "));
+        signal_to(&tool, signal);
+        let output = tool.wait_with_output().unwrap();
+        wait("the port is gone", || valed.ctl_ok(&[]).is_empty());
+        if signal == Signal::INT {
+            assert_eq!(output.status.code(), Some(0));
+            assert!(text(&output.stdout).ends_with("Received nothing.\n"), "{}", text(&output.stdout));
+        }
+    }
+}
+
+#[test]
+fn a_tool_whose_daemon_dies_says_so() {
+    let mut valed = Valed::start();
+    let mut tool = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket());
+    let tool = tool.args(["-i", "vale0:rx"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait("attached", || !valed.ctl_ok(&[]).is_empty());
+    valed.child.kill().unwrap();
+    let output = tool.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("pkt-gen: valed hung up"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn tools_name_what_is_wrong() {
+    let valed = Valed::start();
+    for (args, says) in [
+        (&["-i", "vale0"][..], "vale0: missing ':'"),
+        (&["-i", "nosuch0"], "nosuch0: no such interface (try: ip link)"),
+        (&["-i", "vale0:1@tap"], "vale0:1: an app's port is virtual, not tap"),
+        (&["-i", "vale0:1@virtual:core=77"], "core 77: not available"),
+        (&["-i", "vale0:1", "-f", "tx", "-l", "66000"], "not in 16..=65536"),
+    ] {
+        let output = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket()).args(args).output().unwrap();
+        assert!(!output.status.success(), "{args:?}");
+        assert!(text(&output.stderr).contains(says), "{args:?}: {}", text(&output.stderr));
+    }
+    assert_eq!(valed.ctl_ok(&[]), "");
+}
+
+#[test]
+fn direct_ports_need_no_daemon() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("s");
+    let run = |args: &[&str]| {
+        let output = program(env!("CARGO_BIN_EXE_pkt-gen"), &socket).args(args).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert!(run(&["-i", "null", "-f", "tx", "-n", "100000", "-a", "0"]).contains("Sent 100000 packets"));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// Seconds of processor time that a process has used.
+fn cpu_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit(") ").next().unwrap().split(' ').collect::<Vec<_>>();
+    let ticks = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+    ticks / 100.0 // USER_HZ
+}
+
+#[test]
+fn idle_it_stays_cool() {
+    let valed = Valed::start();
+    for port in ["vale0:a@virtual", "vale0:b@virtual", "vale1:c@null", "vale1:d@virtual"] {
+        valed.ctl_ok(&["-a", port]);
+    }
+    let before = cpu_seconds(valed.child.id());
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let used = cpu_seconds(valed.child.id()) - before;
+    assert!(used < 2.0 * 0.02, "{used} s in 2 s");
+}
+
+/// A network namespace of the test's own, gone with it.
+struct Namespace(String);
+
+impl Namespace {
+    fn new(name: &str) -> Self {
+        let name = format!("vale-{name}-{}", std::process::id());
+        assert!(Command::new("ip").args(["netns", "add", &name]).status().unwrap().success());
+        Self(name)
+    }
+
+    fn run(&self, program: &str, args: &[&str], socket: &std::path::Path) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.0, program]).args(args).env("VALE_SOCKET", socket);
+        command
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
+    }
+}
+
+#[test]
+fn taps_persistent_and_not_in_a_namespace_and_idle() {
+    if !rustix::process::geteuid().is_root() {
+        println!("needs root: not run");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("s");
+    let namespace = Namespace::new("tap");
+    let mut valed = namespace
+        .run(env!("CARGO_BIN_EXE_valed"), &[], &socket)
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait("valed answers", || UnixStream::connect(&socket).is_ok());
+    let run = |program: &str, args: &[&str]| namespace.run(program, args, &socket).output().unwrap();
+    let ctl = |args: &[&str]| {
+        let output = run(env!("CARGO_BIN_EXE_vale-ctl"), args);
+        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let there = |name: &str| run("ip", &["link", "show", name]).status.success();
+    assert_eq!(ctl(&["-n", "per0"]), (true, String::new()));
+    assert!(there("per0"));
+    assert_eq!(ctl(&["-n", "per0"]), (false, "failed to create per0: exists already\n".to_owned()));
+    for _ in 0..3 {
+        assert_eq!(ctl(&["-a", "vale0:per0"]), (true, String::new()));
+        let busy = "failed to remove per0: busy: attached as vale0:per0 (try: vale-ctl -d vale0:per0)\n";
+        assert_eq!(ctl(&["-r", "per0"]), (false, busy.to_owned()));
+        assert_eq!(ctl(&["-d", "vale0:per0"]), (true, String::new()));
+        assert!(there("per0"), "it is persistent");
+    }
+    assert!(ctl(&["-a", "vale0:per0"]).0);
+    for tap in ["tap1", "tap2", "tap3"] {
+        assert_eq!(ctl(&["-a", &format!("vale0:{tap}@tap")]), (true, String::new()));
+        assert!(there(tap));
+    }
+    std::thread::sleep(std::time::Duration::from_secs(3)); // what the kernel says when links come up
+    // `ip netns exec` becomes the program: the child is valed itself.
+    let before = cpu_seconds(valed.id());
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let used = cpu_seconds(valed.id()) - before;
+    assert!(used < 2.0 * 0.02, "{used} s in 2 s");
+    let stats = ctl(&["stats", "vale0"]).1;
+    assert!(stats.contains("balance 0"), "{stats}");
+    assert!(ctl(&["-d", "vale0:tap1"]).0 && !there("tap1"));
+    // An interface that vanishes under its port must not keep the worker awake, and can be detached.
+    let pair = ["link", "add", "v0", "type", "veth", "peer", "name", "v1"];
+    assert!(run("ip", &pair).status.success());
+    for link in ["v0", "v1"] {
+        assert!(run("ip", &["link", "set", link, "up"]).status.success());
+    }
+    assert_eq!(ctl(&["-a", "vale0:v0"]), (true, String::new()));
+    assert_eq!(ctl(&["-a", "vale0:v1@packet"]), (true, String::new()));
+    for link in ["v0", "tap3"] {
+        assert!(run("ip", &["link", "del", link]).status.success());
+    }
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let before = cpu_seconds(valed.id());
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let used = cpu_seconds(valed.id()) - before;
+    assert!(used < 2.0 * 0.02, "{used} s in 2 s without the interfaces");
+    for port in ["vale0:v0", "vale0:v1", "vale0:tap3"] {
+        assert_eq!(ctl(&["-d", port]), (true, String::new()));
+    }
+    assert!(ctl(&["-d", "vale0:per0"]).0);
+    assert_eq!(ctl(&["-r", "per0"]), (true, String::new()));
+    assert!(!there("per0"));
+    valed.kill().unwrap();
+    valed.wait().unwrap();
+    wait("the kernel removes the TAPs of a killed valed", || !there("tap2"));
+}

@@ -1,0 +1,6 @@
+//! The programs as processes, and the control socket between them.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod common;
+mod control;
+mod daemon;

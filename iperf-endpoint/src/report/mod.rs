@@ -1,0 +1,67 @@
+//! Reports: what users and their scripts read, made of events alone.
+
+mod date;
+mod document;
+mod json;
+mod text;
+mod unit;
+
+pub use unit::{BadUnit, Unit};
+
+use crate::event::Event;
+use json::Json;
+use std::io::{self, Write};
+use text::Text;
+
+/// What a report looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The lines of stock iperf3, rates in this unit.
+    Text(Unit),
+    /// One JSON document a test (`-J`), with the keys of stock iperf3.
+    Json,
+}
+
+enum Style {
+    Text(Text),
+    Json(Box<Json>),
+}
+
+/// Prints events as they come: results to `out`, errors to `err`, unless they belong into a document.
+pub struct Printer<O, E> {
+    out: O,
+    err: E,
+    style: Style,
+    status: Option<i32>,
+}
+
+impl<O: Write, E: Write> Printer<O, E> {
+    /// A printer that has seen nothing.
+    pub fn new(out: O, err: E, format: Format) -> Self {
+        let style = match format {
+            Format::Text(unit) => Style::Text(Text::new(unit)),
+            Format::Json => Style::Json(Box::default()),
+        };
+        Self { out, err, style, status: None }
+    }
+
+    /// Prints what the event adds to the report.
+    ///
+    /// # Errors
+    /// Of the writers.
+    pub fn print(&mut self, event: &Event) -> io::Result<()> {
+        if let Event::Done { status } = event {
+            self.status = Some(*status);
+        }
+        match &mut self.style {
+            Style::Text(text) => text.print(event, &mut self.out, &mut self.err)?,
+            Style::Json(json) => json.print(event, &mut self.out)?,
+        }
+        self.out.flush()
+    }
+
+    /// The program's exit status, once the endpoint is done: not zero after an error, with JSON as with text.
+    pub fn status(&self) -> Option<i32> {
+        self.status
+    }
+}
