@@ -59,7 +59,7 @@ pub struct Args {
     #[arg(short = 'J', long)]
     pub json: bool,
     /// Server: leave after one test
-    #[arg(short = '1', long, requires = "server")]
+    #[arg(short = '1', long, conflicts_with = "client")]
     pub one_off: bool,
 
     /// Seconds to send; 0 until interrupted [default: 10]
@@ -113,7 +113,10 @@ pub struct Args {
 const CLIENT: &str = "Client";
 
 fn seconds(s: &str) -> Result<Duration, String> {
-    s.parse().ok().and_then(|v| Duration::try_from_secs_f64(v).ok()).ok_or_else(|| "no number of seconds".into())
+    s.parse()
+        .ok()
+        .and_then(|v| Duration::try_from_secs_f64(v).ok())
+        .ok_or_else(|| "no number of seconds".into())
 }
 
 /// A number with a suffix, by powers of `base`.
@@ -150,7 +153,8 @@ fn resolve(host: &str) -> Result<Ipv4Addr, String> {
     if let Ok(address) = host.parse() {
         return Ok(address);
     }
-    let found = (host, 0).to_socket_addrs().map_err(|e| format!("-c {host}: {e} (try: an address, as 10.0.0.1)"))?;
+    let found =
+        (host, 0).to_socket_addrs().map_err(|e| format!("-c {host}: {e} (try: an address, as 10.0.0.1)"))?;
     let v4 = |a| if let SocketAddr::V4(a) = a { Some(*a.ip()) } else { None };
     found.into_iter().find_map(v4).ok_or_else(|| format!("-c {host}: has no IPv4 address"))
 }
@@ -169,7 +173,9 @@ impl Args {
     pub fn into_config(self) -> Result<Config, String> {
         let mode = match &self.client {
             Some(host) => Mode::Client(self.client_config(host)?),
-            None => Mode::Server(ServerConfig { port: self.port, one_off: self.one_off, interval: self.interval }),
+            None => {
+                Mode::Server(ServerConfig { port: self.port, one_off: self.one_off, interval: self.interval })
+            }
         };
         let config = Config { address: self.ip, gateway: self.gateway, mac: self.mac, mode };
         config.validate().map_err(|e| e.to_string())?;
@@ -259,7 +265,7 @@ mod tests {
             ("", "--server"),
             ("-s -c 10.0.0.1", "cannot be used"),
             ("-s -t 5", "cannot be used"),
-            ("-c 10.0.0.1 -1", "--server"),
+            ("-c 10.0.0.1 -1", "cannot be used"),
             ("-c 10.0.0.1 -t 5 -n 5", "cannot be used"),
             ("-c 10.0.0.1 -R --bidir", "cannot be used"),
             ("-c 10.0.0.1 -P 129", "-P: 129 is out of range (try: 1 to 128 streams)"),

@@ -21,8 +21,8 @@ pub enum Error {
 }
 
 enum Protocol {
-    Server(Server),
-    Client(Client),
+    Server(Box<Server>),
+    Client(Box<Client>),
 }
 
 impl Protocol {
@@ -72,7 +72,8 @@ impl Endpoint {
         config.validate()?;
         let random = RandomState::new();
         let mac = config.mac.unwrap_or(mac);
-        let mut host = stack::Config::new(config.address.address, config.address.prefix, mac, random.hash_one(0));
+        let mut host =
+            stack::Config::new(config.address.address, config.address.prefix, mac, random.hash_one(0));
         host.gateway = config.gateway;
         if let Mode::Client(client) = &config.mode {
             // The client's own patience ends first: it knows what to say.
@@ -81,8 +82,10 @@ impl Endpoint {
         let stack = Stack::new(host, capabilities)?;
         let cpu = CpuTime::of_thread;
         let protocol = match config.mode {
-            Mode::Server(server) => Protocol::Server(Server::new(server, cpu, events)),
-            Mode::Client(client) => Protocol::Client(Client::new(client, random.hash_one(1), cpu, events)),
+            Mode::Server(server) => Protocol::Server(Box::new(Server::new(server, cpu, events))),
+            Mode::Client(client) => {
+                Protocol::Client(Box::new(Client::new(client, random.hash_one(1), cpu, events)))
+            }
         };
         Ok(Self { stack, protocol })
     }

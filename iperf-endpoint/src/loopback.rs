@@ -194,7 +194,7 @@ impl Network {
                 }
             }
             Packet::Data(_) | Packet::Pattern(_) if self.end(to).released => {
-                self.send_packet(to, Packet::Rst)
+                self.send_packet(to, Packet::Rst);
             }
             Packet::Data(_) | Packet::Pattern(_) => self.end_mut(to).inbox.push_back(packet),
             Packet::Ack(n) => self.end_mut(to).unread -= n,

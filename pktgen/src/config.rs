@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use ports::{Capabilities, Mac};
 use serde::{Deserialize, Serialize};
 
-use crate::{AddressRange, Template};
+use crate::AddressRange;
+use crate::packet::Template;
 
 /// What the generator does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -55,3 +55,22 @@ pub enum Event {
 
 /// Where a generator's events go. Called from within a poll, about once a report interval: it must not block.
 pub type EventSink = Box<dyn FnMut(Event) + Send>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_round_trips() {
+        for event in [
+            Event::Start { src_mac: Mac::BROADCAST, burst: 512, period_ns: 0 },
+            Event::Waiting,
+            Event::Interval { packets: 1, bytes: 60, usec: u64::MAX, batches: 1, min_space: None },
+            Event::Final { packets: 1, bytes: 60, events: 1, errors: 0, seconds: 1.0 / 3.0 },
+            Event::Failed { message: "no".to_owned() },
+        ] {
+            let json = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");
+        }
+    }
+}

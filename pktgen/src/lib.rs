@@ -23,6 +23,6 @@ pub use args::Args;
 pub use config::{Config, Error, Function};
 pub use event::{Event, EventSink};
 pub use generator::Generator;
-pub use packet::{Flow, Template};
+pub use packet::Flow;
 pub use printer::Printer;
 pub use range::{AddressRange, BadRange, Odometer};

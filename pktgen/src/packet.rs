@@ -71,20 +71,20 @@ impl Sums {
 
 /// A frame with valid checksums, from which frames of other flows can be made.
 #[derive(Clone, Debug)]
-pub struct Template {
+pub(crate) struct Template {
     bytes: Vec<u8>,
     sums: Sums,
 }
 
 impl Template {
     /// Shortest frame: the headers and no payload.
-    pub const MIN: usize = BODY;
+    pub(crate) const MIN: usize = BODY;
     /// Longest frame: what an IPv4 length field can say, and the Ethernet header.
-    pub const MAX: usize = 0xffff + IP;
+    pub(crate) const MAX: usize = 0xffff + IP;
 
     /// A frame of `len` bytes without FCS, brought within [`Self::MIN`]..=[`Self::MAX`].
     #[must_use]
-    pub fn new(len: usize, src_mac: Mac, dst_mac: Mac, flow: Flow) -> Self {
+    pub(crate) fn new(len: usize, src_mac: Mac, dst_mac: Mac, flow: Flow) -> Self {
         let len = len.clamp(Self::MIN, Self::MAX);
         let be16 = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).to_be_bytes();
         let mut bytes = vec![0; len];
@@ -108,13 +108,13 @@ impl Template {
 
     /// The frame of the flow that the template was made for.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Turns a copy of the template into the frame of another flow.
     #[inline]
-    pub fn patch(&self, flow: Flow, copy: &mut [u8]) {
+    pub(crate) fn patch(&self, flow: Flow, copy: &mut [u8]) {
         self.sums.patch(flow, copy);
     }
 }

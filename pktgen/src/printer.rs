@@ -77,6 +77,11 @@ impl Printer {
         let Config { port, src, dst, dst_mac, cpus, .. } = &self.config;
         let sends = self.config.function == Function::Tx;
         self.log(err, "main", format_args!("interface is {port}"))?;
+        if self.config.verbose > 0 {
+            for mac in [src_mac, *dst_mac] {
+                self.log(err, "extract_mac_range", format_args!("{mac} starts at {mac}"))?;
+            }
+        }
         for range in [src, dst] {
             let ((first, port0), (last, port1)) = (range.first(), range.last());
             let text = format_args!("range is {first}:{port0} to {last}:{port1}");
@@ -281,6 +286,18 @@ mod tests {
             ]
         );
         assert_eq!(status, 0);
+    }
+
+    #[test]
+    fn more_is_said_on_request() {
+        let config = Config { verbose: 1, ..Config::new("p", Function::Tx) };
+        let start = Event::Start { src_mac: Mac::ZERO, burst: 3, period_ns: 3_000_000 };
+        let (_, err, _) = print(config, &[start]);
+        assert!(
+            err.contains("extract_mac_range [#] ff:ff:ff:ff:ff:ff starts at ff:ff:ff:ff:ff:ff\n"),
+            "{err}"
+        );
+        assert!(err.contains("main [#] Sending 3 packets every  0.003000000 s\n"), "{err}");
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 use ports::{Mac, Offload, Time, Tx};
 
 use crate::pacer::Pacer;
+use crate::packet::Template;
 use crate::report::Pass;
-use crate::{Config, Odometer, Template};
+use crate::{Config, Odometer};
 
 /// Sends frames of a template: the same again and again, or one for each step of the odometer.
 pub(crate) struct Sender {

@@ -225,6 +225,21 @@ fn a_stuck_receiver_costs_no_frame_and_no_spinning() {
 }
 
 #[test]
+fn a_burst_that_found_no_room_goes_out_whole_before_the_next_is_due() {
+    let config = Config { rate_pps: 100_000, burst: 200, ..Config::new("test", Function::Tx) };
+    let (mut app, _) = generator(config);
+    let (mut far, mut near) = cable(64);
+    let mut taken = 0;
+    for now in 0..10 {
+        app.poll(&mut near, Time(now));
+        near.tx.flush();
+        taken += take(&mut far, usize::MAX).len();
+    }
+    assert_eq!(taken, 200);
+    assert_eq!(app.poll(&mut near, Time(10)).deadline, Time(2 * MS));
+}
+
+#[test]
 fn a_receiver_counts_what_comes_and_no_more_than_asked() {
     let (mut app, events) = generator(Config { count: 700, burst: 100, ..Config::new("test", Function::Rx) });
     let (mut far, mut near) = cable(1024);

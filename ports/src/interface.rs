@@ -118,16 +118,16 @@ impl Interface {
     }
 }
 
-/// Checks that `name` can be the name of an interface (`dev_valid_name` in net/core/dev.c; 15 bytes).
+/// Checks that `name` can be the name of an interface (`dev_valid_name` in net/core/dev.c, and no pattern to number).
 ///
 /// # Errors
 /// [`Error::Invalid`].
 pub fn check_name(name: &str) -> Result<(), Error> {
-    let bad = |c: char| matches!(c, '/' | ':' | '\0') || c.is_whitespace();
+    let bad = |c: char| matches!(c, '/' | ':' | '%' | '\0') || c.is_whitespace();
     if (1..=15).contains(&name.len()) && name != "." && name != ".." && !name.contains(bad) {
         return Ok(());
     }
-    let what = "no interface name: 1 to 15 bytes without '/', ':' or spaces (try: ip link)".to_owned();
+    let what = "no interface name: 1 to 15 bytes without '/', ':', '%' or spaces (try: ip link)".to_owned();
     Err(Error::Invalid { name: name.to_owned(), what })
 }
 
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn names_are_checked_before_the_kernel_is_asked() {
-        for bad in ["", ".", "..", "a/b", "a b", "a\tb", "a:b", "a\0b", "sixteen-bytes-xx"] {
+        for bad in ["", ".", "..", "a/b", "a b", "a\tb", "a:b", "tap%d", "a\0b", "sixteen-bytes-xx"] {
             assert!(matches!(Interface::find(bad), Err(Error::Invalid { .. })), "{bad:?}");
         }
         let error = Interface::find("fifteen-bytes-x").unwrap_err();

@@ -1,7 +1,9 @@
-//! The two system calls that backends need and rustix does not wrap: device ioctls and raw socket options.
+//! What backends need of the kernel and rustix does not wrap: device ioctls, raw socket options, and patience.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::thread;
+use std::time::Duration;
 
 /// One `ioctl`, with an argument that the kernel reads, writes, or both.
 ///
@@ -76,4 +78,19 @@ pub(crate) fn packet_drops(socket: impl AsFd) -> io::Result<u32> {
     let result =
         unsafe { libc::getsockopt(socket, libc::SOL_PACKET, libc::PACKET_STATISTICS, to, &raw mut len) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(statistics[1]) }
+}
+
+/// Repeats what fails because something is taken, for up to half a second: the kernel frees the queues, program
+/// and TAP of a process 5 to 30 ms after its end, and a child that has forked and not yet become another program
+/// holds its parent's descriptors too.
+pub(crate) fn while_busy<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..100 {
+        match attempt() {
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EBUSY | libc::EEXIST)) => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            other => return other,
+        }
+    }
+    attempt()
 }

@@ -115,6 +115,7 @@ impl Descriptor for Packet {
     // Asking costs little, and what the socket holds is counted in bytes.
     const QUEUE: usize = 0;
 
+    /// A plain read would take 100 ns less (of 660, at 60 B on a Zen 5) and lose VLAN tags without a word.
     fn read(&self, into: &mut [u8]) -> Result<Message, Errno> {
         let mut part = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
         // SAFETY: plain integers, of which zero is one.

@@ -4,6 +4,7 @@
 //! its super-frames whole and its checksums unfilled. Plain reads and writes, one a frame: `io_uring` is slower
 //! here, since the cost of a frame is in the driver and not in the system call.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::descriptor::{self, Descriptor, Message};
 use crate::interface::{check_name, refused};
-use crate::kernel::{interface_request, ioctl, ioctl_number};
+use crate::kernel::{interface_request, ioctl, ioctl_number, while_busy};
 use crate::offload::Offloads;
 use crate::{Capabilities, Error, Interface, Offload, Port};
 
@@ -82,11 +83,7 @@ fn attach(name: &str, there: bool) -> Result<OwnedFd, Error> {
         _ => refused("/dev/net/tun", "open", "CAP_NET_ADMIN", e.into()),
     })?;
     let taken = |what: &str| Error::Taken { name: name.to_owned(), what: what.to_owned() };
-    #[expect(clippy::cast_possible_truncation, reason = "the flags are 16 bits")]
-    let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as i16;
-    let mut request = interface_request(name, libc::__c_anonymous_ifr_ifru { ifru_flags: flags });
-    // SAFETY: TUNSETIFF takes an ifreq, whatever size its number claims.
-    unsafe { ioctl(&file, libc::TUNSETIFF, &mut request) }.map_err(|e| match e.raw_os_error() {
+    while_busy(|| join(name, &file)).map_err(|e| match e.raw_os_error() {
         Some(libc::EBUSY) => taken("open in another process (try: fuser -v /dev/net/tun)"),
         Some(libc::EINVAL) if there => {
             taken("an interface that is no TAP, or one of several queues (try: another name)")
@@ -94,6 +91,14 @@ fn attach(name: &str, there: bool) -> Result<OwnedFd, Error> {
         _ => refused(name, "TUNSETIFF", "CAP_NET_ADMIN", e),
     })?;
     Ok(file)
+}
+
+fn join(name: &str, file: &OwnedFd) -> io::Result<()> {
+    #[expect(clippy::cast_possible_truncation, reason = "the flags are 16 bits")]
+    let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as i16;
+    let mut request = interface_request(name, libc::__c_anonymous_ifr_ifru { ifru_flags: flags });
+    // SAFETY: TUNSETIFF takes an ifreq, whatever size its number claims.
+    unsafe { ioctl(file, libc::TUNSETIFF, &mut request) }
 }
 
 /// Asks the kernel for offloads, and for fewer if it does not know them all. Returns those it granted.
@@ -118,7 +123,7 @@ fn negotiate(name: &str, file: &OwnedFd, wanted: Offloads) -> Result<Offloads, E
     Err(Error::io(name, "TUNSETOFFLOAD", refusal.unwrap_or_else(|| Errno::INVAL.into())))
 }
 
-fn set_offloads(file: &OwnedFd, offloads: Offloads) -> std::io::Result<()> {
+fn set_offloads(file: &OwnedFd, offloads: Offloads) -> io::Result<()> {
     let known = [
         (Offloads::CSUM, libc::TUN_F_CSUM),
         (Offloads::TSO4, libc::TUN_F_TSO4),

@@ -85,9 +85,9 @@ impl Drop for Running {
     }
 }
 
-/// Runs a command that must succeed, and gives what it printed.
+/// Runs a command that must succeed, and soon, and gives what it printed.
 pub(crate) fn run(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let output = Running::start(command).wait(Duration::from_secs(30));
     assert!(output.status.success(), "{command:?}: {}\n{}", output.status, text(&output));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -118,13 +118,14 @@ impl Session {
     /// One pass; whether anything happened.
     pub(crate) fn poll<T: Transport>(&mut self, house: &mut House<'_>, turn: &mut Turn<'_, T>) -> bool {
         let mut busy = self.control.fill(turn.transport);
-        while self.step(house, turn) {
-            busy = true;
-        }
+        // Data first: what came before the end of the test is said counts.
         if self.phase == Phase::Running
             && let Some(test) = &mut self.test
         {
             busy |= test.run(turn);
+        }
+        while self.step(house, turn) {
+            busy = true;
         }
         self.watch(house, turn);
         busy |= self.control.flush(turn.transport);
@@ -290,13 +291,7 @@ impl Session {
         let gone = self.control.gone(turn.transport);
         match self.phase {
             Phase::Ended => {}
-            Phase::Parting => {
-                if late || self.control.delivered(turn.transport) {
-                    turn.transport.close(self.control.connection);
-                    turn.transport.release(self.control.connection);
-                    self.enter(Phase::Ended, Time::NEVER);
-                }
-            }
+            Phase::Parting => self.leave(late, turn),
             Phase::Farewell if gone || late => self.part(house, turn),
             _ if gone => self.fail("closed the control connection unexpectedly", house, turn),
             Phase::Params if late => self.fail("sent no parameters (a port scan?)", house, turn),
@@ -310,6 +305,15 @@ impl Session {
             }
             Phase::Results if late => self.fail("sent no results", house, turn),
             _ => {}
+        }
+    }
+
+    /// Ends once our last words have arrived.
+    fn leave<T: Transport>(&mut self, late: bool, turn: &mut Turn<'_, T>) {
+        if late || self.control.delivered(turn.transport) {
+            turn.transport.close(self.control.connection);
+            turn.transport.release(self.control.connection);
+            self.enter(Phase::Ended, Time::NEVER);
         }
     }
 

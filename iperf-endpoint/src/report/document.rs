@@ -1,7 +1,7 @@
 //! The shape of the `-J` document: stock iperf3's keys, in stock iperf3's order.
 
 use crate::config::{Direction, Until};
-use crate::event::{Cpu, Role, SenderInterval, StreamEnd, TestStart, Total};
+use crate::event::{Cpu, Role, SenderInterval, SenderTotal, StreamEnd, TestStart, Total};
 use crate::iperf3::VERSION;
 use serde::Serialize;
 use std::net::Ipv4Addr;
@@ -239,13 +239,15 @@ impl StreamJson {
             let rate = Rate::new(0.0, seconds, seconds, t.map_or(0, |t| t.bytes));
             SideJson { socket: s.socket, rate, retransmits, extremes, sender: s.sender }
         };
-        let extremes = s.tcp.map(|t| ExtremesJson {
-            max_snd_cwnd: t.max_snd_cwnd,
-            max_snd_wnd: t.max_snd_wnd,
-            max_rtt: t.max_rtt_us,
-            min_rtt: t.min_rtt_us,
-            mean_rtt: t.mean_rtt_us,
-        });
+        // Where the sending end is the peer, stock iperf3 has the keys and no values.
+        let extremes =
+            s.tcp.or_else(|| s.retransmits.map(|_| SenderTotal::default())).map(|t| ExtremesJson {
+                max_snd_cwnd: t.max_snd_cwnd,
+                max_snd_wnd: t.max_snd_wnd,
+                max_rtt: t.max_rtt_us,
+                min_rtt: t.min_rtt_us,
+                mean_rtt: t.mean_rtt_us,
+            });
         Self { sender: side(s.sent, s.retransmits, extremes), receiver: side(s.received, None, None) }
     }
 }

@@ -26,7 +26,8 @@ impl Json {
             Event::Accepted { test, peer, cookie } => {
                 let start = &mut self.document(*test).start;
                 start.stamp(cookie, 0);
-                start.accepted_connection = Some(document::Peer { host: peer.ip().to_string(), port: peer.port() });
+                start.accepted_connection =
+                    Some(document::Peer { host: peer.ip().to_string(), port: peer.port() });
             }
             Event::Connecting { test, host, port, cookie, mss, .. } => {
                 let start = &mut self.document(*test).start;
@@ -92,7 +93,8 @@ impl Document {
             (start.tcp_mss, start.tcp_mss_default) = (t.mss, None);
         }
         let window = t.window.unwrap_or(0);
-        (start.sock_bufsize, start.sndbuf_actual, start.rcvbuf_actual) = (Some(window), Some(window), Some(window));
+        (start.sock_bufsize, start.sndbuf_actual, start.rcvbuf_actual) =
+            (Some(window), Some(window), Some(window));
         start.target_bitrate = Some(t.bitrate);
         start.test_start = Some(document::TestStartJson::new(t));
     }
@@ -118,7 +120,8 @@ impl Document {
             omitted: i.omitted,
             sender: s.tcp.is_some(),
         });
-        let mut json = document::IntervalJson { streams: streams.collect(), sum: None, sum_bidir_reverse: None };
+        let mut json =
+            document::IntervalJson { streams: streams.collect(), sum: None, sum_bidir_reverse: None };
         for (reverse, group) in self.groups(&i.streams, |s| s.tcp.is_some()) {
             let sender = group.first().is_some_and(|s| s.tcp.is_some());
             let again = group.iter().filter_map(|s| s.tcp).map(|t| t.retransmits).sum();
@@ -134,16 +137,23 @@ impl Document {
     }
 
     fn finish(&mut self, t: &TestEnd) {
-        let mut end = document::End { streams: t.streams.iter().map(StreamJson::new).collect(), ..Default::default() };
+        let mut end =
+            document::End { streams: t.streams.iter().map(StreamJson::new).collect(), ..Default::default() };
         for (reverse, group) in self.groups(&t.streams, |s| s.sender) {
             let StreamEnd { sent, received, retransmits, sender, .. } = sum(group);
             // What the peer has not told is zero, as on a stock server.
             let json = |t: Option<Total>, retransmits| {
-                let Total { seconds, bytes } = t.or(sent).or(received).map(|s| Total {
-                    bytes: t.map_or(0, |t| t.bytes),
-                    ..s
-                }).unwrap_or_default();
-                Some(SumJson { rate: Rate::new(0.0, seconds, seconds, bytes), retransmits, omitted: None, sender })
+                let Total { seconds, bytes } = t
+                    .or(sent)
+                    .or(received)
+                    .map(|s| Total { bytes: t.map_or(0, |t| t.bytes), ..s })
+                    .unwrap_or_default();
+                Some(SumJson {
+                    rate: Rate::new(0.0, seconds, seconds, bytes),
+                    retransmits,
+                    omitted: None,
+                    sender,
+                })
             };
             let (sent, received) = (json(sent, retransmits), json(received, None));
             if reverse {

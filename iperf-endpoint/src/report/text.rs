@@ -63,7 +63,8 @@ impl Text {
             }
             Event::Connected { socket, local, remote, .. } => {
                 let (l, r) = (local, remote);
-                let (ours, theirs) = (format!("{} port {}", l.ip(), l.port()), format!("{} port {}", r.ip(), r.port()));
+                let (ours, theirs) =
+                    (format!("{} port {}", l.ip(), l.port()), format!("{} port {}", r.ip(), r.port()));
                 writeln!(out, "[{socket:>3}] local {ours} connected to {theirs}")
             }
             Event::TestStart(start) => {
@@ -152,10 +153,8 @@ impl Text {
             format!("{}  {moved}s  {rate}s/sec", label.span(0.0, t.seconds))
         };
         if let Some(sent) = s.sent {
-            // Stock iperf3 has one blank more in its sums.
-            let gap = if label.id == "SUM" { 13 } else { 12 };
             match s.retransmits {
-                Some(again) => writeln!(out, "{}  {again:>3}{:gap$}sender", line(sent), "")?,
+                Some(again) => writeln!(out, "{}  {again:>3}{:13}sender", line(sent), "")?,
                 None => writeln!(out, "{}{:18}sender", line(sent), "")?,
             }
         }

@@ -8,8 +8,6 @@ use smoltcp::socket::tcp::State as TcpState;
 
 use super::Stack;
 use super::device::Wire;
-use super::flow::Nudge;
-use super::segment::BareAck;
 use super::slot::Stage;
 
 /// Frames and bytes that one connection sends before the next has its turn.
@@ -72,21 +70,9 @@ impl Stack {
     fn nudge(&mut self, index: usize, tx: &mut dyn Tx) {
         let now = self.now;
         let Some(slot) = self.table.at_mut(index) else { return };
-        let Some((Nudge { seq, ack, window }, mac)) = slot.flow.take_nudge(now).zip(slot.mac) else { return };
-        let frame = BareAck {
-            to_mac: self.config.mac.octets(),
-            from_mac: mac,
-            from: slot.tuple.remote,
-            to: self.config.address,
-            from_port: slot.tuple.remote_port,
-            to_port: slot.tuple.local_port,
-            seq,
-            ack,
-            window,
-        }
-        .frame();
+        let Some(duplicate) = slot.flow.take_nudge(now) else { return };
         for _ in 0..4 {
-            self.deliver(Some(index), &frame, tx);
+            self.show(index, duplicate, tx);
         }
     }
 
@@ -95,6 +81,8 @@ impl Stack {
         let instant = self.instant();
         let Some(slot) = self.table.at_mut(index) else { return };
         slot.active = false;
+        let queued = slot.socket().send_queue();
+        slot.flow.rested(queued);
         if slot.stage == Stage::Released && slot.is_over() {
             return self.forget(index);
         }

@@ -13,11 +13,12 @@ use super::segment::{Segment, after, flag};
 use crate::transport::TcpInfo;
 
 /// Shortest wait for an acknowledgement before the oldest segment is sent again, in the spirit of a tail loss
-/// probe (RFC 8985, 7.2): a receiver acknowledges two segments at once, ...
-const MIN_PATIENCE: Duration = Duration::from_millis(20);
-/// ... but may sit on the acknowledgement of one: `TCP_DELACK_MIN` of Linux is 40 ms.
-const DELAYED_ACK: Duration = Duration::from_millis(40);
-/// Nudges without progress before the socket's own retransmission timeout is left to it.
+/// probe (RFC 8985, 7.2). A receiver may sit on any acknowledgement for 40 ms while its reader is slow
+/// (`TCP_DELACK_MIN` of Linux, and `__tcp_ack_snd_check`).
+const MIN_PATIENCE: Duration = Duration::from_millis(60);
+/// Most pieces that one acknowledgement is divided into.
+const MAX_PIECES: u32 = 64;
+/// Showns without progress before the socket's own retransmission timeout is left to it.
 const MAX_PROBES: u32 = 3;
 
 /// The observer of one connection.
@@ -40,6 +41,8 @@ pub(super) struct Flow {
     mss: u32,
     /// Largest flight since the last round-trip sample, and of the round before.
     flight: [u32; 2],
+    /// The congestion window is what keeps the socket from sending.
+    congested: bool,
     rtt: RoundTrip,
     loss: Loss,
 }
@@ -93,6 +96,7 @@ impl Flow {
             scale: 0,
             mss,
             flight: [0; 2],
+            congested: false,
             rtt: RoundTrip::default(),
             loss: Loss::default(),
         }
@@ -215,9 +219,8 @@ impl Flow {
     }
 
     fn patience(&self) -> Duration {
-        let delayed = if self.in_flight() > self.mss { Duration::ZERO } else { DELAYED_ACK };
         let usual = self.rtt.smoothed * 2 + self.rtt.deviation * 4;
-        (usual.max(MIN_PATIENCE) + delayed) * (1 << self.loss.probes.min(MAX_PROBES))
+        usual.max(MIN_PATIENCE) * (1 << self.loss.probes.min(MAX_PROBES))
     }
 
     /// Whether payload is in flight that a nudge would send again.
@@ -236,7 +239,7 @@ impl Flow {
 
     /// Whether the oldest segment in flight is to be sent again now: a partial acknowledgement, duplicates
     /// that smoltcp did not recognise, or silence for too long.
-    pub(super) fn take_nudge(&mut self, now: Time) -> Option<Nudge> {
+    pub(super) fn take_nudge(&mut self, now: Time) -> Option<Shown> {
         if now >= self.deadline() {
             self.loss.probes += 1;
             self.loss.progress = now;
@@ -248,7 +251,40 @@ impl Flow {
         }
         // One unit less than the window last seen: smoltcp takes a changed window for no duplicate, and
         // starts to count duplicates from there.
-        Some(Nudge { seq: self.received, ack: self.una, window: self.window - 1 })
+        Some(Shown { seq: self.received, ack: self.una, window: self.window - 1 })
+    }
+
+    /// The socket has nothing more to send for now, with this much queued: why?
+    pub(super) const fn rested(&mut self, queued: usize) {
+        let flight = self.in_flight() as usize;
+        self.congested = self.established
+            && flight > 0
+            && flight < queued
+            && flight + (self.mss as usize) < (self.window as usize) << self.scale;
+    }
+
+    /// How far apart to acknowledge piece by piece what `s` acknowledges at once, and how often; the segment
+    /// itself comes last.
+    ///
+    /// smoltcp lets the congestion window grow by one segment an acknowledgement, however much that covers.
+    /// Receivers of super-frames acknowledge tens of segments at once, so that a window would take minutes to
+    /// recover. Counting bytes (RFC 3465) from outside means to show it one acknowledgement a segment; that
+    /// costs, and is done only while the congestion window is what limits.
+    pub(super) fn pieces(&self, s: &Segment) -> (u32, u32) {
+        let acknowledged = s.ack.wrapping_sub(self.una);
+        if !self.congested || !s.has(flag::ACK) || s.flags & (flag::SYN | flag::RST) != 0 {
+            return (0, 0);
+        }
+        if acknowledged <= self.mss || acknowledged > self.in_flight() {
+            return (0, 0);
+        }
+        let step = self.mss.max(acknowledged.div_ceil(MAX_PIECES));
+        (step, (acknowledged - 1) / step)
+    }
+
+    /// An acknowledgement to show to the socket before a segment that arrives.
+    pub(super) const fn piece(&self, s: &Segment, at: u32) -> Shown {
+        Shown { seq: self.received, ack: self.una.wrapping_add(at), window: s.window }
     }
 
     /// The figures for a report, as far as the flow knows them.
@@ -265,9 +301,10 @@ impl Flow {
     }
 }
 
-/// The duplicate acknowledgement to show to the socket, four times, so that it sends again.
+/// An acknowledgement to show to the socket: a duplicate, four times, so that it sends again, or a piece of
+/// one that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Nudge {
+pub(super) struct Shown {
     pub(super) seq: u32,
     pub(super) ack: u32,
     pub(super) window: u16,
@@ -353,7 +390,7 @@ mod tests {
         }
         assert_eq!(f.take_nudge(Time(12 * MS)), None, "smoltcp saw three duplicates");
         ack(&mut f, 3100, 1000, 13 * MS);
-        assert_eq!(f.take_nudge(Time(13 * MS)), Some(Nudge { seq: 500, ack: 3100, window: 999 }));
+        assert_eq!(f.take_nudge(Time(13 * MS)), Some(Shown { seq: 500, ack: 3100, window: 999 }));
         assert_eq!(f.take_nudge(Time(13 * MS)), None);
         ack(&mut f, 10_100, 1000, 14 * MS);
         assert_eq!(f.take_nudge(Time(14 * MS)), None);
@@ -363,7 +400,7 @@ mod tests {
     fn silence_nudges_a_few_times() {
         let mut f = flow();
         let mut now = Time(10 * MS);
-        for wait in [20, 40, 80] {
+        for wait in [60, 120, 240] {
             assert_eq!(f.deadline(), now + Duration::from_millis(wait));
             now = f.deadline();
             assert!(f.take_nudge(now).is_some());

@@ -11,7 +11,7 @@ use smoltcp::socket::tcp::State as TcpState;
 use super::Stack;
 use super::config::is_host;
 use super::device::Wire;
-use super::flow::Flow;
+use super::flow::{Flow, Shown};
 use super::segment::{BareAck, Segment, Tuple, flag};
 use super::slot::{Slot, Stage, duration};
 use super::table;
@@ -134,6 +134,11 @@ impl Stack {
     pub(super) fn arrive(&mut self, index: usize, s: &Segment, bytes: &[u8], tx: &mut dyn Tx) {
         let Some(slot) = self.table.at_mut(index) else { return };
         slot.mac = Some(s.mac);
+        let (step, pieces) = slot.flow.pieces(s);
+        for i in 1..=pieces {
+            self.acknowledge(index, s, i * step, tx);
+        }
+        let Some(slot) = self.table.at_mut(index) else { return };
         slot.flow.received(s, bytes, self.now);
         let before = slot.socket().state();
         match slot.options.mss.zip(s.mss(bytes).filter(|_| s.has(flag::SYN))) {
@@ -190,6 +195,33 @@ impl Stack {
         } else if slot.stage == Stage::HalfOpen && matches!(after, TcpState::Listen | TcpState::Closed) {
             self.forget(index); // the peer thought better of it
         }
+    }
+
+    /// Acknowledges a part of what `s` acknowledges.
+    fn acknowledge(&mut self, index: usize, s: &Segment, at: u32, tx: &mut dyn Tx) {
+        if let Some(piece) = self.table.at(index).map(|slot| slot.flow.piece(s, at)) {
+            self.show(index, piece, tx);
+        }
+    }
+
+    /// Shows an acknowledgement to the socket of a connection as if its peer had sent it.
+    pub(super) fn show(&mut self, index: usize, Shown { seq, ack, window }: Shown, tx: &mut dyn Tx) {
+        let Some((slot, from_mac)) = self.table.at(index).and_then(|slot| Some((slot, slot.mac?))) else {
+            return;
+        };
+        let frame = BareAck {
+            to_mac: self.config.mac.octets(),
+            from_mac,
+            from: slot.tuple.remote,
+            to: self.config.address,
+            from_port: slot.tuple.remote_port,
+            to_port: slot.tuple.local_port,
+            seq,
+            ack,
+            window,
+        }
+        .frame();
+        self.deliver(Some(index), &frame, tx);
     }
 
     /// Calls smoltcp with a frame for a connection, or for nobody.

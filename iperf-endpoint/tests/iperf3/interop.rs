@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -46,15 +46,15 @@ impl Drop for Stock {
     }
 }
 
-struct OurServer {
+pub(crate) struct OurServer {
     kernel: Kernel,
     server: Server,
-    log: Log,
+    pub(crate) log: Log,
     port: u16,
 }
 
 impl OurServer {
-    fn new(one_off: bool) -> Self {
+    pub(crate) fn new(one_off: bool) -> Self {
         let (log, port) = (Log::default(), free_port());
         let config = ServerConfig { port, one_off, ..ServerConfig::default() };
         let server = Server::new(config, CpuTime::of_thread, log.sink());
@@ -75,7 +75,7 @@ impl OurServer {
     }
 
     /// Runs a stock client to its end; its exit status and output.
-    fn run(&mut self, args: &[&str]) -> (Option<i32>, String, String) {
+    pub(crate) fn run(&mut self, args: &[&str]) -> (Option<i32>, String, String) {
         let mut stock = self.client(args);
         while stock.is_running() {
             self.poll();
@@ -232,7 +232,10 @@ fn stock_clients_that_are_killed_leave_the_server_serving() {
 }
 
 /// Our client against a stock server with these arguments; what the client logged and the server printed.
-fn against_stock_server(config: impl Fn(ClientConfig) -> ClientConfig, args: &[&str]) -> (Log, String) {
+pub(crate) fn against_stock_server(
+    config: impl Fn(ClientConfig) -> ClientConfig,
+    args: &[&str],
+) -> (Log, String) {
     let port = free_port();
     let text = port.to_string();
     let stock = Stock::start(&[&["-s", "-1", "-p", &text], args].concat());

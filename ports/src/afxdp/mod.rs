@@ -27,9 +27,7 @@ mod tx;
 mod umem;
 mod unfilled;
 
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::interface::Interface;
 use crate::{Capabilities, Counters, Error, Port};
@@ -129,18 +127,4 @@ fn queue_count(interface: &Interface, options: &Options, notes: &mut Vec<String>
 
 fn invalid(name: &str, what: impl Into<String>) -> Error {
     Error::Invalid { name: name.to_owned(), what: what.into() }
-}
-
-/// Repeats what fails because something is taken, for up to 100 ms: the kernel frees the queues and the program
-/// of a process that ended 5 to 30 ms later.
-fn while_busy<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    for _ in 0..20 {
-        match attempt() {
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EBUSY | libc::EEXIST)) => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            other => return other,
-        }
-    }
-    attempt()
 }

@@ -7,6 +7,7 @@ use bpf::XdpProgram;
 use super::Mode;
 use crate::Error;
 use crate::interface::Interface;
+use crate::kernel::while_busy;
 
 /// Attaches the program, and says in `notes` if it is not in the driver as hoped for. The second value is where
 /// it ended up.
@@ -15,7 +16,7 @@ pub(super) fn attach(
     mode: Mode,
     notes: &mut Vec<String>,
 ) -> Result<(XdpProgram, bpf::Mode), Error> {
-    let load = |mode| super::while_busy(|| XdpProgram::load_and_attach(interface.index, mode));
+    let load = |mode| while_busy(|| XdpProgram::load_and_attach(interface.index, mode));
     let name = &interface.name;
     if mode == Mode::Generic {
         return Ok((load(bpf::Mode::Generic).map_err(|e| failed(name, e))?, bpf::Mode::Generic));

@@ -19,7 +19,7 @@ use rustix::net::{
 use super::ring::{Consumer, Producer};
 use super::umem::Umem;
 use crate::interface::{Interface, refused};
-use crate::kernel::set_option;
+use crate::kernel::{set_option, while_busy};
 use crate::{Counters, Error, Reason};
 
 /// `XDP_MAX_TX_SKB_BUDGET` (linux/if_xdp.h, 6.17): frames that one system call sends in copy mode; 32 without.
@@ -67,10 +67,12 @@ impl Socket {
         let mut flags = SocketAddrXdpFlags::XDP_USE_NEED_WAKEUP;
         flags.set(SocketAddrXdpFlags::XDP_COPY, copy);
         let address = SocketAddrXdp::new(flags, interface.index, queue);
-        super::while_busy(|| bind(&self.fd, &address).map_err(Into::into)).map_err(|e| match e.raw_os_error() {
+        while_busy(|| bind(&self.fd, &address).map_err(Into::into)).map_err(|e| match e.raw_os_error() {
             Some(libc::EBUSY) => Error::Taken {
                 name: interface.name.clone(),
-                what: format!("another AF_XDP socket holds receive queue {queue} (try: end its program, see ss -f xdp)"),
+                what: format!(
+                    "another AF_XDP socket holds receive queue {queue} (try: end its program, see ss -f xdp)"
+                ),
             },
             Some(libc::ENETDOWN) => Error::Down(interface.name.clone()),
             _ => refused(&interface.name, "bind of an AF_XDP socket", "CAP_NET_RAW", e),

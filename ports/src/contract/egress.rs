@@ -10,6 +10,7 @@ pub(super) fn sizes(mut link: Link) {
         link.put_one(&sent, Offload::NONE);
         assert_eq!(link.arrives(), (sent, Offload::NONE));
     }
+    assert!(link.take().is_empty(), "the port hears its own frames");
 }
 
 /// Everything is offered at once, again and again, while the far side drains only in between.

@@ -190,6 +190,32 @@ fn several_losses_in_one_window_cost_round_trips_not_seconds() {
 }
 
 #[test]
+fn the_window_recovers_from_a_loss_though_acknowledgements_are_few() {
+    let mut n = Net::stormy(Weather::default(), 7);
+    let (c, s) = n.connected(SocketOptions::default());
+    let mut sent = 0;
+    let mut pass = |n: &mut Net| {
+        sent += n.a.stack.send_pattern(c, MIB);
+        n.b.stack.discard(s, MIB);
+        n.step();
+        sent
+    };
+    for i in 0..300 {
+        n.middle.as_mut().unwrap().weather.lost = if i == 200 { 100 } else { 0 };
+        pass(&mut n);
+    }
+    assert!(n.a.stack.info(c).retransmits > 0);
+    // One acknowledgement a pass, one pass a round trip.
+    let before = pass(&mut n);
+    for _ in 0..1000 {
+        pass(&mut n);
+    }
+    let per_pass = (pass(&mut n) - before) / 1000;
+    println!("{per_pass} bytes a pass, {:?}", n.a.stack.info(c));
+    assert!(per_pass > 100_000, "{per_pass}");
+}
+
+#[test]
 fn a_lost_tail_is_sent_again_before_a_second_passes() {
     let mut n = Net::stormy(Weather::default(), 5);
     let (c, s) = n.connected(SocketOptions::default());
