@@ -29,7 +29,7 @@ struct Shape {
 fn shape() -> impl Strategy<Value = Shape> {
     let bytes = proptest::collection::vec(any::<u8>(), 1..9000);
     let head = (0usize..3, any::<bool>(), any::<bool>(), 0usize..11, 0usize..11);
-    (head, bytes, 32u16..1400, any::<u8>(), any::<u32>(), any::<u16>(), 0usize..8).prop_map(
+    (head, bytes, 32u16..1377, any::<u8>(), any::<u32>(), any::<u16>(), 0usize..8).prop_map(
         |((tags, v6, udp, ip_options, tcp_options), payload, gso_size, flags, seq, id, padding)| {
             let ip_options = if v6 { 0 } else { ip_options };
             Shape { tags, v6, udp, ip_options, tcp_options, payload, gso_size, flags, seq, id, padding }
