@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam::channel::Receiver;
-use ports::{Counters, Mac, Port, Tx};
+use ports::{Counters, Mac, Port, Rings, Rx, Tx};
 use switch::{PortIndex, Switch};
 
 use crate::control::message::Counts;
@@ -22,6 +22,23 @@ pub(super) enum Purpose {
     Hosted,
 }
 
+/// What is known of a port whose halves are elsewhere.
+pub(super) struct About {
+    pub(super) mac: Option<Mac>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) rings: Rings,
+    pub(super) mem_id: u64,
+    pub(super) notes: Vec<String>,
+}
+
+impl About {
+    /// The port again.
+    pub(super) fn port(self, rx: Box<dyn Rx>, tx: Box<dyn Tx>) -> Port {
+        let Self { mac, counters, rings, mem_id: _, notes } = self;
+        Port { rx, tx, mac, counters, rings, notes }
+    }
+}
+
 /// A port on its switch.
 pub(super) struct Entry {
     pub(super) name: ValePort,
@@ -29,9 +46,7 @@ pub(super) struct Entry {
     pub(super) backend: &'static str,
     pub(super) worker: usize,
     pub(super) purpose: Purpose,
-    pub(super) counters: Arc<Counters>,
-    pub(super) mac: Option<Mac>,
-    pub(super) notes: Vec<String>,
+    pub(super) about: About,
     /// The far end of a virtual port that no app holds.
     #[expect(dead_code, reason = "held so that the cable has two ends")]
     pub(super) far: Option<Port>,
@@ -52,8 +67,8 @@ pub(super) struct Home {
 }
 
 /// A TAP that the process holds whether it is on a switch or not.
-#[derive(Default)]
 pub(super) struct Persistent {
+    pub(super) mem_id: u64,
     /// Here while it is on no switch.
     pub(super) port: Option<Port>,
     /// Where it is otherwise.
@@ -67,6 +82,8 @@ pub(super) struct Roster {
     pub(super) persistent: BTreeMap<String, Persistent>,
     /// Switches made so far: they are spread over the workers in turn.
     made: usize,
+    /// Pieces of memory numbered so far: each port has its own, and netmap's lines have a number for it.
+    memories: u64,
 }
 
 impl Roster {
@@ -84,6 +101,12 @@ impl Roster {
                 departed: Counts::default(),
             }
         })
+    }
+
+    /// A number for the memory of a new port, from 1.
+    pub(super) fn number_memory(&mut self) -> u64 {
+        self.memories += 1;
+        self.memories
     }
 
     pub(super) fn entry(&self, port: &ValePort) -> Option<(&Home, &Entry)> {
@@ -110,7 +133,7 @@ impl Home {
     /// Everything counted on the switch, by those who left too.
     pub(super) fn total(&self) -> Counts {
         self.entries.values().fold(self.departed.clone(), |mut sum, e| {
-            sum.add(&e.counters.read().into());
+            sum.add(&e.about.counters.read().into());
             sum
         })
     }

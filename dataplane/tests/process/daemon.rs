@@ -17,7 +17,15 @@ fn netmaps_flags_and_lines() {
         "vale0:a bridge_idx 0 port_idx 0\nvale0:b bridge_idx 0 port_idx 1\nvale1:a bridge_idx 1 port_idx 0\n";
     assert_eq!(valed.ctl_ok(&[]), list);
     assert_eq!(valed.ctl_ok(&["-l", "vale0:b"]), "bridge_idx: 0\nport_idx:   1\n");
-    assert!(valed.ctl_ok(&["-g", "vale0:b"]).starts_with("backend:    null\n"));
+    valed.ctl_ok(&["-a", "vale0:v@virtual:slots=1024"]);
+    let ring = "memsize:    4194304\ntx_slots:   1024\nrx_slots:   1024\ntx_rings:   1\nrx_rings    1\n\
+                mem_id:     4\n";
+    for name in ["vale0:v", "v"] {
+        assert_eq!(valed.ctl_ok(&["-g", name]), ring);
+    }
+    let more = valed.ctl_ok(&["-v", "-g", "vale0:b"]);
+    assert!(more.contains("mem_id:     2\n") && more.contains("\nvale0:b  null "), "{more}");
+    valed.ctl_ok(&["-d", "vale0:v"]);
     assert!(valed.ctl_ok(&["stats", "vale0"]).contains("\nvale0:b "));
     assert!(valed.ctl_ok(&["stats", "--json"]).starts_with(r#"{"switches":[{"#));
     assert_eq!(valed.ctl_ok(&["fdb", "vale0", "--json"]), "[]\n");
