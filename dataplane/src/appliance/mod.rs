@@ -169,7 +169,7 @@ impl Appliance {
         };
         let home = roster.home(&name.switch, self.workers.len(), &self.switch_options);
         let worker = asked.unwrap_or(home.worker);
-        let when_full = if matches!(purpose, Purpose::Hosted) { WhenFull::Wait } else { WhenFull::Drop };
+        let when_full = if matches!(purpose, Purpose::Hosted(_)) { WhenFull::Wait } else { WhenFull::Drop };
         let Port { rx, tx, mac, counters, rings, notes } = port;
         let about = About { mac, counters, rings, mem_id, notes };
         let joining = Joining { name: name.key(), tx, counters: about.counters.clone(), when_full };
@@ -205,7 +205,7 @@ impl Appliance {
     pub fn detach(&self, name: &ValePort) -> Result<(), Error> {
         let mut roster = self.roster();
         let (_, entry) = roster.entry(name).ok_or_else(|| Error::NoPort(name.short()))?;
-        if matches!(entry.purpose, Purpose::Hosted) {
+        if matches!(entry.purpose, Purpose::Hosted(_)) {
             return Err(Error::Hosted(name.short()));
         }
         if !name.is_host() {

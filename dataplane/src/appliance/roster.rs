@@ -10,6 +10,7 @@ use switch::{PortIndex, Switch};
 use crate::control::message::Counts;
 use crate::name::ValePort;
 use crate::trouble::Watchman;
+use crate::worker::AppId;
 
 /// What a port is there for.
 pub(super) enum Purpose {
@@ -19,7 +20,7 @@ pub(super) enum Purpose {
     /// this way.
     Persistent(Receiver<Box<dyn Tx>>),
     /// Made for an app.
-    Hosted,
+    Hosted(AppId),
 }
 
 /// What is known of a port whose halves are elsewhere.
@@ -82,6 +83,8 @@ pub(super) struct Roster {
     pub(super) persistent: BTreeMap<String, Persistent>,
     /// Switches made so far: they are spread over the workers in turn.
     made: usize,
+    /// The ports of apps that have ended stay, to be counted with the rest: everything is about to be detached.
+    pub(super) closing: bool,
     /// Pieces of memory numbered so far: each port has its own, and netmap's lines have a number for it.
     memories: u64,
 }
