@@ -1,5 +1,6 @@
 //! What each action asks of the daemon, and what it prints.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -182,7 +183,7 @@ impl<O: Write, E: Write> Session<'_, O, E> {
         let what = of.clone();
         let stats = self.ask_or_none::<SwitchStats>(what.as_deref(), "show", &Request::Stats { of })?;
         if self.json {
-            self.print_json(&serde_json::json!({ "switches": stats }))
+            self.print_json(&BTreeMap::from([("switches", stats)]))
         } else {
             self.print(&tables::stats(&stats))
         }

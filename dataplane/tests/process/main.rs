@@ -4,4 +4,5 @@
 mod common;
 mod control;
 mod daemon;
+mod help;
 mod tools;
