@@ -153,7 +153,8 @@ fn several_stock_clients_at_once() {
     }
 }
 
-/// A paced stream keeps its rate, sent from the clock.
+/// A paced stream keeps its rate, sent from the clock. A machine that is busy with other things may take the core
+/// away for so long that nobody could keep it; not three times in a row, and never is it exceeded.
 #[test]
 fn a_paced_stream_keeps_its_rate() {
     if !privileged() {
@@ -162,13 +163,19 @@ fn a_paced_stream_keeps_its_rate() {
     let bed = Bed::new();
     let client = bed.namespace("c1");
     bed.tap("tap7", &client, "10.0.0.1/24");
-    let _server = crate::bed::Running::start(&mut client.command("iperf3", &["-s", "-1"]));
+    let _server = crate::bed::Running::start(&mut client.command("iperf3", &["-s"]));
     std::thread::sleep(Duration::from_millis(300));
     let args = ["--on", "vale0:cl", "--ip", "10.0.0.9/24", "-c", "10.0.0.1", "-t", "2", "-b", "100M", "-J"];
-    let output = bed.endpoint(&args).wait(Duration::from_secs(15));
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let rate = bits_per_second(&document, "sum_received");
-    assert!((0.97e8..1.03e8).contains(&rate), "{rate}");
+    let run = || {
+        let output = bed.endpoint(&args).wait(Duration::from_secs(15));
+        assert!(output.status.success(), "{}", crate::bed::text(&output));
+        let document: Value = serde_json::from_slice(&output.stdout).expect("our -J is JSON");
+        let rate = bits_per_second(&document, "sum_received");
+        assert!(rate < 1.03e8, "{rate}: {document:#}");
+        eprintln!("{rate}");
+        rate > 0.97e8
+    };
+    assert!((0..3).any(|_| run()));
 }
 
 /// `-c` to nobody ends with an error and status 1.
