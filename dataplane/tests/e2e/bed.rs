@@ -229,9 +229,14 @@ impl Bed {
     /// Attaches a TAP and hands its host side to `to`, with `address`.
     pub(crate) fn tap(&self, tap: &str, to: &Namespace, address: &str) {
         self.ctl(&["-a", &format!("vale0:{tap}@tap")]);
-        self.switch.ok("ip", &["link", "set", tap, "netns", to.name()]);
-        to.ok("ip", &["addr", "add", address, "dev", tap]);
-        to.ok("ip", &["link", "set", tap, "up"]);
+        self.hand_over(tap, to, address);
+    }
+
+    /// Moves an interface of the switch's namespace to `to`, with `address`.
+    pub(crate) fn hand_over(&self, interface: &str, to: &Namespace, address: &str) {
+        self.switch.ok("ip", &["link", "set", interface, "netns", to.name()]);
+        to.ok("ip", &["addr", "add", address, "dev", interface]);
+        to.ok("ip", &["link", "set", interface, "up"]);
     }
 
     /// A veth pair: `near` in the switch's namespace, up; `far` in `to`, with `address`.
