@@ -83,6 +83,9 @@ impl<D: Descriptor> DescriptorRx<D> {
             let Some(message) = self.arena.get_mut(self.next..self.next + MESSAGE) else { break };
             match self.descriptor.read(message) {
                 Ok(read) => self.place(read),
+                // The header has no words for the frame's metadata (a super-frame of SCTP): this very read drops
+                // it, and the kernel does not count it (packet_recvmsg in af_packet.c, tun_do_read in tun.c).
+                Err(Errno::INVAL) => self.counters.add_drops(Reason::Kernel, 1),
                 Err(error) => {
                     // The device is no more (tun.c), and its descriptor would wake the worker for ever.
                     self.gone = matches!(error, Errno::BADFD | Errno::FAULT);
@@ -208,6 +211,26 @@ mod tests {
         let fd = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
         let scripted = Scripted { fd, answer, reads: AtomicUsize::new(0) };
         DescriptorRx::new(Arc::new(scripted), Arc::default())
+    }
+
+    /// What the header has no words for, the kernel drops in the very read that fails, and does not count.
+    #[test]
+    fn frames_that_a_failed_read_drops_are_counted() {
+        let mut rx = rx(|n| match n {
+            0 | 2 => Err(Errno::INVAL),
+            1 | 3 => Ok(Offload::LEN + 60),
+            _ => Err(Errno::AGAIN),
+        });
+        let mut received = 0;
+        for _ in 0..4 {
+            let mut burst = Burst::new();
+            rx.receive(&mut burst);
+            let all = burst.len();
+            drop(burst);
+            rx.release(all);
+            received += all;
+        }
+        assert_eq!((received, rx.counters.read().dropped(Reason::Kernel)), (2, 2));
     }
 
     /// Of frames that are all dropped, there may be more to read for ever.
