@@ -242,6 +242,11 @@ impl Flow {
         }
     }
 
+    /// Whether the last nudge was for silence.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.loss.probes > 0
+    }
+
     /// Whether the oldest segment in flight is to be sent again now: a partial acknowledgement, duplicates
     /// that smoltcp did not recognise, or silence for too long.
     pub(super) fn take_nudge(&mut self, now: Time) -> Option<Shown> {
