@@ -26,6 +26,7 @@ mod interrupt;
 pub mod name;
 pub mod tables;
 pub mod tool;
+mod trouble;
 pub mod vale_ctl;
 pub mod worker;
 

@@ -2,8 +2,9 @@
 //! on a port of its own.
 
 use std::io;
+use std::time::Duration;
 
-use crossbeam::channel::bounded;
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::control::client::{self, Client};
@@ -13,6 +14,7 @@ use crate::control::start;
 use crate::direct::Solo;
 use crate::interrupt::on_interrupt;
 use crate::name::{self, Name, PlainPort};
+use crate::trouble::Watchman;
 use crate::worker::cores::{self, NoCore};
 use crate::worker::idle::Policy;
 use crate::{apps, backend, identity};
@@ -104,6 +106,7 @@ fn direct<E: TryFrom<apps::Event>>(
     }
     port.mac = port.mac.or_else(|| Some(identity::station(&name.to_string())));
     let (sink, events) = bounded(EVENTS);
+    let counters = port.counters.clone();
     let app = job.app.build(&port, sink).map_err(Error::App)?;
     let solo = Solo::new(port, app)?;
     let (on_signal, on_trouble) = (solo.stopper(), solo.stopper());
@@ -111,7 +114,8 @@ fn direct<E: TryFrom<apps::Event>>(
     std::thread::scope(|scope| {
         // Printing may block; polling must not. The app's end drops the sink, and that ends the printing.
         let printing = scope.spawn(move || {
-            let printed = events.iter().filter_map(|event| event.try_into().ok()).try_for_each(&mut print);
+            let mut watchman = Watchman::default();
+            let printed = report(&events, &mut print, || watchman.look(&job.on, &name.port, &counters));
             on_trouble.stop();
             printed
         });
@@ -123,4 +127,22 @@ fn direct<E: TryFrom<apps::Event>>(
         printing.join().unwrap_or_else(|_| Err(io::Error::other("the report failed")))
     })?;
     Ok(())
+}
+
+/// Prints events until there will be no more, and once a second or so whether there is trouble.
+fn report<E: TryFrom<apps::Event>>(
+    events: &Receiver<apps::Event>,
+    mut print: impl FnMut(E) -> io::Result<()>,
+    mut trouble: impl FnMut() -> Option<String>,
+) -> io::Result<()> {
+    loop {
+        match events.recv_timeout(Duration::from_secs(1)) {
+            Ok(event) => event.try_into().map_or(Ok(()), &mut print)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        if let Some(trouble) = trouble() {
+            eprintln!("{trouble}");
+        }
+    }
 }

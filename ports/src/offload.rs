@@ -125,6 +125,13 @@ impl Offload {
         self.flags & OffloadFlags::NEEDS_CSUM.bits() != 0
     }
 
+    /// Whether the metadata says nothing at all; whatever the other fields hold has no meaning then.
+    #[must_use]
+    #[inline]
+    pub const fn is_none(self) -> bool {
+        self.flags == 0 && self.gso_type == 0
+    }
+
     /// Whether the frame may stand on a wire as it is.
     #[must_use]
     pub const fn is_plain(self) -> bool {

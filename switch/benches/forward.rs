@@ -1,7 +1,8 @@
 //! What the switch costs a frame: from an app's virtual port through the switch to another's, all on this thread,
 //! beside a bare copy of as many bytes between two such pieces of memory.
 //!
-//! `cargo bench -p switch` prints one line a case; a number as argument is the seconds that each runs.
+//! `cargo bench -p switch` prints one line a case. Arguments: the seconds that each runs, and a part of the names of
+//! the cases to run.
 #![forbid(unsafe_code)]
 
 use std::hint::black_box;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ports::virtual_port::{self, DEFAULT_SLOTS};
-use ports::{BURST, Burst, Capabilities, Frame, Mac, Port, Rx, Time};
+use ports::{BURST, Burst, Capabilities, Frame, Mac, Offload, Port, Rx, Time};
 use switch::{Forwarder, Joining, Options, PortIndex, Switch, WhenFull};
 
 const SLOT: usize = 2048;
@@ -70,7 +71,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(ports: usize) -> Self {
+    /// Ports that take what `takes` says, a station behind each.
+    fn new(ports: usize, takes: Capabilities) -> Self {
         let switch = Arc::new(Switch::new("vale0", Options::default()));
         let mut bench = Self {
             forwarder: Forwarder::new(switch.clone()),
@@ -80,8 +82,7 @@ impl Bench {
         };
         for n in 0..ports {
             let name = n.to_string();
-            let (port, app) =
-                virtual_port::pair(&name, DEFAULT_SLOTS, Capabilities::all(1500)).expect("memory for a ring");
+            let (port, app) = virtual_port::pair(&name, DEFAULT_SLOTS, takes).expect("memory for a ring");
             let counters = port.counters.clone();
             let joining = Joining { name, tx: port.tx, counters, when_full: WhenFull::Wait };
             bench.indices.push(switch.join(joining).expect("a new name"));
@@ -126,7 +127,7 @@ impl Bench {
         for _ in 0..burst {
             let Some(slot) = tx.reserve(template.len()) else { break };
             slot.copy_from_slice(template);
-            tx.commit(template.len(), ports::Offload::NONE);
+            tx.commit(template.len(), Offload::NONE);
         }
         tx.flush();
         self.pass(0);
@@ -138,36 +139,74 @@ fn mac(n: usize) -> Mac {
     Mac::from_bits(0x0200_0000_0000 | n as u64)
 }
 
-fn report(what: &str, ns: f64, len: usize, bare: f64) {
-    let gbits = len as f64 * 8.0 / ns;
-    println!("{what:<44} {ns:7.2} ns {:8.2} Mpps {gbits:8.1} Gbit/s {:6.2} x copy", 1e3 / ns, ns / bare);
+/// Runs cases and prints them.
+struct Report {
+    run: Duration,
+    /// Only cases with this in their names.
+    only: String,
+    len: usize,
+    bare: f64,
+}
+
+impl Report {
+    fn case(&self, name: &str, step: impl FnMut() -> usize) {
+        let name = format!("{} B: {name}", self.len);
+        if name.contains(&self.only) {
+            let ns = nanoseconds(self.run, step);
+            let gbits = self.len as f64 * 8.0 / ns;
+            let (mpps, copies) = (1e3 / ns, ns / self.bare);
+            println!("{name:<44} {ns:7.2} ns {mpps:8.2} Mpps {gbits:8.1} Gbit/s {copies:6.2} x copy");
+        }
+    }
 }
 
 fn main() {
-    let seconds = std::env::args().find_map(|arg| arg.parse::<f64>().ok()).unwrap_or(1.0);
-    let run = Duration::from_secs_f64(seconds);
+    let arguments: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let seconds = arguments.iter().find_map(|arg| arg.parse::<f64>().ok()).unwrap_or(1.0);
+    let only = arguments.into_iter().find(|arg| arg.parse::<f64>().is_err()).unwrap_or_default();
+    let mut report = Report { run: Duration::from_secs_f64(seconds), only, len: 0, bare: 0.0 };
     for len in [64, 1514] {
-        let bare = copy(run, len);
-        report(&format!("{len} B: bare copy"), bare, len, bare);
-        for burst in [256, 32, 1] {
-            let bytes = frame(mac(1), mac(0), len);
-            let frames = vec![Frame::new(&bytes); burst];
-            let mut bench = Bench::new(2);
-            let ns = nanoseconds(run, || bench.burst(&frames, 1..2));
-            report(&format!("{len} B: transmit, switch, receive, burst {burst}"), ns, len, bare);
-            let ns = nanoseconds(run, || bench.generate(&bytes, burst));
-            report(&format!("{len} B: reserve, switch, receive, burst {burst}"), ns, len, bare);
-        }
+        (report.len, report.bare) = (len, copy(report.run.min(Duration::from_secs(1)), len));
+        println!("{len} B: bare copy {:36.2} ns", report.bare);
+        two_ports(&report, len);
         for ports in [3, 16, 64, 128] {
-            let all: Vec<_> = (1..ports).map(|n| frame(mac(n), mac(0), len)).collect();
-            let frames: Vec<_> = (0..BURST).map(|n| Frame::new(&all[n % (ports - 1)])).collect();
-            let mut bench = Bench::new(ports);
-            let ns = nanoseconds(run, || bench.burst(&frames, 1..ports));
-            report(&format!("{len} B: unicast in turn to {} ports", ports - 1), ns, len, bare);
-            let bytes = frame(Mac::BROADCAST, mac(0), len);
-            let flood = vec![Frame::new(&bytes); BURST];
-            let ns = nanoseconds(run, || bench.burst(&flood, 1..ports));
-            report(&format!("{len} B: flood to {} ports, a copy", ports - 1), ns, len, bare);
+            many_ports(&report, len, ports);
         }
     }
+    offloads(&report);
+}
+
+fn two_ports(report: &Report, len: usize) {
+    for burst in [256, 32, 1] {
+        let bytes = frame(mac(1), mac(0), len);
+        let frames = vec![Frame::new(&bytes); burst];
+        let mut bench = Bench::new(2, Capabilities::all(1500));
+        report.case(&format!("transmit, switch, receive, burst {burst}"), || bench.burst(&frames, 1..2));
+        report.case(&format!("reserve, switch, receive, burst {burst}"), || bench.generate(&bytes, burst));
+    }
+}
+
+fn many_ports(report: &Report, len: usize, ports: usize) {
+    let all: Vec<_> = (1..ports).map(|n| frame(mac(n), mac(0), len)).collect();
+    let frames: Vec<_> = (0..BURST).map(|n| Frame::new(&all[n % (ports - 1)])).collect();
+    let mut bench = Bench::new(ports, Capabilities::all(1500));
+    report.case(&format!("unicast in turn to {} ports", ports - 1), || bench.burst(&frames, 1..ports));
+    let bytes = frame(Mac::BROADCAST, mac(0), len);
+    let flood = vec![Frame::new(&bytes); BURST];
+    report.case(&format!("flood to {} ports, a copy", ports - 1), || bench.burst(&flood, 1..ports));
+}
+
+/// Super-frames of 45 segments, and checksums left open, to a port that takes neither.
+fn offloads(report: &Report) {
+    let mut bytes = frame(mac(1), mac(0), 54 + 45 * 1448);
+    bytes[12..14].copy_from_slice(&[8, 0]);
+    bytes[14..24].copy_from_slice(&[0x45, 0, 0, 0, 0, 0, 0, 0, 64, 6]);
+    bytes[46] = 0x50;
+    let csum = Offload { flags: 1, csum_start: 34, csum_offset: 16, ..Offload::NONE };
+    let tso = Offload { gso_type: Offload::GSO_TCPV4, hdr_len: 54, gso_size: 1448, ..csum };
+    let mut bench = Bench::new(2, Capabilities::wire(1500));
+    let frames = [Frame::with_offload(&bytes, tso); 4];
+    report.case("super-frames segmented, a segment", || bench.burst(&frames, 1..2));
+    let frames = [Frame::with_offload(&bytes[..1514], csum); 64];
+    report.case("checksums completed", || bench.burst(&frames, 1..2));
 }

@@ -22,6 +22,9 @@ impl Backlog {
     /// The states at the start of a pass over `n` frames. The backlog is empty then, to be filled by
     /// [`Self::hold`].
     pub(crate) fn take(&mut self, n: usize) -> ArrayVec<u16, BURST> {
+        if self.frames.is_empty() {
+            return ArrayVec::new();
+        }
         let mut frames = std::mem::take(self).frames;
         frames.truncate(n); // a port that gives fewer frames back than it was left with is broken, but only for itself
         frames

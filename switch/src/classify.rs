@@ -89,18 +89,13 @@ impl<'p> Classifier<'p> {
     }
 
     /// Classifies a burst, of whose first frames `states` says whether they are through.
-    pub(crate) fn burst(&mut self, burst: &[Frame<'_>], states: &[u16]) -> Classes {
+    pub(crate) fn burst(mut self, burst: &[Frame<'_>], states: &[u16]) -> Classes {
         let mut to = [NOWHERE; BURST];
         let mut sums = Sums::default();
-        let (old, new) = burst.split_at(states.len().min(burst.len()));
-        let (old_to, new_to) = to.split_at_mut(old.len());
-        for ((frame, to), state) in old.iter().zip(old_to).zip(states) {
-            if *state != THROUGH {
+        for (i, (frame, to)) in burst.iter().zip(&mut to).enumerate() {
+            if states.get(i) != Some(&THROUGH) {
                 *to = self.frame(frame, &mut sums);
             }
-        }
-        for (frame, to) in new.iter().zip(new_to) {
-            *to = self.frame(frame, &mut sums);
         }
         let count = burst.len();
         let differ = to[..count].iter().fold(0, |differ, one| differ | (one ^ to[0]));

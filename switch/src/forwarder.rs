@@ -236,12 +236,11 @@ impl<'f> Gathered<'f> {
         self.frames.clear();
         self.places.clear();
         self.starts.clear();
-        for (place, flooded) in places {
-            self.frames.push(burst[place]);
-            self.places.push((place, flooded));
-            if !states.is_empty() {
-                self.starts.push(states.get(place).copied().unwrap_or_default());
-            }
+        self.places.extend(places);
+        self.frames.extend(self.places.iter().map(|(place, _)| burst[*place]));
+        if !states.is_empty() {
+            let start = |place: usize| states.get(place).copied().unwrap_or_default();
+            self.starts.extend(self.places.iter().map(|(place, _)| start(*place)));
         }
     }
 }

@@ -153,3 +153,39 @@ impl Switch {
         self.version.store(version, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ports::Frame;
+
+    use super::*;
+    use crate::WhenFull;
+    use crate::classify::Classifier;
+
+    /// A worker that still has the old members hears a station behind a port that left, after the purge.
+    #[test]
+    fn a_late_worker_leaves_no_station_behind_a_port_that_left() {
+        let switch = Switch::new("vale0", Options::default());
+        let join = |name: &str| {
+            let (tx, counters) = (ports::null::open().tx, Arc::default());
+            switch.join(Joining { name: name.to_owned(), tx, counters, when_full: WhenFull::Drop }).unwrap()
+        };
+        let (leaving, staying) = (join("leaving"), join("staying"));
+        let hear = |at: PortIndex, members: &Members, station: u8| {
+            let mut frame = [0xff; 60];
+            frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, station]);
+            let tick = switch.table().ageing().tick(Time::ZERO);
+            let ingress = members.at(at).unwrap();
+            Classifier::new(switch.table(), members, ingress, tick).burst(&[Frame::new(&frame)], &[]);
+        };
+        let old = switch.snapshot();
+        hear(leaving, &old, 1);
+        assert_eq!(switch.stations(Time::ZERO).len(), 1);
+        switch.leave(leaving);
+        hear(leaving, &old, 1);
+        hear(leaving, &old, 2);
+        hear(staying, &old, 3);
+        let known: Vec<_> = switch.stations(Time::ZERO).iter().map(|s| (s.mac, s.port)).collect();
+        assert_eq!(known, [(Mac::new([2, 0, 0, 0, 0, 3]), staying)]);
+    }
+}

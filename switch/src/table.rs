@@ -434,6 +434,19 @@ mod tests {
         assert!(known > (1 << 12) - 64, "{known} of {} found room", 1 << 12);
     }
 
+    /// As two workers leave them that hear a new station at once while room comes free in its window.
+    #[test]
+    fn of_doubles_the_first_stays() {
+        let table = MacTable::new(1, AGEING);
+        let slots: Vec<_> = table.window(mac(1)).into_iter().flat_map(|line| &line.0).collect();
+        for (slot, behind) in [(3, 1), (9, 2), (15, 3)] {
+            slots[slot].store(Entry::new(mac(1), port(behind), 0).0, Ordering::Relaxed);
+        }
+        table.drop_doubles(mac(1));
+        let known: Vec<_> = table.stations(Time::ZERO).iter().map(|s| s.port).collect();
+        assert_eq!(known, [port(1)]);
+    }
+
     #[test]
     fn a_long_silence_makes_nobody_young_again() {
         let heard = Time::from_secs(1_000_000);

@@ -21,6 +21,7 @@ use switch::{Joining, Switch, WhenFull};
 use crate::backend;
 use crate::control::message::Attached;
 use crate::name::{Backend, Source, ValePort};
+use crate::trouble::Watchman;
 use crate::worker::Worker;
 use crate::worker::cores::{self, NoCore};
 use crate::worker::idle::Policy;
@@ -183,7 +184,18 @@ impl Appliance {
             notes: notes.clone(),
         };
         let key = name.key();
-        let entry = Entry { name, index, backend, worker, purpose, counters, mac, notes, far, warned: false };
+        let entry = Entry {
+            name,
+            index,
+            backend,
+            worker,
+            purpose,
+            counters,
+            mac,
+            notes,
+            far,
+            watchman: Watchman::default(),
+        };
         home.entries.insert(key, entry);
         Ok(attached)
     }

@@ -1,6 +1,6 @@
 //! Persistent ports (`vale-ctl -n`): TAPs that live as long as the process, on a switch or off it.
 
-use ports::{Port, Rx};
+use ports::{Interface, Port, Rx};
 
 use super::roster::{Entry, Persistent, Purpose, Roster};
 use super::{Appliance, Error};
@@ -16,7 +16,7 @@ impl Appliance {
         let name = PlainPort::tap(interface)?;
         let mut roster = self.roster();
         let there = roster.persistent.contains_key(&name.port);
-        if there || std::path::Path::new("/sys/class/net").join(&name.port).exists() {
+        if there || Interface::find(&name.port).is_ok() {
             return Err(Error::Exists(name.port));
         }
         let port = backend::open(&name.port, &Source::new(Backend::Tap))?;

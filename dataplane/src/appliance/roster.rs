@@ -9,6 +9,7 @@ use switch::{PortIndex, Switch};
 
 use crate::control::message::Counts;
 use crate::name::ValePort;
+use crate::trouble::Watchman;
 
 /// What a port is there for.
 pub(super) enum Purpose {
@@ -34,8 +35,8 @@ pub(super) struct Entry {
     /// The far end of a virtual port that no app holds.
     #[expect(dead_code, reason = "held so that the cable has two ends")]
     pub(super) far: Option<Port>,
-    /// The user has been told of checksums that arrive unfilled.
-    pub(super) warned: bool,
+    /// Tells the user of trouble.
+    pub(super) watchman: Watchman,
 }
 
 /// A switch, with everybody on it.

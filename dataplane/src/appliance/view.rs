@@ -1,29 +1,21 @@
 //! What the appliance tells of itself.
 
-use ports::{Reason, Time};
+use ports::Time;
 
 use super::roster::{Entry, Home, Purpose};
 use super::{Appliance, Error};
 use crate::control::message::{PortRow, PortStats, Station, SwitchStats};
 use crate::name::{Backend, ValePort};
+use crate::trouble;
 
 impl Entry {
     /// What the counters say that the user should do something about.
     fn hint(&self) -> Option<String> {
-        (self.counters.read().dropped(Reason::BadChecksum) > 0).then(|| {
-            format!(
-                "{}: peer leaves checksums to be filled in (try: ethtool -K PEER tx off, or attach {}@packet)",
-                self.name.short(),
-                self.name.port
-            )
-        })
+        trouble::hint(&self.name.short(), &self.name.port, &self.counters.read())
     }
 
     pub(super) fn warn_once(&mut self) {
-        if !self.warned
-            && let Some(hint) = self.hint()
-        {
-            self.warned = true;
+        if let Some(hint) = self.watchman.look(&self.name.short(), &self.name.port, &self.counters) {
             tracing::warn!("{hint}");
         }
     }

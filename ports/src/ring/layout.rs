@@ -17,7 +17,9 @@ pub(super) const SLOT: usize = 2048;
 pub(super) const HEADROOM: usize = 64;
 /// Bytes that a chain starting anywhere can lose to headroom and stagger.
 pub(super) const MAX_START: usize = HEADROOM + 7 * 64;
-const _: () = assert!(SLOT - MAX_START >= 1518, "a full Ethernet frame must fit into any one slot");
+/// Bytes that fit into any one slot.
+pub(super) const ONE_SLOT: usize = SLOT - MAX_START;
+const _: () = assert!(ONE_SLOT >= 1518, "a full Ethernet frame must");
 
 /// Longest frame; a chain that adds up to more is broken.
 pub(super) const MAX_FRAME: usize = crate::Capabilities::MAX_SUPER_FRAME as usize;

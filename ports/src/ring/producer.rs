@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use super::layout::{Desc, MASK_INT, MAX_FRAME, NEXT, OFFLOAD, SLOT, start};
-use super::shared::Shared;
+use super::layout::{Desc, MASK_INT, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT, start};
+use super::shared::{Map, Shared};
 use crate::{Frame, Offload, Sent};
 
 /// Fills slots and publishes them. One per ring.
@@ -31,23 +31,41 @@ impl Producer {
     /// any can be fails: it would never find room, and hold up all behind it.
     pub fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
         self.reserved = None;
-        let mut sent = Sent::default();
+        let map = self.shared.map();
+        // In registers: each of these through memory would cost more than all else does to a short frame.
+        let (mut head, mut room) = (self.head, self.free());
+        let (mut taken, mut failed, mut bytes) = (0, 0, 0);
         for frame in frames {
-            if frame.len() > MAX_FRAME {
-                sent.taken += 1;
+            let len = frame.len();
+            if len > MAX_FRAME {
+                failed += 1;
+                taken += 1;
                 continue;
             }
-            let Some(to) = self.slot(frame.len()) else { break };
-            // SAFETY: `slot` gave room for `len` bytes that nobody else touches before they are published;
-            // the frame lives in another port's memory.
-            unsafe { frame.copy_to(to) };
-            self.fill(frame.len(), frame.offload());
-            sent.taken += 1;
-            sent.frames += 1;
-            sent.bytes += frame.len() as u64;
+            let needed = slots_for(head, len);
+            if room < needed {
+                self.head = head;
+                room = self.room(needed);
+                if room < needed {
+                    break;
+                }
+            }
+            room -= needed;
+            // SAFETY: there is room for `len` bytes that nobody else touches before they are published; the
+            // frame lives in another port's memory.
+            unsafe { frame.copy_to(map.buffers.wrapping_add(map.start(head))) };
+            // The metadata of most frames is never looked at in whole: copying it about shows.
+            head = if len <= ONE_SLOT && frame.offload().is_none() {
+                describe(map, head, len)
+            } else {
+                describe_chain(map, head, len, frame.offload())
+            };
+            taken += 1;
+            bytes += len as u64;
         }
+        self.head = head;
         self.publish();
-        sent
+        Sent { taken, frames: taken as u64 - failed, bytes }
     }
 
     /// Room for one frame of `len` bytes, in place.
@@ -63,7 +81,12 @@ impl Producer {
     /// Queues what was written into the reservation.
     pub fn commit(&mut self, len: usize, offload: Offload) {
         if self.reserved.take().is_some_and(|reserved| len <= reserved) {
-            self.fill(len, offload);
+            let map = self.shared.map();
+            self.head = if len <= ONE_SLOT && offload.is_none() {
+                describe(map, self.head, len)
+            } else {
+                describe_chain(map, self.head, len, offload)
+            };
         }
     }
 
@@ -82,64 +105,27 @@ impl Producer {
         }
     }
 
-    /// Slots that a frame of `len` bytes takes if it starts at the next slot.
-    fn slots_for(&self, len: usize) -> usize {
-        (start(self.head) + len).div_ceil(SLOT).max(1)
-    }
-
     /// Where the next frame goes, if `len` bytes have room.
     fn slot(&mut self, len: usize) -> Option<*mut u8> {
-        let needed = self.slots_for(len);
+        let needed = slots_for(self.head, len);
+        if self.room(needed) < needed {
+            return None;
+        }
+        let map = self.shared.map();
+        Some(map.buffers.wrapping_add(map.start(self.head)))
+    }
+
+    /// Free slots, looked up anew if there were fewer than needed.
+    fn room(&mut self, needed: usize) -> usize {
         if self.free() < needed {
             self.tail = self.shared.tail().load(Ordering::Acquire);
-            if self.free() < needed {
-                return None;
-            }
         }
-        let index = usize::from(self.head & (self.shared.slots() - 1));
-        Some(self.shared.buffers().wrapping_add(index * SLOT + start(self.head)))
+        self.free()
     }
 
     fn free(&self) -> usize {
         // A consumer that claims to have consumed what was never filled makes the ring look full, not larger.
         usize::from(self.shared.slots().saturating_sub(self.head.wrapping_sub(self.tail)))
-    }
-
-    /// Writes the descriptors of the frame that now stands at the next slot.
-    fn fill(&mut self, len: usize, offload: Offload) {
-        let mut flags = 0;
-        let mut offset = usize::from(self.head & (self.shared.slots() - 1)) * SLOT + start(self.head);
-        if offload != Offload::NONE {
-            let at = self.shared.buffers().wrapping_add(offset - Offload::LEN);
-            // SAFETY: the headroom before the frame belongs to its slot.
-            unsafe { at.cast::<[u8; Offload::LEN]>().write(offload.to_bytes()) };
-            flags = OFFLOAD;
-        }
-        let mut left = len;
-        loop {
-            let length = left.min(SLOT - offset % SLOT);
-            left -= length;
-            let next = if left > 0 { NEXT } else { 0 };
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "a region has at most 2^14 slots of 2^11 bytes"
-            )]
-            let desc = Desc {
-                flags: flags | next,
-                region: 1,
-                length: length as u32,
-                offset: offset as u32,
-                metadata: 0,
-            };
-            // SAFETY: in bounds by construction of `desc`, and ours until published.
-            unsafe { self.shared.desc(self.head).write(desc) };
-            self.head = self.head.wrapping_add(1);
-            if left == 0 {
-                return;
-            }
-            flags = 0;
-            offset = (offset + length) % self.shared.buffer_len();
-        }
     }
 
     fn publish(&mut self) {
@@ -149,4 +135,52 @@ impl Producer {
             self.unkicked = true;
         }
     }
+}
+
+/// Slots that a frame of `len` bytes takes if it starts at slot `head`.
+#[inline]
+fn slots_for(head: u16, len: usize) -> usize {
+    if len <= ONE_SLOT { 1 } else { (start(head) + len).div_ceil(SLOT) }
+}
+
+/// Writes the descriptor of the frame without metadata that now stands in slot `head` alone, and says which slot
+/// is next.
+#[inline]
+fn describe(map: Map, head: u16, len: usize) -> u16 {
+    write(map, head, 0, len, map.start(head));
+    head.wrapping_add(1)
+}
+
+/// As [`describe`], for frames of whatever kind.
+#[inline(never)]
+fn describe_chain(map: Map, mut head: u16, len: usize, offload: Offload) -> u16 {
+    let mut flags = 0;
+    let mut offset = map.start(head);
+    if !offload.is_none() {
+        let at = map.buffers.wrapping_add(offset - Offload::LEN);
+        // SAFETY: the headroom before the frame belongs to its slot.
+        unsafe { at.cast::<[u8; Offload::LEN]>().write(offload.to_bytes()) };
+        flags = OFFLOAD;
+    }
+    let mut left = len;
+    loop {
+        let length = left.min(SLOT - offset % SLOT);
+        left -= length;
+        write(map, head, flags | if left > 0 { NEXT } else { 0 }, length, offset);
+        head = head.wrapping_add(1);
+        if left == 0 {
+            return head;
+        }
+        flags = 0;
+        offset = (offset + length) % map.buffer_len();
+    }
+}
+
+/// Writes one descriptor.
+#[inline]
+fn write(map: Map, index: u16, flags: u16, length: usize, offset: usize) {
+    #[expect(clippy::cast_possible_truncation, reason = "a region has at most 2^14 slots of 2^11 bytes")]
+    let desc = Desc { flags, region: 1, length: length as u32, offset: offset as u32, metadata: 0 };
+    // SAFETY: in bounds by construction of `desc`, and the producer's until it publishes `index`.
+    unsafe { map.desc(index).write(desc) };
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::layout::{COOKIE, Desc, Header, MASK_INT, SLOT};
+use super::layout::{COOKIE, Desc, Header, MASK_INT, SLOT, start};
 use super::region::Region;
 use crate::Error;
 
@@ -57,20 +57,13 @@ impl Shared {
         &self.header().tail
     }
 
-    /// The descriptor of a slot; any index is taken modulo the ring's size.
-    pub(super) fn desc(&self, index: u16) -> *mut Desc {
-        let i = usize::from(index & (self.slots - 1));
-        self.rings.base().wrapping_add(size_of::<Header>() + i * size_of::<Desc>()).cast()
-    }
-
-    /// The first buffer byte; readable and writable for twice [`Self::buffer_len`].
-    pub(super) const fn buffers(&self) -> *mut u8 {
-        self.buffers.base()
-    }
-
-    /// Bytes of all slots.
-    pub(super) const fn buffer_len(&self) -> usize {
-        self.slots as usize * SLOT
+    /// Where everything is, to be held in registers while a burst is worked on.
+    pub(super) fn map(&self) -> Map {
+        Map {
+            descs: self.rings.base().wrapping_add(size_of::<Header>()).cast(),
+            buffers: self.buffers.base(),
+            mask: self.slots - 1,
+        }
     }
 
     /// Number of slots, a power of two.
@@ -81,5 +74,31 @@ impl Shared {
     /// The descriptor that wakes the consumer.
     pub(super) fn wake(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
+    }
+}
+
+/// Where the descriptors and buffers of a ring are. Good while its [`Shared`] is alive.
+#[derive(Clone, Copy)]
+pub(super) struct Map {
+    descs: *mut Desc,
+    /// The first buffer byte; readable and writable for twice [`Self::buffer_len`].
+    pub(super) buffers: *mut u8,
+    mask: u16,
+}
+
+impl Map {
+    /// The descriptor of a slot; any index is taken modulo the ring's size.
+    pub(super) fn desc(self, index: u16) -> *mut Desc {
+        self.descs.wrapping_add(usize::from(index & self.mask))
+    }
+
+    /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
+    pub(super) fn start(self, index: u16) -> usize {
+        usize::from(index & self.mask) * SLOT + start(index)
+    }
+
+    /// Bytes of all slots.
+    pub(super) fn buffer_len(self) -> usize {
+        (usize::from(self.mask) + 1) * SLOT
     }
 }
