@@ -161,7 +161,11 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    pub(crate) fn new() -> Self {
+    /// `None` where namespaces cannot be made; see [`privileged`].
+    pub(crate) fn new() -> Option<Self> {
+        if !privileged() {
+            return None;
+        }
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let id = format!("vt{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -169,7 +173,7 @@ impl Bed {
         let mut bed =
             Self { valed: None, switch: Namespace::new(&id, "sw"), id, socket, _directory: directory };
         bed.start();
-        bed
+        Some(bed)
     }
 
     /// Starts `valed` and waits until it answers.

@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bed::{Bed, Namespace, Running, privileged, run, text, until};
+use crate::bed::{Bed, Namespace, Running, run, text, until};
 
 /// Two namespaces by different ports, and an endpoint: all pairs talk.
 #[test]
 fn all_pairs_talk() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let (a, b, c) = (bed.namespace("a"), bed.namespace("b"), bed.namespace("c"));
     bed.tap("tap1", &a, "10.0.0.11/24");
     bed.veth("veth1", &b, "eth0", "10.0.0.12/24");
@@ -59,10 +56,7 @@ fn every_checksum_is_valid(client: &Namespace, interface: &str) {
 
 #[test]
 fn checksums_on_a_tap_without_offloads_are_valid() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.ctl(&["-a", "vale0:tap7@tap:offloads=off"]);
@@ -73,10 +67,7 @@ fn checksums_on_a_tap_without_offloads_are_valid() {
 
 #[test]
 fn checksums_on_a_veth_are_valid() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.veth("veth0", &client, "eth0", "10.0.0.1/24");
@@ -89,10 +80,7 @@ fn checksums_on_a_veth_are_valid() {
 /// A veth whose peer leaves checksums to be filled in: counted as what it is, with the cure.
 #[test]
 fn a_lazy_veth_is_named() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.veth("veth0", &client, "eth0", "10.0.0.1/24");
@@ -108,10 +96,7 @@ fn a_lazy_veth_is_named() {
 /// A pinned generator and receiver, the first thing a netmap user types.
 #[test]
 fn pkt_gen_sends_and_receives() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let receiver = bed.pkt_gen(&["-i", "vale0:1", "-f", "rx"]);
     until("the receiver's port is there", Duration::from_secs(5), || bed.ctl(&[]).contains("vale0:1 "));
     let sent = bed
@@ -128,10 +113,7 @@ fn pkt_gen_sends_and_receives() {
 /// The generator on a TAP and on AF_XDP directly, counted by the kernel on the other side.
 #[test]
 fn pkt_gen_on_kernel_ports() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let far = bed.namespace("c1");
     bed.veth("veth0", &far, "eth0", "10.0.0.1/24");
     let args =
@@ -151,10 +133,7 @@ fn pkt_gen_on_kernel_ports() {
 /// Sent = delivered + dropped, by reason, as `stats` shows it.
 #[test]
 fn statistics_balance() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.tap("tap7", &client, "10.0.0.1/24");

@@ -9,10 +9,7 @@ use crate::bed::{Bed, Running, privileged, text, until};
 
 #[test]
 fn errors_name_the_thing_and_the_way_out() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let far = bed.namespace("c1");
     bed.veth("veth0", &far, "eth0", "10.0.0.1/24");
     bed.switch.ok("ip", &["link", "set", "veth0", "down"]);
@@ -41,10 +38,7 @@ fn errors_name_the_thing_and_the_way_out() {
 
 #[test]
 fn a_port_is_taken_once() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     bed.ctl(&["-a", "vale0:tap5@tap"]);
     for name in ["vale0:tap5@tap", "vale1:tap5@tap"] {
         let output = bed.try_ctl(&["-a", name]);
@@ -57,10 +51,7 @@ fn a_port_is_taken_once() {
 /// netmap's lines, which scripts parse.
 #[test]
 fn lists_as_netmap_does() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     bed.ctl(&["-n", "vi0"]);
     bed.ctl(&["-a", "vale0:vi0"]);
     bed.ctl(&["-a", "vale0:tap5@tap"]);
@@ -75,10 +66,7 @@ fn lists_as_netmap_does() {
 
 #[test]
 fn flags_out_of_range_are_named() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     for args in [
         &["-f", "tx", "-l", "10"][..],
         &["-f", "tx", "-a", "4096"],
