@@ -21,6 +21,6 @@ pub(crate) struct Delivered {
     pub(crate) pieces: u16,
     /// Everything that was counted, on whatever counter.
     pub(crate) outcomes: u64,
-    /// The egress has accepted nothing for longer than [`PATIENCE`].
+    /// The egress has accepted nothing for longer than [`PATIENCE`](crate::PATIENCE).
     pub(crate) stopped: bool,
 }
