@@ -7,6 +7,7 @@ use ports::Mac;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+// A paragraph is one line here: clap wraps it to the terminal.
 const EXAMPLES: &str = "\
 Examples:
   iperf-endpoint --on vale0:ep --ip 10.0.0.2/24 -s
@@ -18,7 +19,7 @@ Examples:
   iperf-endpoint --on vale0:ep2 --ip 10.0.0.3/24 -c 10.0.0.1 -b 100M --bidir -J
         100 Mbit/s each way, reported as JSON
 
-[KMG] stands for a number with an optional suffix: powers of 1024 for bytes, of 1000 for bits per second.
+[KMG] stands for a number with an optional suffix: powers of 1024 for bytes, of 1000 for bits per second. \
 The address is the endpoint's own: the kernel does not have it. Errors exit with a status that is not 0.";
 
 /// Measures TCP throughput with any stock iperf3, from a TCP stack of its own on a port of a switch or a card.

@@ -44,6 +44,8 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Burst, Capabilities, Counters, Frame, Mac, Offload};
 
 /// What became of a slice of frames handed to [`Tx::transmit`].
@@ -123,6 +125,21 @@ impl Rx for Box<dyn Rx> {
     }
 }
 
+/// How much a port has to keep frames in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rings {
+    /// Slots of a ring for frames out of the dataplane.
+    pub tx_slots: u32,
+    /// Slots of a ring for frames into it.
+    pub rx_slots: u32,
+    /// Rings for frames out of the dataplane.
+    pub tx_rings: u32,
+    /// Rings for frames into it.
+    pub rx_rings: u32,
+    /// The memory of all slots, bytes. What the kernel queues in memory of its own is not in it.
+    pub memory_bytes: u64,
+}
+
 /// A port: its two halves, who it is, and what it lost.
 pub struct Port {
     /// Frames into the dataplane.
@@ -134,13 +151,22 @@ pub struct Port {
     /// Frames, bytes and drops of this port. Backends count only what never reaches the dataplane (frames
     /// the kernel or the backend itself had to drop); the switch counts the rest.
     pub counters: Arc<Counters>,
+    /// What it keeps frames in.
+    pub rings: Rings,
     /// What a user should know of how the port came up: a fallback taken, a feature missing. One line each.
     pub notes: Vec<String>,
 }
 
 impl Port {
-    /// A port of these halves, with fresh counters.
+    /// A port of these halves, with fresh counters and nothing said of its rings.
     pub fn new(rx: impl Rx + 'static, tx: impl Tx + 'static) -> Self {
-        Self { rx: Box::new(rx), tx: Box::new(tx), mac: None, counters: Arc::default(), notes: Vec::new() }
+        Self {
+            rx: Box::new(rx),
+            tx: Box::new(tx),
+            mac: None,
+            counters: Arc::default(),
+            rings: Rings::default(),
+            notes: Vec::new(),
+        }
     }
 }

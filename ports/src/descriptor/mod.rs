@@ -16,7 +16,7 @@ pub(crate) use rx::DescriptorRx;
 pub(crate) use tx::DescriptorTx;
 
 use crate::offload::Offloads;
-use crate::{Capabilities, Counters, Offload, Port};
+use crate::{BURST, Capabilities, Counters, Offload, Port, Rings};
 
 // TAP and AF_PACKET have the header in the host's byte order, `Offload` has it in virtio's.
 const _: () = assert!(cfg!(target_endian = "little"), "the offload header is carried as it is");
@@ -65,5 +65,12 @@ pub(crate) fn port<D: Descriptor>(descriptor: D, capabilities: Capabilities) -> 
     let counters = Arc::<Counters>::default();
     let rx = DescriptorRx::new(descriptor.clone(), counters.clone());
     let tx = DescriptorTx::new(descriptor, capabilities, counters.clone());
-    Port { counters, ..Port::new(rx, tx) }
+    let rings = Rings {
+        tx_slots: 1, // the kernel's own copy is the one copy: a slot is for frames made in place
+        rx_slots: BURST as u32,
+        tx_rings: 1,
+        rx_rings: 1,
+        memory_bytes: rx.memory_bytes() + tx.memory_bytes(),
+    };
+    Port { counters, rings, ..Port::new(rx, tx) }
 }

@@ -67,6 +67,10 @@ impl<D: Descriptor> DescriptorRx<D> {
         }
     }
 
+    pub(super) const fn memory_bytes(&self) -> u64 {
+        self.arena.len() as u64
+    }
+
     /// Reads until `limit` frames are waiting, or there are no more, or no more fit.
     fn refill(&mut self, limit: usize) {
         if self.released == self.places.len() {
