@@ -26,6 +26,7 @@ The address is the endpoint's own: the kernel does not have it. Errors exit with
 #[derive(Clone, Debug, Parser)]
 #[command(name = "iperf-endpoint", version, disable_version_flag = true, after_help = EXAMPLES, max_term_width = 110)]
 #[command(group(ArgGroup::new("role").args(["server", "client"]).required(true)))]
+#[expect(rustdoc::broken_intra_doc_links, reason = "[KMG] is iperf3's notation, for --help")]
 pub struct Args {
     /// Where to live: a port of a switch (vale0:ep) or an interface (eth1)
     #[arg(long, value_name = "PORT")]

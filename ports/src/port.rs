@@ -17,6 +17,29 @@
 //!     tx.flush(); // one kick a pass, never one a frame
 //! }
 //! ```
+//!
+//! Frames that are still in use cannot be given back,
+//!
+//! ```compile_fail,E0499
+//! # use ports::{Burst, Rx};
+//! fn too_early(rx: &mut dyn Rx) -> usize {
+//!     let mut burst = Burst::new();
+//!     rx.receive(&mut burst);
+//!     rx.release(1);
+//!     burst[0].len()
+//! }
+//! ```
+//!
+//! nor can a slot be written to that is on its way.
+//!
+//! ```compile_fail,E0499
+//! # use ports::{Offload, Tx};
+//! fn too_late(tx: &mut dyn Tx) {
+//!     let Some(slot) = tx.reserve(60) else { return };
+//!     tx.commit(60, Offload::NONE);
+//!     slot.fill(0);
+//! }
+//! ```
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;

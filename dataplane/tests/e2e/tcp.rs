@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bed::{Bed, Namespace, privileged, run};
+use crate::bed::{Bed, Namespace, run};
 
 const ENDPOINT: &str = "10.0.0.2";
 
@@ -46,10 +46,7 @@ fn our_client(bed: &Bed, at: &Namespace, server: &str) {
 
 #[test]
 fn over_a_tap() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.tap("tap7", &client, "10.0.0.1/24");
@@ -60,10 +57,7 @@ fn over_a_tap() {
 
 #[test]
 fn over_af_xdp() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.veth("veth0", &client, "eth0", "10.0.0.1/24");
@@ -76,10 +70,7 @@ fn over_af_xdp() {
 
 #[test]
 fn over_a_packet_socket() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.veth("veth1", &client, "eth0", "10.0.0.1/24");
@@ -91,10 +82,7 @@ fn over_a_packet_socket() {
 
 #[test]
 fn straight_on_an_interface_without_a_switch() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     bed.veth("veth0", &client, "eth0", "10.0.0.1/24");
     client.ok("ethtool", &["-K", "eth0", "tx", "off"]);
@@ -107,10 +95,7 @@ fn straight_on_an_interface_without_a_switch() {
 /// Between two of our own endpoints, on the switch alone.
 #[test]
 fn between_two_endpoints() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     for args in [&[][..], &["-R"], &["-P", "128"], &["-n", "100M"], &["-k", "1000"], &["-O", "1"]] {
         let all =
@@ -130,10 +115,7 @@ fn between_two_endpoints() {
 /// What the stock server cannot do: several clients at once.
 #[test]
 fn several_stock_clients_at_once() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     let clients: Vec<_> = (1..=3)
         .map(|i| {
@@ -157,10 +139,7 @@ fn several_stock_clients_at_once() {
 /// away for so long that nobody could keep it; not three times in a row, and never is it exceeded.
 #[test]
 fn a_paced_stream_keeps_its_rate() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     bed.tap("tap7", &client, "10.0.0.1/24");
     let _server = crate::bed::Running::start(&mut client.command("iperf3", &["-s"]));
@@ -181,10 +160,7 @@ fn a_paced_stream_keeps_its_rate() {
 /// `-c` to nobody ends with an error and status 1.
 #[test]
 fn a_client_of_nobody_gives_up() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let args = ["--on", "vale0:cl", "--ip", "10.0.0.9/24", "-c", "10.0.0.77", "-t", "1"];
     let output = bed.endpoint(&args).wait(Duration::from_secs(20));
     assert_eq!(output.status.code(), Some(1), "{}", crate::bed::text(&output));

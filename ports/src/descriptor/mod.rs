@@ -15,10 +15,25 @@ use rustix::io::Errno;
 pub(crate) use rx::DescriptorRx;
 pub(crate) use tx::DescriptorTx;
 
+use crate::offload::Offloads;
 use crate::{BURST, Capabilities, Counters, Offload, Port, Rings};
 
 // TAP and AF_PACKET have the header in the host's byte order, `Offload` has it in virtio's.
 const _: () = assert!(cfg!(target_endian = "little"), "the offload header is carried as it is");
+
+/// How to open a port of this kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Offloads to agree on with the kernel, as far as it can; all by default. With none, a TAP's kernel segments
+    /// and checksums before it hands frames to us, and either port takes only frames that could stand on a wire.
+    pub offloads: Offloads,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { offloads: Offloads::all() }
+    }
+}
 
 /// Longest message worth reading: one byte more than the longest frame, so that one cut to fit is noticed.
 pub(crate) const MESSAGE: usize = Offload::LEN + Capabilities::MAX_SUPER_FRAME as usize + 1;
