@@ -46,12 +46,12 @@ pub enum Error {
         why: String,
     },
     /// A persistent port of that name is there already.
-    #[error("{0}: exists already")]
+    #[error("{0}: exists already (try: another name, or ip link)")]
     Exists(String),
     /// There is no persistent port of that name.
     #[error("{0}: no persistent port (try: vale-ctl ports; -r removes what -n made)")]
     NotPersistent(String),
-    /// A persistent port is on a switch.
+    /// The interface is on a switch.
     #[error("{name}: busy: attached as {port} (try: vale-ctl -d {port})")]
     Busy {
         /// The interface.

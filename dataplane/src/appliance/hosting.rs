@@ -57,7 +57,7 @@ impl Appliance {
         let joiner = Joiner {
             name: name.clone(),
             port: Port { mac: far.mac, ..near },
-            backend: Backend::Virtual.name(),
+            backend: Backend::Virtual,
             purpose: Purpose::Hosted(id),
             core,
             far: None,

@@ -53,7 +53,7 @@ pub struct Appliance {
 struct Joiner {
     name: ValePort,
     port: Port,
-    backend: &'static str,
+    backend: Backend,
     purpose: Purpose,
     core: Option<usize>,
     far: Option<Port>,
@@ -110,9 +110,12 @@ impl Appliance {
         if roster.entry(name).is_some() {
             return Err(Error::Attached(name.short()));
         }
+        let plain_tap = Some(Source::new(Backend::Tap));
         let joiner = match roster.persistent.get_mut(&name.port) {
-            Some(held) if name.source.is_none() => Self::joiner_of_persistent(name, held)?,
-            _ => Self::open(name)?,
+            Some(held) if name.source.is_none() || name.source == plain_tap => {
+                Self::joiner_of_persistent(name, held)?
+            }
+            _ => Self::open(&roster, name)?,
         };
         self.join(&mut roster, joiner)
     }
@@ -125,12 +128,17 @@ impl Appliance {
         let (tx, returns) = lent::lend(port.tx);
         let port = Port { tx, ..port };
         let (name, purpose) = (name.clone(), Purpose::Persistent(returns));
-        Ok(Joiner { name, port, backend: Backend::Tap.name(), purpose, core: None, far: None })
+        Ok(Joiner { name, port, backend: Backend::Tap, purpose, core: None, far: None })
     }
 
-    fn open(name: &ValePort) -> Result<Joiner, Error> {
+    fn open(roster: &Roster, name: &ValePort) -> Result<Joiner, Error> {
         let default = Source::new(Backend::Afxdp);
         let source = name.source.as_ref().unwrap_or(&default);
+        if source.backend.is_interface()
+            && let Some(entry) = roster.of_interface(&name.port, source.backend == Backend::Host)
+        {
+            return Err(Error::Busy { name: name.port.clone(), port: entry.name.short() });
+        }
         let core = backend::core(&name.short(), source)?;
         let (port, far) = match source.backend {
             Backend::Virtual => {
@@ -139,7 +147,7 @@ impl Appliance {
             _ => (backend::open(&name.port, source)?, None),
         };
         let (name, purpose) = (name.clone(), Purpose::Attached);
-        Ok(Joiner { name, port, backend: source.backend.name(), purpose, core, far })
+        Ok(Joiner { name, port, backend: source.backend, purpose, core, far })
     }
 
     /// Puts an open port on a switch, as if `name` had been attached: for ports that no backend here opens.
@@ -148,7 +156,7 @@ impl Appliance {
     /// If the name is taken or the switch is full.
     pub fn attach_port(&self, name: &ValePort, port: Port) -> Result<Attached, Error> {
         let (name, purpose) = (name.clone(), Purpose::Attached);
-        let joiner = Joiner { name, port, backend: Backend::Virtual.name(), purpose, core: None, far: None };
+        let joiner = Joiner { name, port, backend: Backend::Virtual, purpose, core: None, far: None };
         self.join(&mut self.roster(), joiner)
     }
 
@@ -183,7 +191,12 @@ impl Appliance {
         };
         self.refresh(&home.switch);
         self.workers[worker].add_port(&home.switch, index, rx);
-        tracing::info!("{}: attached ({backend}, core {})", name.short(), self.workers[worker].core());
+        tracing::info!(
+            "{}: attached ({}, core {})",
+            name.short(),
+            backend.name(),
+            self.workers[worker].core()
+        );
         let attached = Attached {
             name: name.short(),
             bridge_idx: home.bridge_idx,

@@ -8,7 +8,7 @@ use ports::{Counters, Mac, Port, Rings, Rx, Tx};
 use switch::{PortIndex, Switch};
 
 use crate::control::message::Counts;
-use crate::name::ValePort;
+use crate::name::{Backend, ValePort};
 use crate::trouble::Watchman;
 use crate::worker::AppId;
 
@@ -44,7 +44,7 @@ impl About {
 pub(super) struct Entry {
     pub(super) name: ValePort,
     pub(super) index: PortIndex,
-    pub(super) backend: &'static str,
+    pub(super) backend: Backend,
     pub(super) worker: usize,
     pub(super) purpose: Purpose,
     pub(super) about: About,
@@ -115,6 +115,14 @@ impl Roster {
     pub(super) fn entry(&self, port: &ValePort) -> Option<(&Home, &Entry)> {
         let home = self.homes.get(&port.switch)?;
         Some((home, home.entries.get(&port.key())?))
+    }
+
+    /// Who is on this interface, or on its host's side, on whatever switch.
+    pub(super) fn of_interface(&self, interface: &str, host: bool) -> Option<&Entry> {
+        let is_it = |e: &&Entry| {
+            e.backend.is_interface() && e.name.port == interface && (e.backend == Backend::Host) == host
+        };
+        self.homes.values().flat_map(|h| h.entries.values()).find(is_it)
     }
 
     /// Everybody, switch by switch, in the order of their numbers.

@@ -43,7 +43,7 @@ impl Appliance {
             name: entry.name.short(),
             bridge_idx: Some(home.bridge_idx),
             port_idx: Some(entry.index.number().into()),
-            backend: if matches!(entry.purpose, Purpose::Hosted(_)) { "app" } else { entry.backend }
+            backend: if matches!(entry.purpose, Purpose::Hosted(_)) { "app" } else { entry.backend.name() }
                 .to_owned(),
             core: Some(self.workers[entry.worker].core()),
             mac: entry.about.mac,

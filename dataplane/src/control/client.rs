@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
@@ -25,6 +26,9 @@ pub enum Error {
     /// The socket belongs to somebody else.
     #[error("the control socket is another user's (try: --socket PATH)")]
     Foreign,
+    /// The socket is not for us.
+    #[error("{0}: not permitted (try: as the user who started valed, or another --socket)")]
+    Denied(PathBuf),
     /// The place is not usable.
     #[error(transparent)]
     Place(#[from] place::Error),
@@ -54,6 +58,7 @@ impl Client {
         place.check()?;
         let stream = UnixStream::connect(place.socket()).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NoDaemon,
+            io::ErrorKind::PermissionDenied => Error::Denied(place.socket().to_owned()),
             _ => Error::Io(e),
         })?;
         if !is_trusted(&stream) {
@@ -97,7 +102,13 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] if the answer is no.
     pub fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Error> {
-        self.say(request)?;
+        if let Err(e) = self.say(request) {
+            // Who turns us away says why and hangs up, maybe before we have asked.
+            return match self.hear() {
+                Ok(Reply::Error(why)) => Err(Error::Refused(why)),
+                _ => Err(e),
+            };
+        }
         match self.hear()? {
             Reply::Ok(body) => Ok(serde_json::from_value(body)?),
             Reply::Error(why) => Err(Error::Refused(why)),
@@ -131,4 +142,24 @@ fn say(mut stream: &UnixStream, request: &Request) -> Result<(), Error> {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::HungUp,
         _ => Error::Io(e),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn who_is_turned_away_hears_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::new(Some(&dir.path().join("s")));
+        let listener = UnixListener::bind(place.socket()).unwrap();
+        let mut client = Client::connect(&place).unwrap();
+        let (mut other, _) = listener.accept().unwrap();
+        writeln!(other, r#"{{"error":"not you"}}"#).unwrap();
+        drop(other);
+        let why = client.ask::<serde_json::Value>(&Request::List {}).unwrap_err();
+        assert!(matches!(&why, Error::Refused(why) if why == "not you"), "{why}");
+    }
 }

@@ -3,14 +3,17 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::process::geteuid;
 
 /// The variable that names the socket where `--socket` does not.
 pub const ENV: &str = "VALE_SOCKET";
+
+/// Longest path of a socket, bytes: `sun_path` of unix(7) with its NUL is 108.
+const MAX_PATH: usize = 107;
 
 /// The place is not usable. The text says which, why, and what to try.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,12 @@ pub enum Error {
     /// A directory that others could have prepared for us.
     #[error("{0}: not a directory of ours alone (try: --socket PATH, or remove it)")]
     Exposed(PathBuf),
+    /// A path that the kernel has no room for.
+    #[error("{0}: too long for a socket, which has {MAX_PATH} bytes at most (try: a shorter --socket)")]
+    TooLong(PathBuf),
+    /// Something that is no socket, and that we are not to remove.
+    #[error("{0}: there already, and not a socket (try: another --socket, or remove it)")]
+    Occupied(PathBuf),
     /// Another `valed` is there.
     #[error("{0}: valed is running there already (try: vale-ctl, or another --socket)")]
     Running(PathBuf),
@@ -44,7 +53,8 @@ impl Place {
     /// `$XDG_RUNTIME_DIR/vale/vale.sock` or `/tmp/vale-UID/vale.sock`.
     #[must_use]
     pub fn new(explicit: Option<&Path>) -> Self {
-        let named = explicit.map(Path::to_owned).or_else(|| std::env::var_os(ENV).map(PathBuf::from));
+        let variable = || std::env::var_os(ENV).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let named = explicit.map(Path::to_owned).or_else(variable);
         let uid = geteuid();
         match (named, std::env::var_os("XDG_RUNTIME_DIR")) {
             // Absolute, since a daemon started on demand leaves the directory it is started in.
@@ -91,7 +101,7 @@ impl Place {
     pub fn prepare(&self) -> Result<(), Error> {
         let directory = self.directory();
         if !self.private {
-            return Ok(()); // named by the user, who answers for it
+            return self.check(); // named by the user, who answers for the directory
         }
         match DirBuilder::new().mode(0o700).create(directory) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(at(directory, e)),
@@ -99,11 +109,17 @@ impl Place {
         }
     }
 
-    /// Checks the directory without making it; one that is not there is as good as empty.
+    /// Checks the path, and the directory without making it; one that is not there is as good as empty.
     ///
     /// # Errors
     /// As [`prepare`](Self::prepare).
     pub fn check(&self) -> Result<(), Error> {
+        if self.socket.as_os_str().len() > MAX_PATH {
+            return Err(Error::TooLong(self.socket.clone()));
+        }
+        if std::fs::symlink_metadata(&self.socket).is_ok_and(|m| !m.file_type().is_socket()) {
+            return Err(Error::Occupied(self.socket.clone()));
+        }
         let directory = self.directory();
         match std::fs::symlink_metadata(directory) {
             _ if !self.private => Ok(()),
@@ -123,13 +139,7 @@ impl Place {
         self.prepare()?;
         let path = self.beside("lock");
         loop {
-            let file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .mode(0o600)
-                .open(&path)
-                .map_err(|e| at(&path, e))?;
+            let file = private_file().write(true).open(&path).map_err(|e| at(&path, e))?;
             match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
                 Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::Running(self.socket.clone())),
                 other => other.map_err(|e| at(&path, e.into()))?,
@@ -143,6 +153,13 @@ impl Place {
             }
         }
     }
+}
+
+/// How files beside the socket are opened: made if they are not there, and no link of somebody else's followed.
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options
 }
 
 fn at(path: &Path, source: io::Error) -> Error {
@@ -184,6 +201,21 @@ mod tests {
         drop(lock);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         place.lock().unwrap();
+    }
+
+    #[test]
+    fn what_is_there_is_not_harmed() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("file"), "precious").unwrap();
+        for taken in [at("file"), dir.path().to_owned()] {
+            assert!(matches!(Place::new(Some(&taken)).lock(), Err(Error::Occupied(_))));
+        }
+        std::os::unix::fs::symlink(at("file"), at("s.lock")).unwrap();
+        assert!(matches!(Place::new(Some(&at("s"))).lock(), Err(Error::Io { .. })), "a link");
+        assert_eq!(std::fs::read_to_string(at("file")).unwrap(), "precious");
+        let long = at(&"x".repeat(MAX_PATH));
+        assert!(matches!(Place::new(Some(&long)).check(), Err(Error::TooLong(_))));
     }
 
     #[test]

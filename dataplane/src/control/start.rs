@@ -1,7 +1,5 @@
 //! Starting the daemon when it is needed, as tmux does.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -9,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, Error};
 use super::message::Request;
-use super::place::Place;
+use super::place::{Place, private_file};
 
 /// How long the daemon may take to answer: it starts in milliseconds, on a machine under load in a second.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,7 +62,8 @@ fn start(place: &Place) -> Result<Client, Error> {
 
 fn spawn(place: &Place) -> Result<Child, Error> {
     let program = beside("valed");
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(place.log())?;
+    let log = private_file().append(true).open(place.log());
+    let log = log.map_err(|e| Error::Start(format!("{}: {e}", place.log().display())))?;
     if log.metadata()?.len() > LOG_MAX {
         log.set_len(0)?;
     }

@@ -225,7 +225,10 @@ fn taps_persistent_and_not_in_a_namespace_and_idle() {
     let there = |name: &str| run("ip", &["link", "show", name]).status.success();
     assert_eq!(ctl(&["-n", "per0"]), (true, String::new()));
     assert!(there("per0"));
-    assert_eq!(ctl(&["-n", "per0"]), (false, "failed to create per0: exists already\n".to_owned()));
+    assert_eq!(
+        ctl(&["-n", "per0"]),
+        (false, "failed to create per0: exists already (try: another name, or ip link)\n".to_owned())
+    );
     for _ in 0..3 {
         assert_eq!(ctl(&["-a", "vale0:per0"]), (true, String::new()));
         let busy = "failed to remove per0: busy: attached as vale0:per0 (try: vale-ctl -d vale0:per0)\n";
@@ -233,7 +236,11 @@ fn taps_persistent_and_not_in_a_namespace_and_idle() {
         assert_eq!(ctl(&["-d", "vale0:per0"]), (true, String::new()));
         assert!(there("per0"), "it is persistent");
     }
-    assert!(ctl(&["-a", "vale0:per0"]).0);
+    assert!(ctl(&["-a", "vale0:per0@tap"]).0);
+    for other in ["vale1:per0@tap", "vale1:per0@packet", "vale1:per0"] {
+        let (ok, said) = ctl(&["-a", other]);
+        assert!(!ok && said.contains("busy: attached as vale0:per0 (try: vale-ctl -d vale0:per0)"), "{said}");
+    }
     for tap in ["tap1", "tap2", "tap3"] {
         assert_eq!(ctl(&["-a", &format!("vale0:{tap}@tap")]), (true, String::new()));
         assert!(there(tap));
