@@ -21,13 +21,12 @@ const MAX_NAME: usize = 63;
 /// Longest name of an interface, bytes: `IFNAMSIZ` is 16 with its NUL.
 const MAX_INTERFACE: usize = 15;
 
-/// The grammar in one line, which every refusal ends with.
-const GRAMMAR: &str =
-    "valeX:PORT[^][@BACKEND[:KEY=VALUE,...]], or eth0, netmap:eth0, tap:X, null without a switch";
+/// The grammar in one line, with which a refusal ends unless it has something better to try.
+const GRAMMAR: &str = " (a port is valeX:PORT[^][@BACKEND[:KEY=VALUE,...]], or eth0, netmap:eth0, tap:X, null without a switch)";
 
 /// A string that is no port name. The text says why, and what one looks like.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: {why} (a port is {GRAMMAR})")]
+#[error("{name}: {why}{}", if .why.ends_with(')') { "" } else { GRAMMAR })]
 pub struct Error {
     name: String,
     why: String,
@@ -193,7 +192,7 @@ impl FromStr for ValePort {
         match name.parse()? {
             Name::Vale(port) => Ok(port),
             Name::Plain(_) => {
-                Err(Error { name: name.to_owned(), why: "names no switch (try: vale0:NAME)".to_owned() })
+                Err(Error { name: name.to_owned(), why: format!("names no switch (try: vale0:{name})") })
             }
         }
     }
@@ -413,7 +412,8 @@ mod tests {
             ("..", "is no name"),
         ] {
             let e = name.parse::<Name>().unwrap_err().to_string();
-            assert!(e.contains(why) && e.contains("valeX:PORT"), "{name}: {e}");
+            assert!(e.contains(why) && (e.contains("valeX:PORT") || e.contains("(try: ")), "{name}: {e}");
+            assert!(e.matches(" (").count() < 2 || e.contains("neither"), "{name}: {e}");
         }
         let long = format!("vale0:{}", "x".repeat(MAX_NAME));
         assert!(long.parse::<Name>().unwrap_err().to_string().contains("63"));

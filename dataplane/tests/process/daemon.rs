@@ -47,7 +47,7 @@ fn netmaps_flags_and_lines() {
         (&["stats", "vale9"], "failed to show vale9: no such switch (try: vale-ctl)\n"),
         (&["-p", "vale0:a"], "-p: not available yet"),
         (&["-C", "1,1"], "-C: not available yet"),
-        (&["-a", "eth0"], "failed to attach eth0: names no switch"),
+        (&["-a", "eth0"], "failed to attach eth0: names no switch (try: vale0:eth0)\n"),
     ] {
         let said = valed.ctl_fails(args);
         assert!(said.starts_with(says), "{args:?}: {said}");

@@ -24,6 +24,8 @@ pub(super) struct Text {
     tests: BTreeMap<u32, Record>,
     /// Whether this is the report of a client.
     client: bool,
+    /// The test that the server said last it waits for.
+    awaited: Option<u32>,
 }
 
 /// What stands before the numbers of a line.
@@ -40,7 +42,7 @@ impl Label<'_> {
 
 impl Text {
     pub(super) fn new(unit: Unit) -> Self {
-        Self { unit, tests: BTreeMap::new(), client: false }
+        Self { unit, tests: BTreeMap::new(), client: false, awaited: None }
     }
 
     pub(super) fn print(
@@ -50,6 +52,8 @@ impl Text {
         err: &mut dyn Write,
     ) -> io::Result<()> {
         match event {
+            // Of tests that ran side by side, the first to end has said so.
+            Event::Listening { test, .. } if self.awaited.replace(*test) == Some(*test) => Ok(()),
             Event::Listening { port, test } => {
                 writeln!(out, "{RULE}\nServer listening on {port} (test #{test})\n{RULE}")
             }
@@ -216,4 +220,19 @@ fn error(failure: &Failure, err: &mut dyn Write) -> io::Result<()> {
         FailureKind::Peer => "",
     };
     writeln!(err, "iperf-endpoint: {prefix}{}", failure.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_says_once_that_it_waits_for_a_test() {
+        let (mut text, mut out) = (Text::new(Unit::Adaptive), Vec::new());
+        for test in [1, 3, 3, 4] {
+            text.print(&Event::Listening { port: 5201, test }, &mut out, &mut io::sink()).unwrap();
+        }
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(out.matches("Server listening on 5201 (test #").count(), 3, "{out}");
+    }
 }
