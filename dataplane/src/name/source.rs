@@ -45,7 +45,7 @@ impl Backend {
 
 /// `key=value,...` after the backend, in the order given; keys are unique.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Options(Vec<(String, String)>);
+pub struct Options(pub(super) Vec<(String, String)>);
 
 impl Options {
     /// The value of `key`, if it was given.
