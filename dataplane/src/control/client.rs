@@ -1,13 +1,13 @@
 //! The asking end of the control socket.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
 use super::is_trusted;
-use super::lines::{Lines, MAX_REPLY};
+use super::lines::{self, Lines, MAX_REPLY};
 use super::message::{Reply, Request};
 use super::place::{self, Place};
 
@@ -135,10 +135,8 @@ impl Speaker {
     }
 }
 
-fn say(mut stream: &UnixStream, request: &Request) -> Result<(), Error> {
-    let mut line = serde_json::to_vec(request)?;
-    line.push(b'\n');
-    stream.write_all(&line).map_err(|e| match e.kind() {
+fn say(stream: &UnixStream, request: &Request) -> Result<(), Error> {
+    lines::say(stream, request).map_err(|e| match e.kind() {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::HungUp,
         _ => Error::Io(e),
     })

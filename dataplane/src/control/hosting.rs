@@ -7,9 +7,8 @@ use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded, select};
 
-use super::lines::Lines;
+use super::lines::{Lines, say};
 use super::message::{Reply, Request};
-use super::session::{done, say};
 use crate::appliance::{Appliance, Hosting};
 use crate::apps::{self, Event, Voice};
 use crate::name::ValePort;
@@ -31,7 +30,7 @@ pub(super) fn run(
         Ok(hosting) => hosting,
         Err(e) => return say(stream, &Reply::Error(e)),
     };
-    say(stream, &done())?;
+    say(stream, &Reply::done())?;
     stream.set_read_timeout(None)?; // a client that watches its app has nothing to say
     let (sender, stops) = bounded(1);
     thread::scope(|scope| {

@@ -1,11 +1,23 @@
-//! Lines of bounded length off a stream.
+//! Lines of JSON on a stream: said whole, heard only up to a bounded length.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
+
+use serde::Serialize;
 
 /// Longest request, bytes, its newline included.
 pub const MAX_REQUEST: usize = 64 * 1024;
 /// Longest reply: room for the MAC table of a large switch.
 pub const MAX_REPLY: usize = 256 * 1024 * 1024;
+
+/// Says one thing in one line.
+///
+/// # Errors
+/// What the stream says.
+pub fn say(mut stream: impl Write, what: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(what)?;
+    line.push(b'\n');
+    stream.write_all(&line)
+}
 
 /// Reads line by line and never holds more than one.
 pub struct Lines<R> {

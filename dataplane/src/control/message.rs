@@ -92,6 +92,20 @@ pub enum Reply {
     Done {},
 }
 
+impl Reply {
+    /// Done, and there is nothing to tell.
+    #[must_use]
+    pub fn done() -> Self {
+        Self::Ok(Value::Object(serde_json::Map::new()))
+    }
+
+    /// Done, and this is what was asked for.
+    #[must_use]
+    pub fn with(body: &impl Serialize) -> Self {
+        serde_json::to_value(body).map_or_else(|e| Self::Error(e.to_string()), Self::Ok)
+    }
+}
+
 /// A port that has just joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {

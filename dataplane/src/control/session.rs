@@ -1,16 +1,14 @@
 //! One client's conversation: request, reply, request, reply.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ports::Time;
-use serde::Serialize;
-use serde_json::Value;
 
 use super::hosting;
-use super::lines::{Lines, MAX_REQUEST};
+use super::lines::{Lines, MAX_REQUEST, say};
 use super::message::{Reply, Request};
 use super::server::Counted;
 use crate::appliance::{Appliance, Error};
@@ -57,32 +55,18 @@ fn converse(stream: &UnixStream, appliance: &Arc<Appliance>, counted: &mut Count
     }
 }
 
-/// Writes one line.
-pub(super) fn say(mut stream: &UnixStream, reply: &Reply) -> io::Result<()> {
-    let mut line = serde_json::to_vec(reply)?;
-    line.push(b'\n');
-    stream.write_all(&line)
-}
-
 fn answer(request: Request, appliance: &Appliance) -> Result<Reply, Error> {
     match request {
-        Request::Hello {} => Ok(done()),
-        Request::Attach { port, host } => Ok(ok(&appliance.attach(&port.parse::<ValePort>()?, host)?)),
-        Request::Detach { port } => appliance.detach(&port.parse::<ValePort>()?).map(|()| done()),
-        Request::List {} => Ok(ok(&appliance.list())),
-        Request::Stats { of } => Ok(ok(&appliance.stats(of.as_deref())?)),
-        Request::Fdb { switch } => Ok(ok(&appliance.fdb(switch.as_deref(), Time::now())?)),
-        Request::Create { name } => appliance.create(&name).map(|()| done()),
-        Request::Remove { name } => appliance.remove(&name).map(|()| done()),
+        Request::Hello {} => Ok(Reply::done()),
+        Request::Attach { port, host } => {
+            Ok(Reply::with(&appliance.attach(&port.parse::<ValePort>()?, host)?))
+        }
+        Request::Detach { port } => appliance.detach(&port.parse::<ValePort>()?).map(|()| Reply::done()),
+        Request::List {} => Ok(Reply::with(&appliance.list())),
+        Request::Stats { of } => Ok(Reply::with(&appliance.stats(of.as_deref())?)),
+        Request::Fdb { switch } => Ok(Reply::with(&appliance.fdb(switch.as_deref(), Time::now())?)),
+        Request::Create { name } => appliance.create(&name).map(|()| Reply::done()),
+        Request::Remove { name } => appliance.remove(&name).map(|()| Reply::done()),
         Request::Stop {} | Request::Host { .. } => Ok(Reply::Error("no app is hosted here".to_owned())),
     }
-}
-
-/// Done, and there is nothing to tell.
-pub(super) fn done() -> Reply {
-    Reply::Ok(Value::Object(serde_json::Map::new()))
-}
-
-fn ok(body: &impl Serialize) -> Reply {
-    serde_json::to_value(body).map_or_else(|e| Reply::Error(e.to_string()), Reply::Ok)
 }

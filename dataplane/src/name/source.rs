@@ -1,0 +1,120 @@
+//! What is behind a port: `BACKEND[:KEY=VALUE,...]`.
+
+use std::fmt;
+
+/// What is behind a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// An interface by AF_XDP.
+    Afxdp,
+    /// A TAP, made if it is not there.
+    Tap,
+    /// An interface by raw socket, offloads kept.
+    Packet,
+    /// A pair of frame rings, with an app at the far end.
+    Virtual,
+    /// Nothing: swallows every frame.
+    Null,
+    /// The host stack's side of an interface.
+    Host,
+}
+
+impl Backend {
+    /// Every backend, in the order in which users are told of them.
+    pub const ALL: [Self; 6] = [Self::Afxdp, Self::Tap, Self::Packet, Self::Virtual, Self::Null, Self::Host];
+
+    /// The word after `@`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Afxdp => "afxdp",
+            Self::Tap => "tap",
+            Self::Packet => "packet",
+            Self::Virtual => "virtual",
+            Self::Null => "null",
+            Self::Host => "host",
+        }
+    }
+
+    /// Whether the port's name is the name of a network interface.
+    #[must_use]
+    pub const fn is_interface(self) -> bool {
+        !matches!(self, Self::Virtual | Self::Null)
+    }
+}
+
+/// `key=value,...` after the backend, in the order given; keys are unique.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Options(pub(super) Vec<(String, String)>);
+
+impl Options {
+    /// The value of `key`, if it was given.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
+    }
+
+    /// The keys that were given.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(k, _)| k.as_str())
+    }
+}
+
+/// A backend as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// What is behind the port.
+    pub backend: Backend,
+    /// How it is to be set up.
+    pub options: Options,
+}
+
+impl Source {
+    /// `backend` without options.
+    #[must_use]
+    pub const fn new(backend: Backend) -> Self {
+        Self { backend, options: Options(Vec::new()) }
+    }
+}
+
+/// What stands after `@`.
+pub(super) fn parse(text: &str) -> Result<Source, String> {
+    let (word, options) = text.split_once(':').map_or((text, None), |(w, o)| (w, Some(o)));
+    let backend = Backend::ALL.into_iter().find(|b| b.name() == word).ok_or_else(|| {
+        let known = Backend::ALL.map(Backend::name).join(", ");
+        format!("{word:?} is no backend; there are {known}")
+    })?;
+    let options = options.map_or_else(|| Ok(Options::default()), parse_options)?;
+    Ok(Source { backend, options })
+}
+
+fn parse_options(text: &str) -> Result<Options, String> {
+    let mut options = Options::default();
+    for option in text.split(',') {
+        let (key, value) =
+            option.split_once('=').ok_or_else(|| format!("option {option:?} is not KEY=VALUE"))?;
+        // As in netmap, '-' and '_' are the same in a key.
+        let key = key.replace('-', "_");
+        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            return Err(format!("option {option:?} has no proper key"));
+        }
+        if value.is_empty() || value.chars().any(|c| c.is_control() || c == '@') {
+            return Err(format!("option {key} has no proper value"));
+        }
+        if options.value(&key).is_some() {
+            return Err(format!("option {key} is given twice"));
+        }
+        options.0.push((key, value.to_owned()));
+    }
+    Ok(options)
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.backend.name())?;
+        for (i, (key, value)) in self.options.0.iter().enumerate() {
+            write!(f, "{}{key}={value}", if i == 0 { ':' } else { ',' })?;
+        }
+        Ok(())
+    }
+}
