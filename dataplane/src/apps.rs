@@ -1,6 +1,6 @@
 //! The apps that the dataplane hosts: how they cross the control socket, and how they are made.
 
-use crossbeam::channel::Sender;
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use ports::{App, Port};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,17 @@ pub enum Event {
     Iperf(iperf_endpoint::Event),
 }
 
+impl Event {
+    /// Whether another one like it will follow soon.
+    const fn comes_again(&self) -> bool {
+        use {iperf_endpoint::Event as Iperf, pktgen::Event as Pktgen};
+        matches!(
+            self,
+            Self::Pktgen(Pktgen::Interval { .. } | Pktgen::Waiting) | Self::Iperf(Iperf::Interval(_))
+        )
+    }
+}
+
 impl TryFrom<Event> for pktgen::Event {
     type Error = ();
 
@@ -42,26 +53,95 @@ impl TryFrom<Event> for iperf_endpoint::Event {
     }
 }
 
+/// Events that may wait to be printed or sent.
+const EVENTS: usize = 1024;
+/// Of these, how many may be such as come again.
+const INTERVALS: usize = EVENTS / 2;
+
+/// Where the events of one app go. Saying something never waits: while nobody listens, reports of intervals are
+/// left out first, then what is oldest, so that the last word is always heard.
+pub struct Voice {
+    events: Sender<Event>,
+    waiting: Receiver<Event>,
+}
+
+impl Voice {
+    /// A voice, and its listener's end, which hears everything that was said before it hears the end.
+    #[must_use]
+    pub fn new() -> (Self, Receiver<Event>) {
+        let (events, waiting) = bounded(EVENTS);
+        (Self { events, waiting: waiting.clone() }, waiting)
+    }
+
+    fn say(&self, event: Event) {
+        if event.comes_again() && self.events.len() >= INTERVALS {
+            return;
+        }
+        let Err(TrySendError::Full(event)) = self.events.try_send(event) else { return };
+        drop(self.waiting.try_recv());
+        let _ = self.events.try_send(event); // there is room: nobody else says anything here
+    }
+}
+
 impl Config {
-    /// The app, for this port. What it has to say goes to `events`; while nobody takes them off there, more
-    /// are lost, and the app goes on.
+    /// The app, for this port. What it has to say goes to `voice`.
     ///
     /// # Errors
     /// If the config is out of range, or does not suit the port.
-    pub fn build(self, port: &Port, events: Sender<Event>) -> Result<Box<dyn App>, String> {
+    pub fn build(self, port: &Port, voice: Voice) -> Result<Box<dyn App>, String> {
         match self {
             Self::Pktgen(config) => {
                 config.check_port(port.tx.capabilities()).map_err(|e| e.to_string())?;
-                let sink = Box::new(move |event| drop(events.try_send(Event::Pktgen(event))));
+                let sink = Box::new(move |event| voice.say(Event::Pktgen(event)));
                 let app = pktgen::Generator::new(config, port.mac, sink).map_err(|e| e.to_string())?;
                 Ok(Box::new(app))
             }
             Self::Iperf(config) => {
                 let mac = port.mac.unwrap_or_else(|| identity::station(&config.address.to_string()));
-                let sink = Box::new(move |event| drop(events.try_send(Event::Iperf(event))));
+                let sink = Box::new(move |event| voice.say(Event::Iperf(event)));
                 let app = iperf_endpoint::Endpoint::new(config, mac, port.tx.capabilities(), sink);
                 Ok(Box::new(app.map_err(|e| e.to_string())?))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pktgen::Event as Pktgen;
+
+    fn interval(usec: u64) -> Event {
+        Event::Pktgen(Pktgen::Interval { packets: 0, bytes: 0, usec, batches: 0, min_space: None })
+    }
+
+    fn last(packets: u64) -> Event {
+        Event::Pktgen(Pktgen::Final { packets, bytes: 0, events: 0, errors: 0, seconds: 0.0 })
+    }
+
+    #[test]
+    fn the_last_word_is_heard_however_long_nobody_listened() {
+        let (voice, events) = Voice::new();
+        (0..10_000).for_each(|usec| voice.say(interval(usec)));
+        voice.say(last(7));
+        drop(voice);
+        let heard = events.iter().filter_map(|e| e.try_into().ok()).collect::<Vec<Pktgen>>();
+        assert_eq!(heard.len(), INTERVALS + 1);
+        assert!(matches!(
+            heard[..],
+            [Pktgen::Interval { usec: 0, .. }, .., Pktgen::Final { packets: 7, .. }]
+        ));
+    }
+
+    #[test]
+    fn among_words_that_are_said_once_the_oldest_go() {
+        let (voice, events) = Voice::new();
+        let many = EVENTS as u64 + 10;
+        (0..many).for_each(|n| voice.say(last(n)));
+        let heard = events.try_iter().map(|e| match e {
+            Event::Pktgen(Pktgen::Final { packets, .. }) => packets,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(heard.collect::<Vec<_>>(), (10..many).collect::<Vec<_>>());
     }
 }

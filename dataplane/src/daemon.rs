@@ -16,6 +16,9 @@ use crate::tables;
 /// How often the daemon looks after its switches: ageing, trouble to report, whether to leave.
 const TICK: Duration = Duration::from_millis(500);
 
+/// How long the apps that run may take to end and report: an endpoint takes its leave of its peer.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
+
 /// The daemon did not start. The text is for users.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -38,8 +41,8 @@ pub struct Options {
     pub grace: Option<Duration>,
 }
 
-/// Runs until SIGINT or SIGTERM, or until nobody needs it any more where `grace` says so. Detaches everything,
-/// and returns the last counters, as text.
+/// Runs until SIGINT or SIGTERM, or until nobody needs it any more where `grace` says so. Lets the apps report,
+/// detaches everything, and returns the last counters, as text.
 ///
 /// # Errors
 /// If another one runs, or something that it needs is not to be had.
@@ -53,6 +56,8 @@ pub fn run(options: Options) -> Result<String, Error> {
     let server = Server::open(&options.place, &appliance)?;
     tracing::info!("valed {} at {}", std::process::id(), options.place.socket().display());
     serve(&appliance, &server, &interrupted, options.grace);
+    appliance.stop_apps();
+    server.see_off_hosts(LAST_WORDS);
     let summary = appliance.stats(None).map(|s| tables::stats(&s)).unwrap_or_default();
     drop(server);
     appliance.detach_all();

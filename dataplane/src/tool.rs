@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::control::client::{self, Client};
@@ -18,9 +18,6 @@ use crate::trouble::Watchman;
 use crate::worker::cores::{self, NoCore};
 use crate::worker::idle::Policy;
 use crate::{apps, backend, identity};
-
-/// Events that may wait for the printing thread.
-const EVENTS: usize = 1024;
 
 /// The app did not run, or not to its end. The text is for users.
 #[derive(Debug, thiserror::Error)]
@@ -105,14 +102,14 @@ fn direct<E: TryFrom<apps::Event>>(
         eprintln!("{note}");
     }
     port.mac = port.mac.or_else(|| Some(identity::station(&name.to_string())));
-    let (sink, events) = bounded(EVENTS);
+    let (voice, events) = apps::Voice::new();
     let counters = port.counters.clone();
-    let app = job.app.build(&port, sink).map_err(Error::App)?;
+    let app = job.app.build(&port, voice).map_err(Error::App)?;
     let solo = Solo::new(port, app)?;
     let (on_signal, on_trouble) = (solo.stopper(), solo.stopper());
     on_interrupt(move || on_signal.stop())?;
     std::thread::scope(|scope| {
-        // Printing may block; polling must not. The app's end drops the sink, and that ends the printing.
+        // Printing may block; polling must not. The app's end drops its voice, and that ends the printing.
         let printing = scope.spawn(move || {
             let mut watchman = Watchman::default();
             let printed = report(&events, &mut print, || watchman.look(&job.on, &name.port, &counters));

@@ -7,6 +7,7 @@ use ports::Mac;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+// A paragraph is one line here: clap wraps it to the terminal.
 const EXAMPLES: &str = "\
 Examples:
   iperf-endpoint --on vale0:ep --ip 10.0.0.2/24 -s
@@ -18,13 +19,14 @@ Examples:
   iperf-endpoint --on vale0:ep2 --ip 10.0.0.3/24 -c 10.0.0.1 -b 100M --bidir -J
         100 Mbit/s each way, reported as JSON
 
-[KMG] stands for a number with an optional suffix: powers of 1024 for bytes, of 1000 for bits per second.
+[KMG] stands for a number with an optional suffix: powers of 1024 for bytes, of 1000 for bits per second. \
 The address is the endpoint's own: the kernel does not have it. Errors exit with a status that is not 0.";
 
 /// Measures TCP throughput with any stock iperf3, from a TCP stack of its own on a port of a switch or a card.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "iperf-endpoint", version, disable_version_flag = true, after_help = EXAMPLES, max_term_width = 110)]
 #[command(group(ArgGroup::new("role").args(["server", "client"]).required(true)))]
+#[expect(rustdoc::broken_intra_doc_links, reason = "[KMG] is iperf3's notation, for --help")]
 pub struct Args {
     /// Where to live: a port of a switch (vale0:ep) or an interface (eth1)
     #[arg(long, value_name = "PORT")]

@@ -11,17 +11,21 @@ use crate::{AddressRange, Config, Error, Function};
 
 const EXAMPLES: &str = "\
 Examples:
-  pkt-gen -i vale0:1 -f rx -a 1              receive on a port of switch vale0, on CPU 1
-  pkt-gen -i vale0:2 -f tx -a 0              send 60-byte frames there, as fast as they go
-  pkt-gen -i eth0 -f tx -R 1000000 -d 10.1.0.1:2000-10.1.0.9:2100 -D 02:00:00:00:00:01
-                                             a million frames a second, to 909 addresses and ports in turn
-  pkt-gen -i vale0:2 -f tx -n 1000 -l 1514   a thousand long frames
+  pkt-gen -i vale0:1 -f rx -a 1
+        receive on a port of switch vale0, on CPU 1
+  pkt-gen -i vale0:2 -f tx -a 0
+        send 60-byte frames there, as fast as they go
+  pkt-gen -i eth0 -f tx -R 1000000 -d 10.1.0.1:2000-10.1.0.9:2100
+        a million frames a second, to 909 addresses and ports in turn
+  pkt-gen -i vale0:2 -f tx -n 1000 -l 1514
+        a thousand long frames
 
 Results go to standard output, progress to standard error, in netmap's words.";
 
 /// Sends or receives Ethernet frames as fast as a port goes, or at a rate.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pkt-gen", after_help = EXAMPLES, args_override_self = true, max_term_width = 110)]
+#[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
     #[arg(short = 'i', value_name = "PORT")]

@@ -44,7 +44,8 @@ pub(crate) fn set_option<T: Copy>(socket: impl AsFd, level: i32, option: i32, va
     #[expect(clippy::cast_possible_truncation, reason = "the options are integers and small structures")]
     let len = size_of::<T>() as libc::socklen_t;
     let value = std::ptr::from_ref(&value).cast();
-    // SAFETY: the kernel reads `len` bytes at `value`, which are there; a wrong option fails with an error.
+    // SAFETY: the kernel reads `len` bytes at `value`, which are there; a wrong option fails with an error, and
+    // none that this crate sets here lets the kernel write to memory.
     let result = unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, value, len) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -39,5 +39,5 @@ pub use frame::{BURST, Burst, Frame};
 pub use interface::Interface;
 pub use mac::Mac;
 pub use offload::{Capabilities, GsoType, Offload, OffloadFlags};
-pub use port::{Port, Rx, Sent, Tx};
+pub use port::{Port, Rings, Rx, Sent, Tx};
 pub use time::Time;

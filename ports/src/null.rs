@@ -1,11 +1,13 @@
 //! The trivial port: receives nothing, swallows everything. Also the shortest description of the contract.
 
-use crate::{Burst, Capabilities, Frame, Offload, Port, Rx, Sent, Tx};
+use crate::{Burst, Capabilities, Frame, Offload, Port, Rings, Rx, Sent, Tx};
 
 /// A port named `null`: a sink for frames, and a source of none.
 #[must_use]
 pub fn open() -> Port {
-    Port::new(NullRx, NullTx { slot: vec![0; Capabilities::MAX_SUPER_FRAME as usize] })
+    let slot = vec![0; Capabilities::MAX_SUPER_FRAME as usize];
+    let rings = Rings { tx_slots: 1, tx_rings: 1, memory_bytes: slot.len() as u64, ..Rings::default() };
+    Port { rings, ..Port::new(NullRx, NullTx { slot }) }
 }
 
 struct NullRx;

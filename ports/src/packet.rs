@@ -9,29 +9,15 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+pub use crate::descriptor::Options;
 use crate::descriptor::{self, Descriptor, Message};
 use crate::interface::refused;
 use crate::kernel::{bind_packet, packet_drops, set_option};
-use crate::offload::Offloads;
 use crate::{Capabilities, Error, Interface, Port};
 
 /// Bytes of socket buffer each way, as the kernel accounts them: a thousand wire frames take two to three
 /// million, a hundred super-frames seven.
 const BUFFER: i32 = 16 << 20;
-
-/// How to open the port.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// What the port takes from the dataplane; the kernel does in software what the interface cannot.
-    pub offloads: Offloads,
-}
-
-impl Default for Options {
-    /// All offloads.
-    fn default() -> Self {
-        Self { offloads: Offloads::all() }
-    }
-}
 
 /// A port on the interface `name`, which is up, for all its frames (promiscuous).
 ///

@@ -17,9 +17,34 @@
 //!     tx.flush(); // one kick a pass, never one a frame
 //! }
 //! ```
+//!
+//! Frames that are still in use cannot be given back,
+//!
+//! ```compile_fail,E0499
+//! # use ports::{Burst, Rx};
+//! fn too_early(rx: &mut dyn Rx) -> usize {
+//!     let mut burst = Burst::new();
+//!     rx.receive(&mut burst);
+//!     rx.release(1);
+//!     burst[0].len()
+//! }
+//! ```
+//!
+//! nor can a slot be written to that is on its way.
+//!
+//! ```compile_fail,E0499
+//! # use ports::{Offload, Tx};
+//! fn too_late(tx: &mut dyn Tx) {
+//!     let Some(slot) = tx.reserve(60) else { return };
+//!     tx.commit(60, Offload::NONE);
+//!     slot.fill(0);
+//! }
+//! ```
 
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::{Burst, Capabilities, Counters, Frame, Mac, Offload};
 
@@ -100,6 +125,21 @@ impl Rx for Box<dyn Rx> {
     }
 }
 
+/// How much a port has to keep frames in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rings {
+    /// Slots of a ring for frames out of the dataplane.
+    pub tx_slots: u32,
+    /// Slots of a ring for frames into it.
+    pub rx_slots: u32,
+    /// Rings for frames out of the dataplane.
+    pub tx_rings: u32,
+    /// Rings for frames into it.
+    pub rx_rings: u32,
+    /// The memory of all slots, bytes. What the kernel queues in memory of its own is not in it.
+    pub memory_bytes: u64,
+}
+
 /// A port: its two halves, who it is, and what it lost.
 pub struct Port {
     /// Frames into the dataplane.
@@ -111,13 +151,22 @@ pub struct Port {
     /// Frames, bytes and drops of this port. Backends count only what never reaches the dataplane (frames
     /// the kernel or the backend itself had to drop); the switch counts the rest.
     pub counters: Arc<Counters>,
+    /// What it keeps frames in.
+    pub rings: Rings,
     /// What a user should know of how the port came up: a fallback taken, a feature missing. One line each.
     pub notes: Vec<String>,
 }
 
 impl Port {
-    /// A port of these halves, with fresh counters.
+    /// A port of these halves, with fresh counters and nothing said of its rings.
     pub fn new(rx: impl Rx + 'static, tx: impl Tx + 'static) -> Self {
-        Self { rx: Box::new(rx), tx: Box::new(tx), mac: None, counters: Arc::default(), notes: Vec::new() }
+        Self {
+            rx: Box::new(rx),
+            tx: Box::new(tx),
+            mac: None,
+            counters: Arc::default(),
+            rings: Rings::default(),
+            notes: Vec::new(),
+        }
     }
 }

@@ -11,26 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+pub use crate::descriptor::Options;
 use crate::descriptor::{self, Descriptor, Message};
 use crate::interface::{check_name, refused};
 use crate::kernel::{interface_request, ioctl, ioctl_number, while_busy};
 use crate::offload::Offloads;
 use crate::{Capabilities, Error, Interface, Offload, Port};
-
-/// How to open the port.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// What to negotiate with the kernel, both ways. None: the kernel segments and checksums before it hands
-    /// frames to us, and takes only frames that could stand on a wire.
-    pub offloads: Offloads,
-}
-
-impl Default for Options {
-    /// All offloads.
-    fn default() -> Self {
-        Self { offloads: Offloads::all() }
-    }
-}
 
 /// A port on the TAP `name`, which is made if it is not there, and brought up. One that we made vanishes with
 /// the port, also when the process is killed. One that was there is joined and stays.

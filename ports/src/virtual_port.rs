@@ -3,8 +3,8 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use crate::ring::{Consumer, Producer, ring};
-use crate::{Burst, Capabilities, Counters, Error, Frame, Offload, Port, Reason, Rx, Sent, Tx};
+use crate::ring::{Consumer, Producer, SLOT, ring};
+use crate::{Burst, Capabilities, Counters, Error, Frame, Offload, Port, Reason, Rings, Rx, Sent, Tx};
 
 /// Slots of each ring unless asked otherwise: 2 MiB of 2 KiB slots, as VALE's 1024.
 pub const DEFAULT_SLOTS: u16 = 1024;
@@ -21,7 +21,14 @@ pub fn pair(name: &str, slots: u16, capabilities: Capabilities) -> Result<(Port,
         let counters = Arc::<Counters>::default();
         let rx = VirtualRx { consumer, counters: counters.clone() };
         let tx = VirtualTx { producer, capabilities };
-        Port { counters, ..Port::new(rx, tx) }
+        let rings = Rings {
+            tx_slots: slots.into(),
+            rx_slots: slots.into(),
+            tx_rings: 1,
+            rx_rings: 1,
+            memory_bytes: 2 * u64::from(slots) * SLOT as u64,
+        };
+        Port { counters, rings, ..Port::new(rx, tx) }
     };
     Ok((end(to_app, from_app), end(to_switch, from_switch)))
 }

@@ -8,7 +8,7 @@ use ports::{BURST, Burst, Frame, Reason, Rx, Time};
 use crate::backlog::{Backlog, THROUGH};
 use crate::chains::Chains;
 use crate::classify::{Classes, Classifier, Destination, FLOOD};
-use crate::member::{Delivered, Load};
+use crate::load::{Delivered, Load};
 use crate::members::Members;
 use crate::offload::Scratch;
 use crate::port_index::PortSet;

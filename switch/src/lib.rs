@@ -21,6 +21,7 @@ mod classify;
 mod clock;
 mod error;
 mod forwarder;
+mod load;
 mod member;
 mod members;
 mod offload;

@@ -8,6 +8,7 @@ use ports::{Counters, Frame, Offload, Reason, Sent, Time, Tx};
 
 use crate::PortIndex;
 use crate::backlog::Backlog;
+use crate::load::{Delivered, Load};
 use crate::offload::{self, Scratch};
 
 /// How long frames of a [`WhenFull::Wait`] port wait for a destination that accepts nothing at all. From then on
@@ -54,29 +55,6 @@ struct Egress {
     tx: Mutex<Option<Box<dyn Tx>>>,
     /// Since when the port accepted nothing, ns; `Time::NEVER` while it does.
     full_since: AtomicU64,
-}
-
-/// Frames for one destination, in order.
-#[derive(Clone, Copy)]
-pub(crate) struct Load<'l, 'f> {
-    pub(crate) frames: &'l [Frame<'f>],
-    /// For each frame, how many of its segments are through already. Empty if none has any.
-    pub(crate) starts: &'l [u16],
-    /// If none has offload metadata to honour, the length of the longest.
-    pub(crate) plain: Option<usize>,
-}
-
-/// What became of a [`Load`].
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Delivered {
-    /// Frames the egress is done with, a prefix of the load.
-    pub(crate) done: usize,
-    /// Segments of the next frame that it is done with.
-    pub(crate) pieces: u16,
-    /// Everything that was counted, on whatever counter.
-    pub(crate) outcomes: u64,
-    /// The egress has accepted nothing for longer than [`PATIENCE`].
-    pub(crate) stopped: bool,
 }
 
 impl Member {

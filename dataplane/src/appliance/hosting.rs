@@ -53,20 +53,32 @@ impl Appliance {
             return Err(Error::Attached(name.short()));
         }
         let app = make(&far).map_err(Error::App)?;
+        let id = AppId(self.apps.fetch_add(1, Ordering::Relaxed));
         let joiner = Joiner {
             name: name.clone(),
             port: Port { mac: far.mac, ..near },
             backend: Backend::Virtual.name(),
-            purpose: Purpose::Hosted,
+            purpose: Purpose::Hosted(id),
             core,
             far: None,
         };
         self.join(&mut roster, joiner)?;
         let worker = roster.entry(name).map_or(0, |(_, e)| e.worker);
-        let id = AppId(self.apps.fetch_add(1, Ordering::Relaxed));
         let (hosted, retired) = Hosted::new(id, app, far);
         self.workers[worker].add_app(hosted);
         Ok(Hosting { appliance: self.clone(), name: name.clone(), worker, id, retired })
+    }
+
+    /// Asks every app to come to its end. Their ports stay, so that [`stats`](Self::stats) has them still, until
+    /// [`detach_all`](Self::detach_all).
+    pub fn stop_apps(&self) {
+        let mut roster = self.roster();
+        roster.closing = true;
+        for entry in roster.homes.values().flat_map(|h| h.entries.values()) {
+            if let Purpose::Hosted(id) = entry.purpose {
+                self.workers[entry.worker].stop_app(id);
+            }
+        }
     }
 }
 
@@ -88,6 +100,9 @@ impl Drop for Hosting {
         self.appliance.workers[self.worker].remove_app(self.id);
         // What it sent last is still in the cable: the port leaves when that has gone where it was going.
         let _retired = self.retired.recv_timeout(LET_GO);
-        self.appliance.leave(&mut self.appliance.roster(), &self.name, true);
+        let mut roster = self.appliance.roster();
+        if !roster.closing {
+            self.appliance.leave(&mut roster, &self.name, true);
+        }
     }
 }

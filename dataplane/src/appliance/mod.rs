@@ -28,7 +28,7 @@ use crate::worker::idle::Policy;
 
 pub use error::Error;
 pub use hosting::Hosting;
-use roster::{Entry, Persistent, Purpose, Roster};
+use roster::{About, Entry, Persistent, Purpose, Roster};
 
 /// How an appliance is set up.
 #[derive(Debug, Clone, Default)]
@@ -163,16 +163,23 @@ impl Appliance {
             return Err(Error::Attached(name.short()));
         }
         let asked = core.map(|c| self.worker_on(c)).transpose()?;
+        let mem_id = match (&purpose, roster.persistent.get(&name.port)) {
+            (Purpose::Persistent(_), Some(held)) => held.mem_id,
+            _ => roster.number_memory(),
+        };
         let home = roster.home(&name.switch, self.workers.len(), &self.switch_options);
         let worker = asked.unwrap_or(home.worker);
-        let when_full = if matches!(purpose, Purpose::Hosted) { WhenFull::Wait } else { WhenFull::Drop };
-        let Port { rx, tx, mac, counters, notes } = port;
-        let joining = Joining { name: name.key(), tx, counters: counters.clone(), when_full };
-        let joined = home.switch.join(joining);
-        let Ok(index) = joined else {
-            let why = joined.map_or_else(|e| e.to_string(), |_| String::new());
-            roster.homes.retain(|_, h| !h.entries.is_empty());
-            return Err(Error::Switch { name: name.short(), why });
+        let when_full = if matches!(purpose, Purpose::Hosted(_)) { WhenFull::Wait } else { WhenFull::Drop };
+        let Port { rx, tx, mac, counters, rings, notes } = port;
+        let about = About { mac, counters, rings, mem_id, notes };
+        let joining = Joining { name: name.key(), tx, counters: about.counters.clone(), when_full };
+        let index = match home.switch.join(joining) {
+            Ok(index) => index,
+            Err(e) => {
+                roster.homes.retain(|_, h| !h.entries.is_empty());
+                Self::shelve(roster, &name.port, &purpose, about, Some(rx));
+                return Err(Error::Switch { name: name.short(), why: e.to_string() });
+            }
         };
         self.refresh(&home.switch);
         self.workers[worker].add_port(&home.switch, index, rx);
@@ -181,21 +188,11 @@ impl Appliance {
             name: name.short(),
             bridge_idx: home.bridge_idx,
             port_idx: index.number().into(),
-            notes: notes.clone(),
+            notes: about.notes.clone(),
         };
         let key = name.key();
-        let entry = Entry {
-            name,
-            index,
-            backend,
-            worker,
-            purpose,
-            counters,
-            mac,
-            notes,
-            far,
-            watchman: Watchman::default(),
-        };
+        let watchman = Watchman::default();
+        let entry = Entry { name, index, backend, worker, purpose, about, far, watchman };
         home.entries.insert(key, entry);
         Ok(attached)
     }
@@ -208,7 +205,7 @@ impl Appliance {
     pub fn detach(&self, name: &ValePort) -> Result<(), Error> {
         let mut roster = self.roster();
         let (_, entry) = roster.entry(name).ok_or_else(|| Error::NoPort(name.short()))?;
-        if matches!(entry.purpose, Purpose::Hosted) {
+        if matches!(entry.purpose, Purpose::Hosted(_)) {
             return Err(Error::Hosted(name.short()));
         }
         if !name.is_host() {
@@ -230,7 +227,7 @@ impl Appliance {
         let rx = self.workers[entry.worker].remove_port(&home.switch, entry.index, drain);
         home.switch.leave(entry.index);
         self.refresh(&home.switch);
-        let counts = entry.counters.read();
+        let counts = entry.about.counters.read();
         home.departed.add(&counts.into());
         tracing::info!(
             "{}: detached ({} in, {} out, {} dropped)",
@@ -240,7 +237,7 @@ impl Appliance {
             counts.drops()
         );
         roster.homes.retain(|_, h| !h.entries.is_empty());
-        Self::shelve(roster, entry, rx);
+        Self::shelve(roster, &name.port, &entry.purpose, entry.about, rx);
     }
 
     /// Takes everything off every switch.

@@ -1,8 +1,8 @@
 //! Persistent ports (`vale-ctl -n`): TAPs that live as long as the process, on a switch or off it.
 
-use ports::{Interface, Port, Rx};
+use ports::{Interface, Rx};
 
-use super::roster::{Entry, Persistent, Purpose, Roster};
+use super::roster::{About, Persistent, Purpose, Roster};
 use super::{Appliance, Error};
 use crate::backend;
 use crate::name::{Backend, PlainPort, Source};
@@ -20,7 +20,8 @@ impl Appliance {
             return Err(Error::Exists(name.port));
         }
         let port = backend::open(&name.port, &Source::new(Backend::Tap))?;
-        roster.persistent.insert(name.port, Persistent { port: Some(port), attached: None });
+        let mem_id = roster.number_memory();
+        roster.persistent.insert(name.port, Persistent { mem_id, port: Some(port), attached: None });
         Ok(())
     }
 
@@ -40,22 +41,54 @@ impl Appliance {
         }
     }
 
-    /// Puts the halves of a port together again when it has left its switch, if it is a persistent one.
-    pub(super) fn shelve(roster: &mut Roster, entry: Entry, rx: Option<Box<dyn Rx>>) {
-        let Purpose::Persistent(returns) = entry.purpose else { return };
+    /// Puts the halves of a port together again when it is on no switch any more, or did not get onto one, if it
+    /// is a persistent one. Its interface is called `name`.
+    pub(super) fn shelve(
+        roster: &mut Roster,
+        name: &str,
+        purpose: &Purpose,
+        about: About,
+        rx: Option<Box<dyn Rx>>,
+    ) {
+        let Purpose::Persistent(returns) = purpose else { return };
         let tx = returns.try_recv().ok(); // the switch has let go of it
-        let Some(held) = roster.persistent.get_mut(&entry.name.port) else { return };
+        let Some(held) = roster.persistent.get_mut(name) else { return };
         held.attached = None;
-        held.port = rx.zip(tx).map(|(rx, tx)| Port {
-            rx,
-            tx,
-            mac: entry.mac,
-            counters: entry.counters,
-            notes: entry.notes,
-        });
+        held.port = rx.zip(tx).map(|(rx, tx)| about.port(rx, tx));
         if held.port.is_none() {
-            tracing::warn!("{}: lost on its way off the switch", entry.name.port);
-            roster.persistent.remove(&entry.name.port);
+            tracing::warn!("{name}: lost on its way off the switch");
+            roster.persistent.remove(name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::appliance::Options;
+    use crate::name::ValePort;
+
+    #[test]
+    fn a_full_switch_leaves_it_where_it_was() {
+        let appliance = Appliance::new(Options { cores: vec![0], ..Options::default() }).unwrap();
+        let held = Persistent { mem_id: 77, port: Some(ports::null::open()), attached: None };
+        appliance.roster().persistent.insert("per0".to_owned(), held);
+        let vale = |name: String| name.parse::<ValePort>().unwrap();
+        let fill = |i| appliance.attach(&vale(format!("vale0:p{i}@null")), false).map(drop);
+        let full = (0..).find(|i| fill(*i).is_err()).unwrap();
+        assert_eq!(full, 254);
+        let per0 = vale("vale0:per0".to_owned());
+        let is_listed_as = |name| appliance.list().iter().any(|r| r.name == name && r.mem_id == 77);
+        for _ in 0..2 {
+            let e = appliance.attach(&per0, false).unwrap_err().to_string();
+            assert!(e.starts_with("vale0:per0: ") && e.contains("254"), "{e}");
+            assert!(is_listed_as("per0"), "still there, on no switch");
+        }
+        appliance.detach(&vale("vale0:p3".to_owned())).unwrap();
+        appliance.attach(&per0, false).unwrap();
+        assert!(is_listed_as("vale0:per0"));
+        appliance.detach(&per0).unwrap();
+        assert!(is_listed_as("per0"));
+        appliance.remove("per0").unwrap();
     }
 }

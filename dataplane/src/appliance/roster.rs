@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam::channel::Receiver;
-use ports::{Counters, Mac, Port, Tx};
+use ports::{Counters, Mac, Port, Rings, Rx, Tx};
 use switch::{PortIndex, Switch};
 
 use crate::control::message::Counts;
 use crate::name::ValePort;
 use crate::trouble::Watchman;
+use crate::worker::AppId;
 
 /// What a port is there for.
 pub(super) enum Purpose {
@@ -19,7 +20,24 @@ pub(super) enum Purpose {
     /// this way.
     Persistent(Receiver<Box<dyn Tx>>),
     /// Made for an app.
-    Hosted,
+    Hosted(AppId),
+}
+
+/// What is known of a port whose halves are elsewhere.
+pub(super) struct About {
+    pub(super) mac: Option<Mac>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) rings: Rings,
+    pub(super) mem_id: u64,
+    pub(super) notes: Vec<String>,
+}
+
+impl About {
+    /// The port again.
+    pub(super) fn port(self, rx: Box<dyn Rx>, tx: Box<dyn Tx>) -> Port {
+        let Self { mac, counters, rings, mem_id: _, notes } = self;
+        Port { rx, tx, mac, counters, rings, notes }
+    }
 }
 
 /// A port on its switch.
@@ -29,9 +47,7 @@ pub(super) struct Entry {
     pub(super) backend: &'static str,
     pub(super) worker: usize,
     pub(super) purpose: Purpose,
-    pub(super) counters: Arc<Counters>,
-    pub(super) mac: Option<Mac>,
-    pub(super) notes: Vec<String>,
+    pub(super) about: About,
     /// The far end of a virtual port that no app holds.
     #[expect(dead_code, reason = "held so that the cable has two ends")]
     pub(super) far: Option<Port>,
@@ -52,8 +68,8 @@ pub(super) struct Home {
 }
 
 /// A TAP that the process holds whether it is on a switch or not.
-#[derive(Default)]
 pub(super) struct Persistent {
+    pub(super) mem_id: u64,
     /// Here while it is on no switch.
     pub(super) port: Option<Port>,
     /// Where it is otherwise.
@@ -67,6 +83,10 @@ pub(super) struct Roster {
     pub(super) persistent: BTreeMap<String, Persistent>,
     /// Switches made so far: they are spread over the workers in turn.
     made: usize,
+    /// The ports of apps that have ended stay, to be counted with the rest: everything is about to be detached.
+    pub(super) closing: bool,
+    /// Pieces of memory numbered so far: each port has its own, and netmap's lines have a number for it.
+    memories: u64,
 }
 
 impl Roster {
@@ -84,6 +104,12 @@ impl Roster {
                 departed: Counts::default(),
             }
         })
+    }
+
+    /// A number for the memory of a new port, from 1.
+    pub(super) fn number_memory(&mut self) -> u64 {
+        self.memories += 1;
+        self.memories
     }
 
     pub(super) fn entry(&self, port: &ValePort) -> Option<(&Home, &Entry)> {
@@ -110,7 +136,7 @@ impl Home {
     /// Everything counted on the switch, by those who left too.
     pub(super) fn total(&self) -> Counts {
         self.entries.values().fold(self.departed.clone(), |mut sum, e| {
-            sum.add(&e.counters.read().into());
+            sum.add(&e.about.counters.read().into());
             sum
         })
     }

@@ -11,17 +11,17 @@ use crate::trouble;
 impl Entry {
     /// What the counters say that the user should do something about.
     fn hint(&self) -> Option<String> {
-        trouble::hint(&self.name.short(), &self.name.port, &self.counters.read())
+        trouble::hint(&self.name.short(), &self.name.port, &self.about.counters.read())
     }
 
     pub(super) fn warn_once(&mut self) {
-        if let Some(hint) = self.watchman.look(&self.name.short(), &self.name.port, &self.counters) {
+        if let Some(hint) = self.watchman.look(&self.name.short(), &self.name.port, &self.about.counters) {
             tracing::warn!("{hint}");
         }
     }
 
     fn stats(&self) -> PortStats {
-        PortStats { name: self.name.short(), counts: self.counters.read().into(), hint: self.hint() }
+        PortStats { name: self.name.short(), counts: self.about.counters.read().into(), hint: self.hint() }
     }
 }
 
@@ -43,10 +43,13 @@ impl Appliance {
             name: entry.name.short(),
             bridge_idx: Some(home.bridge_idx),
             port_idx: Some(entry.index.number().into()),
-            backend: if matches!(entry.purpose, Purpose::Hosted) { "app" } else { entry.backend }.to_owned(),
+            backend: if matches!(entry.purpose, Purpose::Hosted(_)) { "app" } else { entry.backend }
+                .to_owned(),
             core: Some(self.workers[entry.worker].core()),
-            mac: entry.mac,
-            notes: entry.notes.clone(),
+            mac: entry.about.mac,
+            rings: entry.about.rings,
+            mem_id: entry.about.mem_id,
+            notes: entry.about.notes.clone(),
         };
         let attached =
             roster.sorted().into_iter().flat_map(|h| h.sorted().into_iter().map(move |e| row(h, e)));
@@ -59,6 +62,8 @@ impl Appliance {
                 backend: Backend::Tap.name().to_owned(),
                 core: None,
                 mac: port.mac,
+                rings: port.rings,
+                mem_id: held.mem_id,
                 notes: port.notes.clone(),
             })
         });

@@ -13,12 +13,14 @@ use dataplane::daemon::{self, Options};
 use dataplane::worker::idle::Policy;
 use tracing::Level;
 
+// A paragraph is one line here: clap wraps it to the terminal.
 const MORE: &str = "\
-Naming a port of a switch in vale-ctl, pkt-gen or iperf-endpoint starts valed where none runs, and it leaves
-when nothing is attached any more. Start it by hand to choose cores and policy. It stays in the foreground,
-and ends on ^C or SIGTERM with a summary of what went through.
+Naming a port of a switch in vale-ctl, pkt-gen or iperf-endpoint starts valed where none runs, and such a valed \
+leaves ten seconds after the last port has gone. Start it by hand to choose cores and policy. It stays in the \
+foreground, and ends on ^C or SIGTERM: apps that run report what they have, everything is detached, and a summary \
+of what went through is printed.
 
-The control socket is --socket, or $VALE_SOCKET, or /run/vale/vale.sock for root, or
+The control socket is --socket, or $VALE_SOCKET, or /run/vale/vale.sock for root, or \
 $XDG_RUNTIME_DIR/vale/vale.sock, or /tmp/vale-UID/vale.sock; only its owner and root may use it.
 
 Examples:

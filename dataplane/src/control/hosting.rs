@@ -11,12 +11,8 @@ use super::lines::Lines;
 use super::message::{Reply, Request};
 use super::session::{done, say};
 use crate::appliance::{Appliance, Hosting};
-use crate::apps::{self, Event};
+use crate::apps::{self, Event, Voice};
 use crate::name::ValePort;
-
-/// Events that may wait for a client that reads slowly. An app has a few to say a second; the client is cut
-/// after three seconds without reading.
-const EVENTS: usize = 1024;
 
 /// The client asks its app to come to an end.
 struct Stop;
@@ -30,8 +26,8 @@ pub(super) fn run(
     core: Option<usize>,
     app: apps::Config,
 ) -> io::Result<()> {
-    let (sink, events) = bounded(EVENTS);
-    let hosting = match host(appliance, on, core, app, sink) {
+    let (voice, events) = Voice::new();
+    let hosting = match host(appliance, on, core, app, voice) {
         Ok(hosting) => hosting,
         Err(e) => return say(stream, &Reply::Error(e)),
     };
@@ -54,10 +50,10 @@ fn host(
     on: &str,
     core: Option<usize>,
     app: apps::Config,
-    sink: Sender<Event>,
+    voice: Voice,
 ) -> Result<Hosting, String> {
     let name = on.parse::<ValePort>().map_err(|e| e.to_string())?;
-    appliance.host(&name, core, |port| app.build(port, sink)).map_err(|e| e.to_string())
+    appliance.host(&name, core, |port| app.build(port, voice)).map_err(|e| e.to_string())
 }
 
 /// Hears the client out; returning (and dropping the sender) says that it is gone.

@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 
 use ports::counters::Totals;
-use ports::{Mac, Reason};
+use ports::{Mac, Reason, Rings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -120,6 +120,10 @@ pub struct PortRow {
     pub core: Option<usize>,
     /// The interface's own address, where it has one.
     pub mac: Option<Mac>,
+    /// What it keeps frames in.
+    pub rings: Rings,
+    /// Number of the memory that they are in; each port has its own.
+    pub mem_id: u64,
     /// What a user should know of how the port came up.
     pub notes: Vec<String>,
 }

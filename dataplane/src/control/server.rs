@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::is_trusted;
 use super::message::Reply;
@@ -27,16 +27,33 @@ pub struct Server {
 #[derive(Default)]
 struct Guests {
     clients: AtomicUsize,
+    /// Those of them for whom an app runs.
+    hosts: AtomicUsize,
     /// Nobody is let in any more.
     closed: AtomicBool,
 }
 
 /// One client, counted for as long as this lives.
-struct Counted(Arc<Guests>);
+pub(super) struct Counted {
+    guests: Arc<Guests>,
+    hosts: bool,
+}
+
+impl Counted {
+    /// From now on an app runs for this client.
+    pub(super) fn hosts(&mut self) {
+        if !std::mem::replace(&mut self.hosts, true) {
+            self.guests.hosts.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.clients.fetch_sub(1, Ordering::SeqCst);
+        if self.hosts {
+            self.guests.hosts.fetch_sub(1, Ordering::SeqCst);
+        }
+        self.guests.clients.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -72,6 +89,16 @@ impl Server {
         self.guests.clients.load(Ordering::SeqCst)
     }
 
+    /// Closes the door, and waits until the apps of those inside have ended and had their last words, but no
+    /// longer than `patience`.
+    pub fn see_off_hosts(&self, patience: Duration) {
+        self.guests.closed.store(true, Ordering::SeqCst);
+        let begin = Instant::now();
+        while self.guests.hosts.load(Ordering::SeqCst) > 0 && begin.elapsed() < patience {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Closes the door if nobody is there, and says whether it did: a client that comes from now on is hung up
     /// on, and finds another daemon.
     #[must_use]
@@ -95,7 +122,7 @@ fn accept(listener: &UnixListener, appliance: &Arc<Appliance>, guests: &Arc<Gues
         match listener.accept() {
             Ok((stream, _)) => {
                 let before = guests.clients.fetch_add(1, Ordering::SeqCst);
-                let counted = Counted(guests.clone());
+                let counted = Counted { guests: guests.clone(), hosts: false };
                 if !guests.closed.load(Ordering::SeqCst) {
                     admit(stream, before, counted, appliance.clone());
                 }
@@ -109,7 +136,7 @@ fn accept(listener: &UnixListener, appliance: &Arc<Appliance>, guests: &Arc<Gues
     }
 }
 
-fn admit(stream: UnixStream, before: usize, counted: Counted, appliance: Arc<Appliance>) {
+fn admit(stream: UnixStream, before: usize, mut counted: Counted, appliance: Arc<Appliance>) {
     if !is_trusted(&stream) {
         refuse(&stream, "only the user who started valed, or root, may use it");
     } else if before >= MAX_CLIENTS {
@@ -117,7 +144,7 @@ fn admit(stream: UnixStream, before: usize, counted: Counted, appliance: Arc<App
     } else {
         let thread = std::thread::Builder::new().name("client".to_owned());
         let spawned = thread.spawn(move || {
-            session::run(&stream, &appliance);
+            session::run(&stream, &appliance, &mut counted);
             drop(counted);
         });
         if let Err(e) = spawned {

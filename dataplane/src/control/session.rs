@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::hosting;
 use super::lines::{Lines, MAX_REQUEST};
 use super::message::{Reply, Request};
+use super::server::Counted;
 use crate::appliance::{Appliance, Error};
 use crate::name::ValePort;
 
@@ -21,14 +22,14 @@ pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Serves a client until it leaves, hosts an app to its end, or misbehaves.
-pub(super) fn run(stream: &UnixStream, appliance: &Arc<Appliance>) {
-    if let Err(e) = converse(stream, appliance) {
+pub(super) fn run(stream: &UnixStream, appliance: &Arc<Appliance>, counted: &mut Counted) {
+    if let Err(e) = converse(stream, appliance, counted) {
         tracing::debug!("a client was cut: {e}");
     }
     let _ = stream.shutdown(std::net::Shutdown::Both);
 }
 
-fn converse(stream: &UnixStream, appliance: &Arc<Appliance>) -> io::Result<()> {
+fn converse(stream: &UnixStream, appliance: &Arc<Appliance>, counted: &mut Counted) -> io::Result<()> {
     stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
     stream.set_read_timeout(Some(READ_TIMEOUT))?;
     let mut lines = Lines::new(stream.try_clone()?, MAX_REQUEST);
@@ -44,6 +45,7 @@ fn converse(stream: &UnixStream, appliance: &Arc<Appliance>) -> io::Result<()> {
         };
         match serde_json::from_str(line) {
             Ok(Request::Host { on, core, app }) => {
+                counted.hosts();
                 return hosting::run(stream, lines, appliance, &on, core, app);
             }
             Ok(request) => {

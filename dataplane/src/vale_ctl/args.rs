@@ -4,29 +4,14 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, Parser, Subcommand};
 
-const MORE: &str = "\
-Without an action: lists the ports, as netmap does. Naming a port to attach starts valed where none runs.
-
-A port is valeX:PORT, and what is behind it follows after @:
-  vale0:eth0             an existing interface, by AF_XDP
-  vale0:veth1@packet     an interface by raw socket, offloads kept
-  vale0:tap7@tap         a TAP, made if it is not there
-  vale0:x@null           swallows everything
-with options as in vale0:eth0@afxdp:core=1,mode=generic.
-
-Examples:
-  vale-ctl -a vale0:veth0
-  vale-ctl                       vale0:veth0 bridge_idx 0 port_idx 0
-  vale-ctl stats vale0
-  vale-ctl fdb vale0 --json
-  vale-ctl -d vale0:veth0";
+use super::help;
 
 /// Attaches, detaches and lists the ports of VALE-style switches
 #[derive(Debug, Parser)]
 #[command(
     name = "vale-ctl",
     version,
-    after_help = MORE,
+    after_help = help::MORE,
     max_term_width = 110,
     disable_help_flag = true,
     args_conflicts_with_subcommands = true,
@@ -52,7 +37,7 @@ pub struct Args {
     /// Remove a persistent port
     #[arg(short = 'r', value_name = "NAME")]
     pub(super) remove: Option<String>,
-    /// Show how a port is set up
+    /// Show the memory and rings of a port; with -v, what is behind it
     #[arg(short = 'g', value_name = "PORT")]
     pub(super) info: Option<String>,
     /// More messages
@@ -70,7 +55,7 @@ pub struct Args {
     /// Control socket of the daemon [default: $VALE_SOCKET, or the user's own]
     #[arg(long, value_name = "PATH", global = true)]
     pub(super) socket: Option<PathBuf>,
-    /// Print JSON
+    /// Print one line of JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// Print help
@@ -85,6 +70,7 @@ pub struct Args {
 #[command(disable_help_flag = true)]
 pub(super) enum Verb {
     /// Attach a port to its switch
+    #[command(after_help = help::ATTACHED)]
     Attach {
         /// For example vale0:eth0 or vale0:tap7@tap
         #[arg(value_name = "valeX:PORT[@BACKEND]")]
@@ -99,19 +85,23 @@ pub(super) enum Verb {
         port: String,
     },
     /// List the ports
+    #[command(after_help = help::PORTS)]
     List,
     /// Show frames, bytes, and drops by reason
+    #[command(after_help = help::STATS)]
     Stats {
         /// A switch (vale0) or a port (vale0:eth0); everything without it
         #[arg(value_name = "SWITCH|PORT")]
         of: Option<String>,
     },
     /// Show the MAC table
+    #[command(after_help = help::FDB)]
     Fdb {
         /// All switches without it
         switch: Option<String>,
     },
     /// Show ports with what is behind them, persistent ones included
+    #[command(after_help = help::PORTS)]
     Ports,
 }
 

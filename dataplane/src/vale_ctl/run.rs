@@ -1,8 +1,10 @@
 //! What each action asks of the daemon, and what it prints.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 
+use ports::Rings;
 use serde_json::Value;
 
 use super::args::{Args, Verb};
@@ -77,7 +79,7 @@ pub fn run(args: Args, out: &mut impl Write, err: &mut impl Write) -> Result<(),
     } else if let Some(name) = args.remove {
         session.remove(&name)
     } else if let Some(port) = args.info {
-        session.info(&port)
+        session.info(&port, args.verbose > 0)
     } else {
         session.list()
     }
@@ -160,20 +162,16 @@ impl<O: Write, E: Write> Session<'_, O, E> {
         Ok(())
     }
 
-    fn info(&mut self, port: &str) -> Result<(), Failure> {
+    /// netmap's six lines, its missing colon included: scripts read them.
+    fn info(&mut self, port: &str, verbose: bool) -> Result<(), Failure> {
         let row = self.row("obtain info for", port)?;
         if self.json {
             return self.print_json(&row);
         }
-        writeln!(self.out, "backend:    {}", row.backend)?;
-        if let Some(core) = row.core {
-            writeln!(self.out, "core:       {core}")?;
-        }
-        if let Some(mac) = row.mac {
-            writeln!(self.out, "address:    {mac}")?;
-        }
-        row.notes.iter().try_for_each(|note| writeln!(self.out, "note:       {note}"))?;
-        Ok(())
+        let Rings { tx_slots, rx_slots, tx_rings, rx_rings, memory_bytes } = row.rings;
+        writeln!(self.out, "memsize:    {memory_bytes}\ntx_slots:   {tx_slots}\nrx_slots:   {rx_slots}")?;
+        writeln!(self.out, "tx_rings:   {tx_rings}\nrx_rings    {rx_rings}\nmem_id:     {}", row.mem_id)?;
+        if verbose { self.print(&tables::ports(&[row])) } else { Ok(()) }
     }
 
     fn ports(&mut self) -> Result<(), Failure> {
@@ -185,7 +183,7 @@ impl<O: Write, E: Write> Session<'_, O, E> {
         let what = of.clone();
         let stats = self.ask_or_none::<SwitchStats>(what.as_deref(), "show", &Request::Stats { of })?;
         if self.json {
-            self.print_json(&serde_json::json!({ "switches": stats }))
+            self.print_json(&BTreeMap::from([("switches", stats)]))
         } else {
             self.print(&tables::stats(&stats))
         }
@@ -205,7 +203,10 @@ impl<O: Write, E: Write> Session<'_, O, E> {
     fn row(&mut self, to: &str, port: &str) -> Result<PortRow, Failure> {
         let name = port.parse::<ValePort>().map_or_else(|_| port.to_owned(), |p| p.short());
         let rows = self.ask::<Vec<PortRow>>(&Request::List {}).map_err(failed(to, port))?;
-        let row = rows.into_iter().find(|row| row.name == name);
+        // netmap names a port of its own without its switch, too.
+        let is_it = |row: &PortRow| row.name.split_once(':').is_some_and(|(_, interface)| interface == name);
+        let at = rows.iter().position(|row| row.name == name).or_else(|| rows.iter().position(is_it));
+        let row = at.and_then(|at| rows.into_iter().nth(at));
         row.ok_or_else(|| failed(to, port)(Error::Refused("no such port (try: vale-ctl ports)".to_owned())))
     }
 

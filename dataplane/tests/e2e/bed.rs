@@ -161,7 +161,11 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    pub(crate) fn new() -> Self {
+    /// `None` where namespaces cannot be made; see [`privileged`].
+    pub(crate) fn new() -> Option<Self> {
+        if !privileged() {
+            return None;
+        }
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let id = format!("vt{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -169,7 +173,7 @@ impl Bed {
         let mut bed =
             Self { valed: None, switch: Namespace::new(&id, "sw"), id, socket, _directory: directory };
         bed.start();
-        bed
+        Some(bed)
     }
 
     /// Starts `valed` and waits until it answers.
@@ -229,9 +233,14 @@ impl Bed {
     /// Attaches a TAP and hands its host side to `to`, with `address`.
     pub(crate) fn tap(&self, tap: &str, to: &Namespace, address: &str) {
         self.ctl(&["-a", &format!("vale0:{tap}@tap")]);
-        self.switch.ok("ip", &["link", "set", tap, "netns", to.name()]);
-        to.ok("ip", &["addr", "add", address, "dev", tap]);
-        to.ok("ip", &["link", "set", tap, "up"]);
+        self.hand_over(tap, to, address);
+    }
+
+    /// Moves an interface of the switch's namespace to `to`, with `address`.
+    pub(crate) fn hand_over(&self, interface: &str, to: &Namespace, address: &str) {
+        self.switch.ok("ip", &["link", "set", interface, "netns", to.name()]);
+        to.ok("ip", &["addr", "add", address, "dev", interface]);
+        to.ok("ip", &["link", "set", interface, "up"]);
     }
 
     /// A veth pair: `near` in the switch's namespace, up; `far` in `to`, with `address`.

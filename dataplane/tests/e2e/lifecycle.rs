@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::bed::{Bed, Running, privileged, text, until};
+use crate::bed::{Bed, Running, text, until};
 
 /// Ports of others come and go while a stream runs, which must not notice.
 #[test]
 fn attach_and_detach_under_load() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.tap("tap7", &client, "10.0.0.1/24");
@@ -35,10 +32,7 @@ fn attach_and_detach_under_load() {
 /// A tool that is killed takes its port with it.
 #[test]
 fn a_killed_tool_leaves_no_port() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     let generator = bed.pkt_gen(&["-i", "vale0:1", "-f", "tx"]);
     until("both are listed", Duration::from_secs(5), || bed.ctl(&[]).lines().count() == 2);
@@ -52,10 +46,7 @@ fn a_killed_tool_leaves_no_port() {
 /// A daemon that is killed leaves no XDP program, no TAP of ours, and the next start works.
 #[test]
 fn a_killed_daemon_leaves_nothing() {
-    if !privileged() {
-        return;
-    }
-    let mut bed = Bed::new();
+    let Some(mut bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     bed.veth("veth0", &client, "eth0", "10.0.0.1/24");
     client.ok("ethtool", &["-K", "eth0", "tx", "off"]);
@@ -79,10 +70,7 @@ fn a_killed_daemon_leaves_nothing() {
 /// On SIGTERM everything is detached and the summary printed.
 #[test]
 fn a_clean_stop_says_what_happened() {
-    if !privileged() {
-        return;
-    }
-    let mut bed = Bed::new();
+    let Some(mut bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     bed.veth("veth0", &client, "eth0", "10.0.0.1/24");
     bed.ctl(&["-a", "vale0:veth0"]);
@@ -98,10 +86,7 @@ fn a_clean_stop_says_what_happened() {
 /// `-h`: the host's own address on the interface stays reachable, from the wire and from the switch.
 #[test]
 fn the_host_stack_stays_reachable() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let wire = bed.namespace("c1");
     bed.veth("veth0", &wire, "eth0", "10.0.0.1/24");
     wire.ok("ethtool", &["-K", "eth0", "tx", "off"]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bed::{Bed, Namespace, privileged, run};
+use crate::bed::{Bed, Namespace, run};
 
 const ENDPOINT: &str = "10.0.0.2";
 
@@ -46,10 +46,7 @@ fn our_client(bed: &Bed, at: &Namespace, server: &str) {
 
 #[test]
 fn over_a_tap() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.tap("tap7", &client, "10.0.0.1/24");
@@ -60,10 +57,7 @@ fn over_a_tap() {
 
 #[test]
 fn over_af_xdp() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.veth("veth0", &client, "eth0", "10.0.0.1/24");
@@ -76,10 +70,7 @@ fn over_af_xdp() {
 
 #[test]
 fn over_a_packet_socket() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.veth("veth1", &client, "eth0", "10.0.0.1/24");
@@ -91,10 +82,7 @@ fn over_a_packet_socket() {
 
 #[test]
 fn straight_on_an_interface_without_a_switch() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     bed.veth("veth0", &client, "eth0", "10.0.0.1/24");
     client.ok("ethtool", &["-K", "eth0", "tx", "off"]);
@@ -107,10 +95,7 @@ fn straight_on_an_interface_without_a_switch() {
 /// Between two of our own endpoints, on the switch alone.
 #[test]
 fn between_two_endpoints() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     for args in [&[][..], &["-R"], &["-P", "128"], &["-n", "100M"], &["-k", "1000"], &["-O", "1"]] {
         let all =
@@ -130,10 +115,7 @@ fn between_two_endpoints() {
 /// What the stock server cannot do: several clients at once.
 #[test]
 fn several_stock_clients_at_once() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     let clients: Vec<_> = (1..=3)
         .map(|i| {
@@ -153,31 +135,32 @@ fn several_stock_clients_at_once() {
     }
 }
 
-/// A paced stream keeps its rate, sent from the clock.
+/// A paced stream keeps its rate, sent from the clock. A machine that is busy with other things may take the core
+/// away for so long that nobody could keep it; not three times in a row, and never is it exceeded.
 #[test]
 fn a_paced_stream_keeps_its_rate() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     bed.tap("tap7", &client, "10.0.0.1/24");
-    let _server = crate::bed::Running::start(&mut client.command("iperf3", &["-s", "-1"]));
+    let _server = crate::bed::Running::start(&mut client.command("iperf3", &["-s"]));
     std::thread::sleep(Duration::from_millis(300));
     let args = ["--on", "vale0:cl", "--ip", "10.0.0.9/24", "-c", "10.0.0.1", "-t", "2", "-b", "100M", "-J"];
-    let output = bed.endpoint(&args).wait(Duration::from_secs(15));
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let rate = bits_per_second(&document, "sum_received");
-    assert!((0.97e8..1.03e8).contains(&rate), "{rate}");
+    let run = || {
+        let output = bed.endpoint(&args).wait(Duration::from_secs(15));
+        assert!(output.status.success(), "{}", crate::bed::text(&output));
+        let document: Value = serde_json::from_slice(&output.stdout).expect("our -J is JSON");
+        let rate = bits_per_second(&document, "sum_received");
+        assert!(rate < 1.03e8, "{rate}: {document:#}");
+        eprintln!("{rate}");
+        rate > 0.97e8
+    };
+    assert!((0..3).any(|_| run()));
 }
 
 /// `-c` to nobody ends with an error and status 1.
 #[test]
 fn a_client_of_nobody_gives_up() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let args = ["--on", "vale0:cl", "--ip", "10.0.0.9/24", "-c", "10.0.0.77", "-t", "1"];
     let output = bed.endpoint(&args).wait(Duration::from_secs(20));
     assert_eq!(output.status.code(), Some(1), "{}", crate::bed::text(&output));

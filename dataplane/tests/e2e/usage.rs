@@ -1,15 +1,15 @@
 //! Objective: bad input gets a clear error that names the thing and the way out, and nothing half-made.
 
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
-use crate::bed::{Bed, privileged, text};
+use crate::bed::{Bed, Running, privileged, text, until};
 
 #[test]
 fn errors_name_the_thing_and_the_way_out() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     let far = bed.namespace("c1");
     bed.veth("veth0", &far, "eth0", "10.0.0.1/24");
     bed.switch.ok("ip", &["link", "set", "veth0", "down"]);
@@ -38,10 +38,7 @@ fn errors_name_the_thing_and_the_way_out() {
 
 #[test]
 fn a_port_is_taken_once() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     bed.ctl(&["-a", "vale0:tap5@tap"]);
     for name in ["vale0:tap5@tap", "vale1:tap5@tap"] {
         let output = bed.try_ctl(&["-a", name]);
@@ -54,10 +51,7 @@ fn a_port_is_taken_once() {
 /// netmap's lines, which scripts parse.
 #[test]
 fn lists_as_netmap_does() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     bed.ctl(&["-n", "vi0"]);
     bed.ctl(&["-a", "vale0:vi0"]);
     bed.ctl(&["-a", "vale0:tap5@tap"]);
@@ -72,10 +66,7 @@ fn lists_as_netmap_does() {
 
 #[test]
 fn flags_out_of_range_are_named() {
-    if !privileged() {
-        return;
-    }
-    let bed = Bed::new();
+    let Some(bed) = Bed::new() else { return };
     for args in [
         &["-f", "tx", "-l", "10"][..],
         &["-f", "tx", "-a", "4096"],
@@ -95,4 +86,46 @@ fn flags_out_of_range_are_named() {
         assert!(!output.status.success(), "{args:?}: {}", text(&output));
     }
     assert_eq!(bed.ctl(&[]).trim(), "");
+}
+
+/// Somebody without privileges measures two endpoints on a switch, and is told what the rest takes.
+#[test]
+fn nobody_needs_no_privileges() {
+    const NOBODY: u32 = 65_534;
+    if !privileged() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let open = |path: &std::path::Path| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    open(home.path());
+    let runtime = home.path().join("run");
+    std::fs::create_dir(&runtime).unwrap();
+    std::os::unix::fs::chown(&runtime, Some(NOBODY), Some(NOBODY)).unwrap();
+    for program in
+        [env!("CARGO_BIN_EXE_valed"), env!("CARGO_BIN_EXE_vale-ctl"), env!("CARGO_BIN_EXE_iperf-endpoint")]
+    {
+        let copy = home.path().join(std::path::Path::new(program).file_name().unwrap());
+        std::fs::copy(program, &copy).unwrap();
+        open(&copy);
+    }
+    let nobody = |program: &str, args: &str| {
+        let mut command = Command::new(home.path().join(program));
+        command.args(args.split(' ')).env_remove("VALE_SOCKET").env("XDG_RUNTIME_DIR", &runtime);
+        command.current_dir("/").uid(NOBODY).gid(NOBODY);
+        Running::start(&mut command)
+    };
+    let _server = nobody("iperf-endpoint", "--on vale0:a --ip 10.0.0.2/24 -s");
+    until("the server is listed", Duration::from_secs(5), || {
+        text(&nobody("vale-ctl", "list").wait(Duration::from_secs(5))).contains("vale0:a ")
+    });
+    let client = nobody("iperf-endpoint", "--on vale0:b --ip 10.0.0.3/24 -c 10.0.0.2 -t 1");
+    let said = text(&client.wait(Duration::from_secs(10)));
+    assert!(said.contains("iperf Done."), "{said}");
+    for (port, capability) in [("vale0:t1@tap", "CAP_NET_ADMIN"), ("vale0:lo@packet", "CAP_NET_RAW")] {
+        let refused = nobody("vale-ctl", &format!("-a {port}")).wait(Duration::from_secs(5));
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(text(&refused).contains(capability), "{}", text(&refused));
+    }
 }

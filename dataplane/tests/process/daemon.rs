@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-use crate::common::{Valed, program, signal_to, text, wait};
+use crate::common::{Valed, program, text, wait};
 use rustix::process::Signal;
 
 #[test]
@@ -17,7 +17,15 @@ fn netmaps_flags_and_lines() {
         "vale0:a bridge_idx 0 port_idx 0\nvale0:b bridge_idx 0 port_idx 1\nvale1:a bridge_idx 1 port_idx 0\n";
     assert_eq!(valed.ctl_ok(&[]), list);
     assert_eq!(valed.ctl_ok(&["-l", "vale0:b"]), "bridge_idx: 0\nport_idx:   1\n");
-    assert!(valed.ctl_ok(&["-g", "vale0:b"]).starts_with("backend:    null\n"));
+    valed.ctl_ok(&["-a", "vale0:v@virtual:slots=1024"]);
+    let ring = "memsize:    4194304\ntx_slots:   1024\nrx_slots:   1024\ntx_rings:   1\nrx_rings    1\n\
+                mem_id:     4\n";
+    for name in ["vale0:v", "v"] {
+        assert_eq!(valed.ctl_ok(&["-g", name]), ring);
+    }
+    let more = valed.ctl_ok(&["-v", "-g", "vale0:b"]);
+    assert!(more.contains("mem_id:     2\n") && more.contains("\nvale0:b  null "), "{more}");
+    valed.ctl_ok(&["-d", "vale0:v"]);
     assert!(valed.ctl_ok(&["stats", "vale0"]).contains("\nvale0:b "));
     assert!(valed.ctl_ok(&["stats", "--json"]).starts_with(r#"{"switches":[{"#));
     assert_eq!(valed.ctl_ok(&["fdb", "vale0", "--json"]), "[]\n");
@@ -148,72 +156,6 @@ fn leaves_when_nobody_needs_it() {
     drop(client);
     assert_eq!(valed.end().0, Some(0));
     assert!(!valed.socket().exists());
-}
-
-#[test]
-fn a_killed_tool_takes_its_port_along_and_an_interrupted_one_reports() {
-    let valed = Valed::start();
-    let receive = || {
-        let mut tool = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket());
-        tool.args(["-i", "vale0:rx", "-f", "rx"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    };
-    for signal in [Signal::KILL, Signal::INT] {
-        let tool = receive();
-        wait("attached", || valed.ctl_ok(&[]).starts_with("vale0:rx "));
-        signal_to(&tool, signal);
-        let output = tool.wait_with_output().unwrap();
-        wait("the port is gone", || valed.ctl_ok(&[]).is_empty());
-        if signal == Signal::INT {
-            assert_eq!(output.status.code(), Some(0));
-            assert!(text(&output.stdout).ends_with("Received nothing.\n"), "{}", text(&output.stdout));
-        }
-    }
-}
-
-#[test]
-fn a_tool_whose_daemon_dies_says_so() {
-    let mut valed = Valed::start();
-    let mut tool = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket());
-    let tool = tool.args(["-i", "vale0:rx"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    wait("attached", || !valed.ctl_ok(&[]).is_empty());
-    valed.child.kill().unwrap();
-    let output = tool.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("pkt-gen: valed hung up"), "{}", text(&output.stderr));
-}
-
-#[test]
-fn tools_name_what_is_wrong() {
-    let valed = Valed::start();
-    for (args, says) in [
-        (&["-i", "vale0"][..], "vale0: missing ':'"),
-        (&["-i", "nosuch0"], "nosuch0: no such interface (try: ip link)"),
-        (&["-i", "vale0:1@tap"], "vale0:1: an app's port is virtual, not tap"),
-        (&["-i", "vale0:1@virtual:core=77"], "core 77: not available"),
-        (&["-i", "vale0:1", "-f", "tx", "-l", "66000"], "not in 16..=65536"),
-    ] {
-        let output = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket()).args(args).output().unwrap();
-        assert!(!output.status.success(), "{args:?}");
-        assert!(text(&output.stderr).contains(says), "{args:?}: {}", text(&output.stderr));
-    }
-    assert_eq!(valed.ctl_ok(&[]), "");
-}
-
-#[test]
-fn direct_ports_need_no_daemon() {
-    let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("s");
-    let run = |args: &[&str]| {
-        let output = program(env!("CARGO_BIN_EXE_pkt-gen"), &socket).args(args).output().unwrap();
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        text(&output.stdout)
-    };
-    assert!(run(&["-i", "null", "-f", "tx", "-n", "100000", "-a", "0"]).contains("Sent 100000 packets"));
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 /// Seconds of processor time that a process has used.

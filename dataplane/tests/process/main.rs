@@ -4,3 +4,5 @@
 mod common;
 mod control;
 mod daemon;
+mod help;
+mod tools;

@@ -27,9 +27,9 @@ use crate::transport::Transport;
 use ports::Time;
 use std::time::Duration;
 
-/// The congestion control of our stack, as told to peers.
 pub(crate) use params::VERSION;
 
+/// The congestion control of our stack, as told to peers.
 const CONGESTION: &str = "cubic";
 /// How long a test may move nothing before it is given up: stock iperf3's `--rcv-timeout`.
 const IDLE: Duration = Duration::from_secs(120);

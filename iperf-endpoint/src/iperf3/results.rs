@@ -4,6 +4,9 @@ use super::lenient::{Int, Real};
 use crate::event::Cpu;
 use serde::{Deserialize, Serialize};
 
+/// A year: what a peer claims beyond that is nonsense.
+const MAX_SECONDS: f64 = 365.0 * 86_400.0;
+
 /// What one side knows of one stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct StreamResult {
@@ -107,7 +110,7 @@ impl Results {
             id: s.id.0,
             bytes: u64::try_from(s.bytes.0).unwrap_or(0),
             retransmits: u64::try_from(s.retransmits.0).ok(),
-            seconds: (s.end_time.0 - s.start_time.0).max(0.0),
+            seconds: (s.end_time.0 - s.start_time.0).clamp(0.0, MAX_SECONDS),
         });
         Some(Self {
             cpu: Cpu { total: r.cpu_util_total.0, user: r.cpu_util_user.0, system: r.cpu_util_system.0 },

@@ -29,14 +29,14 @@ impl Stream {
         budget: u64,
     ) -> u64 {
         let moved = if self.sender {
-            let credit = self.pacer.as_mut().map_or(u64::MAX, |p| p.credit(now));
+            let credit = self.pacer.as_ref().map_or(u64::MAX, |p| p.credit(now));
             let max = budget.min(credit).min(block as u64);
             if max == 0 {
                 return 0;
             }
             let sent = transport.send_pattern(self.connection, usize::try_from(max).unwrap_or(block)) as u64;
             if let Some(pacer) = &mut self.pacer {
-                pacer.spend(sent);
+                pacer.spend(sent, now);
             }
             sent
         } else {
@@ -47,8 +47,8 @@ impl Stream {
     }
 
     /// Whether it is the schedule that holds the stream back, and not the network.
-    pub(crate) fn waits_for_clock(&mut self, now: Time) -> bool {
-        self.pacer.as_mut().is_some_and(|p| p.credit(now) == 0)
+    pub(crate) fn waits_for_clock(&self, now: Time) -> bool {
+        self.pacer.as_ref().is_some_and(|p| p.credit(now) == 0)
     }
 
     /// When the stream may go on by itself. A sender that has credit waits for the network.

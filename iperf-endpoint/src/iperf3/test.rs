@@ -126,7 +126,7 @@ impl Test {
                 break;
             }
         }
-        if moved > 0 || self.streams.iter_mut().any(|s| s.waits_for_clock(turn.now)) {
+        if moved > 0 || self.streams.iter().any(|s| s.waits_for_clock(turn.now)) {
             self.moved = turn.now;
         }
         moved > 0

@@ -6,9 +6,10 @@ use ports::{Time, Tx};
 use smoltcp::iface::PollResult;
 use smoltcp::socket::tcp::State as TcpState;
 
-use super::Stack;
 use super::device::Wire;
+use super::segment::arp_request;
 use super::slot::Stage;
+use super::{Stack, put};
 
 /// Frames and bytes that one connection sends before the next has its turn.
 const TURN_FRAMES: u64 = 64;
@@ -71,6 +72,10 @@ impl Stack {
         let now = self.now;
         let Some(slot) = self.table.at_mut(index) else { return };
         let Some(duplicate) = slot.flow.take_nudge(now) else { return };
+        let (remote, silent) = (slot.tuple.remote, slot.flow.is_silent());
+        if silent && let Some(hop) = self.neighbours.ask(remote, now) {
+            put(&arp_request(self.config.mac.octets(), self.config.address, hop), tx);
+        }
         for _ in 0..4 {
             self.show(index, duplicate, tx);
         }

@@ -150,7 +150,7 @@ impl Flow {
 
     /// A segment arrived; `bytes` is its frame.
     pub(super) fn received(&mut self, s: &Segment, bytes: &[u8], now: Time) {
-        if s.has(flag::RST) {
+        if s.has(flag::RST) || self.is_early(s) {
             return;
         }
         if s.has(flag::SYN) {
@@ -165,6 +165,11 @@ impl Flow {
             self.acknowledge(s, bytes, now);
             self.window = s.window;
         }
+    }
+
+    /// Whether the segment acknowledges what was never sent (RFC 9293, 3.10.7.4); a window probe may have been.
+    fn is_early(&self, s: &Segment) -> bool {
+        s.has(flag::ACK) && self.started && after(s.ack, self.max.wrapping_add(1))
     }
 
     fn acknowledge(&mut self, s: &Segment, bytes: &[u8], now: Time) {
@@ -235,6 +240,11 @@ impl Flow {
         } else {
             Time::NEVER
         }
+    }
+
+    /// Whether the last nudge was for silence.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.loss.probes > 0
     }
 
     /// Whether the oldest segment in flight is to be sent again now: a partial acknowledgement, duplicates
@@ -406,6 +416,14 @@ mod tests {
             assert!(f.take_nudge(now).is_some());
         }
         assert_eq!(f.deadline(), Time::NEVER);
+    }
+
+    #[test]
+    fn what_acknowledges_the_future_is_ignored() {
+        let mut f = flow();
+        ack(&mut f, 10_102, 0, 12 * MS);
+        assert_eq!((f.in_flight(), f.window), (10_000, 1000));
+        assert!(f.take_nudge(f.deadline()).is_some());
     }
 
     #[test]

@@ -4,18 +4,18 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ports::wire::TCP;
-use ports::{Counters, Frame, Offload, Reason, Time, Tx};
+use ports::{Counters, Frame, Reason, Time, Tx, checksum};
 use smoltcp::iface::PollIngressSingleResult;
 use smoltcp::socket::tcp::State as TcpState;
 
-use super::Stack;
 use super::config::is_host;
 use super::device::Wire;
 use super::flow::{Flow, Shown};
-use super::segment::{BareAck, Segment, Tuple, flag};
+use super::segment::{BareAck, Segment, Tuple, arp_reply, flag};
 use super::slot::{Slot, Stage, duration};
 use super::table;
 use super::time_wait::Answer;
+use super::{Stack, put};
 use crate::transport::SocketOptions;
 
 /// A handshake that is not complete by then is forgotten.
@@ -34,11 +34,15 @@ impl Stack {
         match bytes.get(12..14) {
             Some([0x08, 0x06]) => {
                 self.deliver(None, bytes, tx);
+                self.neighbours.heard_arp(bytes, self.now);
                 // Perhaps what some have waited for.
                 self.table.indices().for_each(|index| self.activate(index));
             }
             Some([0x08, 0x00]) if self.is_welcome(bytes) => {
                 if bytes.get(23) != Some(&TCP) {
+                    if let Some((source, mac)) = self.asker(bytes) {
+                        self.meet(source, mac, tx);
+                    }
                     return self.deliver(None, bytes, tx);
                 }
                 let Some(segment) = Segment::parse(bytes) else {
@@ -64,6 +68,38 @@ impl Stack {
         })
     }
 
+    /// Who sent a datagram to us alone, and from which station, if its header is intact.
+    fn asker(&self, bytes: &[u8]) -> Option<(Ipv4Addr, [u8; 6])> {
+        let header = bytes.get(14..14 + usize::from(bytes.get(14)? & 0x0f) * 4)?;
+        let (source, to) = (header.get(12..16)?.first_chunk::<4>()?, header.get(16..20)?);
+        let ours = bytes.starts_with(&self.config.mac.octets()) && to == self.config.address.octets();
+        let intact = checksum::fold(checksum::sum(header)) == 0xffff;
+        let mac = *bytes.get(6..)?.first_chunk()?;
+        (ours && intact).then_some((Ipv4Addr::from(*source), mac))
+    }
+
+    /// Makes sure that smoltcp can answer `source`, heard from the station `mac`.
+    fn meet(&mut self, source: Ipv4Addr, mac: [u8; 6], tx: &mut dyn Tx) {
+        if let Some(hop) = self.neighbours.heard(source, mac, self.now) {
+            let reply = arp_reply(mac, hop, self.config.mac.octets(), self.config.address);
+            self.deliver(None, &reply, tx);
+        }
+    }
+
+    /// Makes sure that smoltcp can answer the peer of a connection, which `s` came from.
+    fn meet_peer(&mut self, index: usize, s: &Segment, tx: &mut dyn Tx) {
+        let Some(slot) = self.table.at_mut(index) else { return };
+        if slot.mac == Some(s.mac) && self.neighbours.honours(slot.lease, self.now) {
+            return;
+        }
+        slot.mac = Some(s.mac);
+        self.meet(s.tuple.remote, s.mac, tx);
+        let lease = self.neighbours.lease(self.now);
+        if let Some(slot) = self.table.at_mut(index) {
+            slot.lease = lease;
+        }
+    }
+
     pub(super) fn segment(&mut self, s: &Segment, bytes: &[u8], tx: &mut dyn Tx, counters: &Counters) {
         if let Some(index) = self.table.find(s.tuple) {
             return self.arrive(index, s, bytes, tx);
@@ -76,6 +112,7 @@ impl Stack {
         let knocks = s.flags & (flag::SYN | flag::ACK | flag::RST | flag::FIN) == flag::SYN;
         let listener = if knocks { self.listeners.at(s.tuple.local_port) } else { None };
         let Some(listener) = listener else {
+            self.meet(s.tuple.remote, s.mac, tx);
             return self.deliver(None, bytes, tx); // which answers with RST
         };
         let options = listener.options;
@@ -132,8 +169,8 @@ impl Stack {
 
     /// Hands a segment to its connection.
     pub(super) fn arrive(&mut self, index: usize, s: &Segment, bytes: &[u8], tx: &mut dyn Tx) {
+        self.meet_peer(index, s, tx);
         let Some(slot) = self.table.at_mut(index) else { return };
-        slot.mac = Some(s.mac);
         let (step, pieces) = slot.flow.pieces(s);
         for i in 1..=pieces {
             self.acknowledge(index, s, i * step, tx);
@@ -253,9 +290,6 @@ impl Stack {
             window: 0,
         }
         .frame();
-        if let Some(slot) = tx.reserve(frame.len()) {
-            slot.copy_from_slice(&frame);
-            tx.commit(frame.len(), Offload::NONE);
-        }
+        put(&frame, tx);
     }
 }

@@ -16,6 +16,7 @@
 //! * a SYN makes its listening socket on arrival: any number of peers may knock in one burst, up to a backlog;
 //! * checksums and super-frames are left to the port where it takes them, and checked here where they come;
 //! * losses, round trips and windows are observed ([`flow`]), partial acknowledgements and lost tails are mended;
+//! * whoever sends to us is made known as a [neighbour](neighbours), so that the answer need not wait for ARP;
 //! * connections that are over leave a few words in [`time_wait`] instead of their buffers.
 
 mod config;
@@ -24,6 +25,7 @@ mod egress;
 mod flow;
 mod ingress;
 mod listener;
+mod neighbours;
 mod segment;
 mod slot;
 mod table;
@@ -46,6 +48,7 @@ pub use config::{BadConfig, Config};
 use device::{Shape, Tally, Wire};
 use egress::Served;
 use listener::Listeners;
+use neighbours::Neighbours;
 use segment::{Tuple, announcement};
 use table::Table;
 use time_wait::TimeWait;
@@ -63,6 +66,7 @@ pub struct Stack {
     iface: Interface,
     /// For what belongs to no connection: ARP, ICMP, segments to be answered with RST.
     nobody: SocketSet<'static>,
+    neighbours: Neighbours,
     table: Table,
     listeners: Listeners,
     time_wait: TimeWait,
@@ -112,6 +116,7 @@ impl Stack {
             shape,
             iface,
             nobody: SocketSet::new(Vec::new()),
+            neighbours: Neighbours::new(config.address, config.prefix_len, config.gateway),
             table: Table::new(config.seed),
             listeners: Listeners::default(),
             time_wait: TimeWait::default(),
@@ -197,11 +202,7 @@ impl Stack {
             return;
         }
         let frame = announcement(self.config.mac.octets(), self.config.address);
-        if let Some(slot) = tx.reserve(frame.len()) {
-            slot.copy_from_slice(&frame);
-            tx.commit(frame.len(), Offload::NONE);
-            self.announced = true;
-        }
+        self.announced = put(&frame, tx);
     }
 
     /// Puts a connection into the queue of those to serve.
@@ -228,6 +229,16 @@ impl Stack {
             }
         }
     }
+}
+
+/// Sends a frame that the stack wrote itself, if there is room.
+fn put(frame: &[u8], tx: &mut dyn Tx) -> bool {
+    let Some(slot) = tx.reserve(frame.len()).and_then(|slot| slot.get_mut(..frame.len())) else {
+        return false;
+    };
+    slot.copy_from_slice(frame);
+    tx.commit(frame.len(), Offload::NONE);
+    true
 }
 
 /// The first port to connect from: 49152..=65535 (RFC 6335, 6).

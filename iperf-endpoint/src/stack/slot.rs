@@ -9,6 +9,7 @@ use smoltcp::socket::Socket as AnySocket;
 use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State as TcpState};
 
 use super::flow::Flow;
+use super::neighbours::Lease;
 use super::segment::Tuple;
 use crate::transport::{SocketOptions, State};
 
@@ -39,6 +40,8 @@ pub(super) struct Slot {
     pub(super) flow: Flow,
     /// The peer's station, once it was heard.
     pub(super) mac: Option<[u8; 6]>,
+    /// Until when smoltcp knows that station.
+    pub(super) lease: Lease,
     /// When the stage itself ends the connection: a half-open one, one that lingers after its release.
     pub(super) expires: Time,
     /// When the socket or the flow wants to be served again.
@@ -64,6 +67,7 @@ impl Slot {
             options: SocketOptions::default(),
             flow,
             mac: None,
+            lease: Lease::default(),
             expires: Time::NEVER,
             due: Time::NEVER,
             active: false,

@@ -320,7 +320,8 @@ fn a_stock_server_takes_every_parameter() {
         }
         if config.bitrate > 0 {
             let sent = end.sent.unwrap().bytes;
-            assert!((4_900_000..5_400_000).contains(&sent), "{sent}");
+            // Real time on a shared machine: the exact rate is tested in virtual time.
+            assert!((2_500_000..5_400_000).contains(&sent), "{sent}");
         }
         if config.omit == second {
             assert!(log.intervals()[0].omitted && !log.intervals()[1].omitted);

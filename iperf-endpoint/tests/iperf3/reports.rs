@@ -24,11 +24,11 @@ fn print(log: &Log, format: Format) -> (String, String, Option<i32>) {
 fn layout(line: &str) -> String {
     let id = line.get(1..4).filter(|id| id.trim().parse::<u32>().is_ok());
     let mut line = id.map_or_else(|| line.to_owned(), |id| line.replacen(id, "  5", 1));
-    for unit in ["KBytes", "MBytes", "GBytes", " Bytes"] {
-        line = line.replace(unit, "_Bytes");
+    for unit in ["KBytes", "MBytes", "GBytes", "Bytes"] {
+        line = line.replace(&format!(" {unit}"), " _Bytes");
     }
-    for unit in ["Kbits", "Mbits", "Gbits", " bits"] {
-        line = line.replace(unit, "_bits");
+    for unit in ["Kbits", "Mbits", "Gbits", "bits"] {
+        line = line.replace(&format!(" {unit}"), " _bits");
     }
     if !line.contains("sec ") {
         // Addresses and ports differ in width.

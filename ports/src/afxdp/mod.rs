@@ -30,7 +30,7 @@ mod unfilled;
 use std::sync::Arc;
 
 use crate::interface::Interface;
-use crate::{Capabilities, Counters, Error, Port};
+use crate::{Capabilities, Counters, Error, Port, Rings};
 use queue::Queue;
 use rx::{AfXdpRx, Attachment};
 
@@ -96,13 +96,20 @@ pub fn open(name: &str, options: &Options) -> Result<Port, Error> {
         notes.push(format!("{name}: zero-copy"));
     }
 
+    let rings = Rings {
+        tx_slots: options.slots,
+        rx_slots: options.slots,
+        tx_rings: 1,
+        rx_rings: queues.len() as u32,
+        memory_bytes: queues.iter().map(Queue::memory_bytes).sum(),
+    };
     let capabilities = Capabilities::wire(interface.mtu);
     let (rx, tx): (Vec<_>, Vec<_>) =
         queues.into_iter().map(|queue| queue.split(capabilities, &counters)).unzip();
     let attachment = Attachment { _program: program, _promiscuous: promiscuous };
     let rx = AfXdpRx::new(name, attachment, rx, counters.clone())?;
     let tx = tx.into_iter().next().ok_or_else(|| invalid(name, "no queue to send by"))?;
-    Ok(Port { mac: Some(interface.mac), counters, notes, ..Port::new(rx, tx) })
+    Ok(Port { mac: Some(interface.mac), counters, rings, notes, ..Port::new(rx, tx) })
 }
 
 /// Checks the options against the interface, and says how many of its queues to take.

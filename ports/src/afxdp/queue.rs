@@ -52,6 +52,11 @@ impl Queue {
             .map_err(|e| Error::io(&interface.name, "socket map of the XDP program", e))
     }
 
+    /// What all chunks take.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.rx.len() + self.tx.len()
+    }
+
     /// Whether the driver uses the frame memory itself.
     pub(super) const fn is_zero_copy(&self) -> bool {
         self.socket.is_zero_copy()

@@ -26,31 +26,31 @@ struct Shared<T> {
 }
 
 impl<T: Copy> Shared<T> {
-    /// Maps a ring of `size` entries, a power of two, which is what the kernel was asked for before.
+    /// Maps a ring of `size` entries, a power of two, which is what the kernel was asked for before. Offsets that
+    /// lead out of such a ring are refused before anything is mapped.
     fn map(socket: BorrowedFd<'_>, page: u64, at: &XdpRingOffset, size: u32) -> io::Result<Self> {
-        let offset = |o: u64| usize::try_from(o).map_err(|_| io::Errno::OVERFLOW);
-        let mapped = offset(at.desc)? + size as usize * size_of::<T>();
-        let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED | MapFlags::POPULATE);
-        // SAFETY: a new mapping at an address of the kernel's choice.
-        let base = unsafe { mmap(std::ptr::null_mut(), mapped, prot, flags, socket, page) }?;
-        let base = NonNull::new(base.cast::<u8>()).ok_or(io::Errno::FAULT)?;
-        let word = |o: u64| -> io::Result<NonNull<AtomicU32>> {
-            let o = offset(o)?;
-            let inside = o.is_multiple_of(align_of::<AtomicU32>()) && o + size_of::<AtomicU32>() <= mapped;
-            if !inside {
-                return Err(io::Errno::FAULT);
-            }
-            // SAFETY: within the mapping, as just checked.
-            Ok(unsafe { base.add(o) }.cast())
+        let entries = aligned::<T>(at.desc)?;
+        let len = (size as usize).checked_mul(size_of::<T>()).and_then(|len| len.checked_add(entries));
+        let mapped = len.ok_or(io::Errno::OVERFLOW)?;
+        let word = |o: u64| {
+            let last = mapped.checked_sub(size_of::<AtomicU32>()).ok_or(io::Errno::FAULT)?;
+            aligned::<AtomicU32>(o).and_then(|o| if o <= last { Ok(o) } else { Err(io::Errno::FAULT) })
         };
+        let (producer, consumer, flags) =
+            (word(at.producer)?, word(at.consumer)?, at.flags.map(word).transpose()?);
+        let (prot, map_flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED | MapFlags::POPULATE);
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let base = unsafe { mmap(std::ptr::null_mut(), mapped, prot, map_flags, socket, page) }?;
+        let base = NonNull::new(base.cast::<u8>()).ok_or(io::Errno::FAULT)?;
+        // SAFETY: all four offsets lie within the mapping, as checked above.
+        let place = |offset: usize| unsafe { base.add(offset) };
         Ok(Self {
             base,
             mapped,
-            producer: word(at.producer)?,
-            consumer: word(at.consumer)?,
-            flags: at.flags.map(word).transpose()?,
-            // SAFETY: within the mapping, whose length was made of this offset.
-            entries: unsafe { base.add(offset(at.desc)?) }.cast(),
+            producer: place(producer).cast(),
+            consumer: place(consumer).cast(),
+            flags: flags.map(|flags| place(flags).cast()),
+            entries: place(entries).cast(),
             size,
         })
     }
@@ -75,6 +75,12 @@ impl<T: Copy> Shared<T> {
         let flags = self.flags.map(|flags| unsafe { flags.as_ref() });
         flags.is_some_and(|flags| flags.load(Ordering::Relaxed) & NEED_WAKEUP != 0)
     }
+}
+
+/// An offset that is good for a `T`.
+fn aligned<T>(offset: u64) -> io::Result<usize> {
+    let offset = usize::try_from(offset).map_err(|_| io::Errno::OVERFLOW)?;
+    if offset.is_multiple_of(align_of::<T>()) { Ok(offset) } else { Err(io::Errno::FAULT) }
 }
 
 impl<T> Drop for Shared<T> {
@@ -280,6 +286,26 @@ mod tests {
         assert!(producer.pending() <= 4);
         consumer.shared.producer().store(1000, Ordering::Relaxed);
         assert_eq!(std::iter::from_fn(|| consumer.pop()).take(4).count(), 4);
+    }
+
+    #[test]
+    fn offsets_that_lie_outside_are_refused_and_nothing_stays_mapped() {
+        let memory: OwnedFd = memfd_create("lying-offsets", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&memory, 4096).unwrap();
+        let end = 128 + 8 * 8;
+        for at in [
+            XdpRingOffset { producer: end - 3, ..AT },
+            XdpRingOffset { consumer: 66, ..AT },
+            XdpRingOffset { producer: u64::MAX - 3, ..AT },
+            XdpRingOffset { flags: Some(end), ..AT },
+            XdpRingOffset { desc: 132, ..AT },
+            XdpRingOffset { desc: u64::MAX - 63, ..AT },
+            XdpRingOffset { desc: 1 << 63, ..AT },
+        ] {
+            assert!(Producer::<u64>::map(memory.as_fd(), 0, &at, 8).is_err(), "{at:?}");
+        }
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        assert!(!maps.contains("lying-offsets"), "a mapping is left");
     }
 
     #[test]

@@ -63,8 +63,9 @@ unsafe impl Send for Held {}
 
 impl Held {
     fn frame<'a>(&self) -> Frame<'a> {
-        // SAFETY: checked against its chunk in `RxQueue::take`; the chunk stays out of the kernel's hands until
-        // it goes back to the fill ring in `release`, which takes `&mut` and so comes after `'a`.
+        // SAFETY: checked against its chunk in `RxQueue::held`; the chunk stays out of the kernel's hands until it
+        // goes back to the fill ring, in `judge` after its last look or in `release`, which takes the `&mut` that
+        // `receive` ties `'a` to.
         unsafe { Frame::from_raw(self.start, self.len, Offload::NONE) }
     }
 }

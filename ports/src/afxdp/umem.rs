@@ -98,6 +98,11 @@ impl Area {
         Self { umem, start, end }
     }
 
+    /// Its length, bytes.
+    pub(super) const fn len(&self) -> u64 {
+        self.end - self.start
+    }
+
     /// The address of every chunk.
     pub(super) fn chunks(&self) -> impl Iterator<Item = u64> + use<> {
         (self.start..self.end).step_by(self.umem.chunk as usize)

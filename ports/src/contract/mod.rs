@@ -77,6 +77,8 @@ pub fn suite(make: &mut dyn FnMut() -> (Port, Box<dyn Far>)) {
     for (name, check) in checks {
         eprintln!("contract: {name}");
         let (port, far) = make();
+        let rings = port.rings;
+        assert!(rings.tx_slots > 0 && rings.tx_rings > 0 && rings.memory_bytes > 0, "{rings:?}");
         check(Link::new(port, far));
     }
 }

@@ -15,10 +15,25 @@ use rustix::io::Errno;
 pub(crate) use rx::DescriptorRx;
 pub(crate) use tx::DescriptorTx;
 
-use crate::{Capabilities, Counters, Offload, Port};
+use crate::offload::Offloads;
+use crate::{BURST, Capabilities, Counters, Offload, Port, Rings};
 
 // TAP and AF_PACKET have the header in the host's byte order, `Offload` has it in virtio's.
 const _: () = assert!(cfg!(target_endian = "little"), "the offload header is carried as it is");
+
+/// How to open a port of this kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Offloads to agree on with the kernel, as far as it can; all by default. With none, a TAP's kernel segments
+    /// and checksums before it hands frames to us, and either port takes only frames that could stand on a wire.
+    pub offloads: Offloads,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { offloads: Offloads::all() }
+    }
+}
 
 /// Longest message worth reading: one byte more than the longest frame, so that one cut to fit is noticed.
 pub(crate) const MESSAGE: usize = Offload::LEN + Capabilities::MAX_SUPER_FRAME as usize + 1;
@@ -50,5 +65,12 @@ pub(crate) fn port<D: Descriptor>(descriptor: D, capabilities: Capabilities) -> 
     let counters = Arc::<Counters>::default();
     let rx = DescriptorRx::new(descriptor.clone(), counters.clone());
     let tx = DescriptorTx::new(descriptor, capabilities, counters.clone());
-    Port { counters, ..Port::new(rx, tx) }
+    let rings = Rings {
+        tx_slots: 1, // the kernel's own copy is the one copy: a slot is for frames made in place
+        rx_slots: BURST as u32,
+        tx_rings: 1,
+        rx_rings: 1,
+        memory_bytes: rx.memory_bytes() + tx.memory_bytes(),
+    };
+    Port { counters, rings, ..Port::new(rx, tx) }
 }

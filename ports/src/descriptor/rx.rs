@@ -67,6 +67,10 @@ impl<D: Descriptor> DescriptorRx<D> {
         }
     }
 
+    pub(super) const fn memory_bytes(&self) -> u64 {
+        self.arena.len() as u64
+    }
+
     /// Reads until `limit` frames are waiting, or there are no more, or no more fit.
     fn refill(&mut self, limit: usize) {
         if self.released == self.places.len() {
@@ -75,10 +79,17 @@ impl<D: Descriptor> DescriptorRx<D> {
             self.next = LINE - Offload::LEN;
         }
         let before = self.places.len();
-        while self.places.len() - self.released < limit && !self.places.is_full() {
+        // A pass reads no more often than a burst has frames: of those it drops there may be more for ever.
+        for _ in 0..BURST {
+            if self.places.len() - self.released >= limit || self.places.is_full() {
+                break;
+            }
             let Some(message) = self.arena.get_mut(self.next..self.next + MESSAGE) else { break };
             match self.descriptor.read(message) {
                 Ok(read) => self.place(read),
+                // The header has no words for the frame's metadata (a super-frame of SCTP): this very read drops
+                // it, and the kernel does not count it (packet_recvmsg in af_packet.c, tun_do_read in tun.c).
+                Err(Errno::INVAL) => self.counters.add_drops(Reason::Kernel, 1),
                 Err(error) => {
                     // The device is no more (tun.c), and its descriptor would wake the worker for ever.
                     self.gone = matches!(error, Errno::BADFD | Errno::FAULT);
@@ -161,5 +172,86 @@ impl<D: Descriptor> Rx for DescriptorRx<D> {
         let mut waiting = [PollFd::new(&*self.descriptor, PollFlags::IN)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         !self.gone && poll(&mut waiting, Some(&now)) == Ok(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rustix::event::{EventfdFlags, eventfd};
+
+    use super::*;
+
+    /// A descriptor whose `n`th read gives what `answer` says.
+    struct Scripted {
+        fd: OwnedFd,
+        answer: fn(usize) -> Result<usize, Errno>,
+        reads: AtomicUsize,
+    }
+
+    impl AsFd for Scripted {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.fd.as_fd()
+        }
+    }
+
+    impl Descriptor for Scripted {
+        const QUEUE: usize = 32;
+
+        fn read(&self, into: &mut [u8]) -> Result<Message, Errno> {
+            let len = (self.answer)(self.reads.fetch_add(1, Ordering::Relaxed))?;
+            into.iter_mut().take(len).for_each(|byte| *byte = 0);
+            Ok(Message { len, tag: None })
+        }
+
+        fn dropped(&self) -> u64 {
+            0
+        }
+    }
+
+    fn rx(answer: fn(usize) -> Result<usize, Errno>) -> DescriptorRx<Scripted> {
+        let fd = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        let scripted = Scripted { fd, answer, reads: AtomicUsize::new(0) };
+        DescriptorRx::new(Arc::new(scripted), Arc::default())
+    }
+
+    /// What the header has no words for, the kernel drops in the very read that fails, and does not count.
+    #[test]
+    fn frames_that_a_failed_read_drops_are_counted() {
+        let mut rx = rx(|n| match n {
+            0 | 2 => Err(Errno::INVAL),
+            1 | 3 => Ok(Offload::LEN + 60),
+            _ => Err(Errno::AGAIN),
+        });
+        let mut received = 0;
+        for _ in 0..4 {
+            let mut burst = Burst::new();
+            rx.receive(&mut burst);
+            let all = burst.len();
+            drop(burst);
+            rx.release(all);
+            received += all;
+        }
+        assert_eq!((received, rx.counters.read().dropped(Reason::Kernel)), (2, 2));
+    }
+
+    /// Of frames that are all dropped, there may be more to read for ever.
+    #[test]
+    fn a_flood_of_useless_frames_does_not_hold_up_the_worker() {
+        const MOST: usize = 100 * BURST;
+        for useless in [
+            |n| if n < MOST { Ok(MESSAGE) } else { Err(Errno::AGAIN) },
+            |n| {
+                if n < MOST { Ok(0) } else { Err(Errno::AGAIN) }
+            },
+        ] {
+            let mut rx = rx(useless);
+            rx.receive(&mut Burst::new());
+            let reads = rx.descriptor.reads.load(Ordering::Relaxed);
+            assert!((1..=2 * BURST).contains(&reads), "{reads} reads in one pass");
+            assert_eq!(rx.counters.read().drops(), reads as u64);
+        }
     }
 }

@@ -35,6 +35,10 @@ impl<D: Descriptor> DescriptorTx<D> {
         Self { descriptor, counters, capabilities, slot, reserved: None, pending: None }
     }
 
+    pub(super) const fn memory_bytes(&self) -> u64 {
+        self.slot.len() as u64
+    }
+
     fn write(&self, frame: &[u8], offload: Offload) -> Written {
         if frame.len() < Frame::HEADER || !self.capabilities.takes(frame.len(), offload) {
             return Written::Failed;

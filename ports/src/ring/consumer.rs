@@ -145,6 +145,6 @@ fn view<'a>(map: Map, offset: usize, len: usize, offload: Offload) -> Option<Fra
     #[expect(clippy::cast_possible_truncation, reason = "checked against MAX_FRAME")]
     let len = len as u32;
     // SAFETY: offset and length were checked against the region, which is mapped twice over; the slots are the
-    // consumer's until they are given back, which takes its `&mut self`.
+    // consumer's until they are given back, which takes its `&mut self`, and `receive` ties `'a` to that.
     Some(unsafe { Frame::from_raw(at, len, offload) })
 }

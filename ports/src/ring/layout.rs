@@ -12,7 +12,7 @@ pub(super) const NEXT: u16 = 1;
 pub(super) const OFFLOAD: u16 = 1 << 15;
 
 /// Bytes of a slot.
-pub(super) const SLOT: usize = 2048;
+pub const SLOT: usize = 2048;
 /// Room before a frame for its offload metadata; one cache line, so that frames start on a line.
 pub(super) const HEADROOM: usize = 64;
 /// Bytes that a chain starting anywhere can lose to headroom and stagger.

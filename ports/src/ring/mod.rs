@@ -23,6 +23,7 @@ mod region;
 mod shared;
 
 pub use consumer::Consumer;
+pub use layout::SLOT;
 pub use producer::Producer;
 pub use shared::{MAX_SLOTS, MIN_SLOTS};
 

@@ -52,7 +52,7 @@ impl Producer {
             }
             room -= needed;
             // SAFETY: there is room for `len` bytes that nobody else touches before they are published; the
-            // frame lives in another port's memory.
+            // frame lives in another port's memory, or in slots of this ring that its consumer still holds.
             unsafe { frame.copy_to(map.buffers.wrapping_add(map.start(head))) };
             // The metadata of most frames is never looked at in whole: copying it about shows.
             head = if len <= ONE_SLOT && frame.offload().is_none() {

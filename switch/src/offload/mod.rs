@@ -10,7 +10,7 @@ mod segment;
 
 use ports::{Capabilities, Reason, Sent, Tx};
 
-use crate::member::Load;
+use crate::load::Load;
 use render::{End, Rendered};
 
 /// Memory for rendered frames: room for the longest of all, which is also room for 43 of full Ethernet length.

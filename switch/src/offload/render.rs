@@ -5,7 +5,7 @@ use ports::{BURST, Capabilities, Frame, Offload, Reason};
 
 use super::checksum::complete;
 use super::segment::SuperFrame;
-use crate::member::Load;
+use crate::load::Load;
 
 /// A frame of the load and a segment of it.
 pub(super) type Place = (usize, u16);

@@ -21,7 +21,7 @@ fn scene() -> (Net, Vec<Vec<u8>>) {
 }
 
 /// Puts the checksums of a frame right, so that what is inside gets looked at.
-fn mend(bytes: &mut [u8]) {
+pub(super) fn mend(bytes: &mut [u8]) {
     let Some(h) = ports::wire::Headers::parse(bytes, bytes.len()) else { return };
     if h.ip != ports::wire::Ip::V4 || h.protocol != ports::wire::TCP {
         return;
@@ -138,7 +138,7 @@ fn runts_and_bad_checksums_are_counted() {
 }
 
 /// An ICMP echo request from `source` to `b`.
-fn ping(source: [u8; 4]) -> Vec<u8> {
+pub(super) fn ping(source: [u8; 4]) -> Vec<u8> {
     let mut f = vec![0; 14 + 20 + 8 + 56];
     f[..6].copy_from_slice(&mac(B).octets());
     f[6..12].copy_from_slice(&mac(A).octets());

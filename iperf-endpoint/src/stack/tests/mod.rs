@@ -2,6 +2,7 @@
 
 mod connect;
 mod garbage;
+mod neighbours;
 mod transfer;
 
 use std::net::{Ipv4Addr, SocketAddrV4};

@@ -1,0 +1,65 @@
+//! `--help` on terminals of any width.
+
+use std::process::Command;
+
+use crate::common::text;
+
+const PROGRAMS: [&str; 4] = [
+    env!("CARGO_BIN_EXE_valed"),
+    env!("CARGO_BIN_EXE_vale-ctl"),
+    env!("CARGO_BIN_EXE_pkt-gen"),
+    env!("CARGO_BIN_EXE_iperf-endpoint"),
+];
+
+fn help(program: &str, columns: Option<usize>) -> String {
+    let mut command = Command::new(program);
+    command.arg("--help").env_remove("COLUMNS");
+    if let Some(columns) = columns {
+        command.env("COLUMNS", columns.to_string());
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success());
+    text(&output.stdout)
+}
+
+/// Two lines of one paragraph, the first of which had room for the next word.
+fn ragged(help: &str, width: usize) -> Option<(&str, &str)> {
+    let pairs = help.lines().zip(help.lines().skip(1));
+    let mut prose = pairs.filter(|(a, b)| {
+        let flush = |line: &str| line.starts_with(|c: char| !c.is_whitespace());
+        flush(a) && flush(b) && !a.ends_with(':')
+    });
+    prose.find(|(a, b)| {
+        let word = b.split_whitespace().next().unwrap_or_default();
+        a.chars().count() + 1 + word.chars().count() <= width
+    })
+}
+
+#[test]
+fn paragraphs_fill_their_lines() {
+    assert!(ragged("so\nis this\n", 80).is_some());
+    for program in PROGRAMS {
+        for (columns, width) in [(Some(80), 80), (Some(100), 100), (None, 100)] {
+            let help = help(program, columns);
+            // The usage line is clap's, and is not wrapped.
+            let long = help.lines().find(|l| l.chars().count() > width && !l.starts_with("Usage: "));
+            assert_eq!(long, None, "{program}, {width} columns");
+            assert_eq!(ragged(&help, width), None, "{program}, {width} columns");
+        }
+    }
+}
+
+/// What is meant to be typed is not broken into two lines.
+#[test]
+fn examples_stand_on_a_line_each() {
+    for program in PROGRAMS {
+        let help = help(program, Some(80));
+        let (_, examples) = help.split_once("Examples:\n").unwrap();
+        let examples = examples.lines().take_while(|l| !l.is_empty());
+        let commands = examples.filter(|l| l.starts_with("  ") && !l.starts_with("   "));
+        let name = program.rsplit('/').next().unwrap();
+        for command in commands {
+            assert!(command.trim_start().starts_with(name), "{command}");
+        }
+    }
+}

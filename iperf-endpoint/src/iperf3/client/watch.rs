@@ -1,0 +1,80 @@
+//! Noticing that the server is gone, or silent for too long.
+
+use super::{BROKEN_WAIT, Client, Phase};
+use crate::iperf3::wire::{Control, state};
+use crate::iperf3::{IDLE, Turn};
+use crate::transport::{State, Transport};
+
+impl Client {
+    /// Notices that the server is gone, or silent for too long.
+    pub(super) fn watch<T: Transport>(&mut self, turn: &mut Turn<'_, T>) {
+        let late = self.deadline <= turn.now;
+        let gone = self.control.as_ref().is_none_or(|c| c.gone(turn.transport));
+        let server = self.server();
+        match self.phase {
+            Phase::Ended => {}
+            Phase::Parting => self.leave(late, turn),
+            Phase::Connecting if gone => {
+                self.fail(
+                    &format!("unable to connect to server {server}: connection refused (is it running?)"),
+                    turn,
+                );
+            }
+            Phase::Connecting if late => {
+                let wait = self.config.connect_timeout.as_secs_f64();
+                let message =
+                    format!("unable to connect to server {server}: no answer in {wait} s (try: ping)");
+                self.fail(&message, turn);
+            }
+            _ if gone || late => {
+                self.summarize(turn);
+                let what =
+                    if gone { "control socket has closed unexpectedly" } else { "no answer from the server" };
+                self.fail(&format!("{what} ({server}, {})", self.doing()), turn);
+            }
+            Phase::Opening => self.watch_opening(turn),
+            Phase::Running => self.watch_running(turn),
+            _ => {}
+        }
+    }
+
+    pub(super) fn watch_opening<T: Transport>(&mut self, turn: &mut Turn<'_, T>) {
+        let refused = |o: &Control| turn.transport.state(o.connection) == State::Closed;
+        if self.opening.as_ref().is_some_and(refused) {
+            self.fail(
+                &format!("unable to connect stream {}: connection refused", self.opened.len() + 1),
+                turn,
+            );
+        }
+    }
+
+    pub(super) fn watch_running<T: Transport>(&mut self, turn: &mut Turn<'_, T>) {
+        let Some(test) = &self.test else { return };
+        let idle = test.idle(turn.now) >= IDLE;
+        // What the server says of it on the control connection may be a moment behind.
+        let broken = test.is_broken(turn.transport);
+        self.broken = if broken { self.broken.or(Some(turn.now)) } else { None };
+        let given_up = self.broken.is_some_and(|t| turn.now.since(t) >= BROKEN_WAIT);
+        if !(idle || given_up) {
+            return;
+        }
+        self.summarize(turn);
+        self.queue_state(state::CLIENT_TERMINATE);
+        if given_up {
+            self.fail("stream socket has closed unexpectedly", turn);
+        } else {
+            self.fail(&format!("no data moved for {} s", IDLE.as_secs()), turn);
+        }
+    }
+
+    /// What the user should know we were at.
+    pub(super) fn doing(&self) -> &'static str {
+        match self.phase {
+            Phase::Params => "while the parameters were exchanged",
+            Phase::Opening | Phase::Starting => "while the data connections were opened",
+            Phase::Running => "while the test was running",
+            Phase::Refused => "while it gave its reason to refuse",
+            _ => "while the results were exchanged",
+        }
+    }
+}
