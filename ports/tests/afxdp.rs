@@ -1,6 +1,7 @@
 //! AF_XDP ports on veths, each test in a network namespace of its own. Needs root.
 
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
 use std::process::Command;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -123,6 +124,30 @@ fn every_queue_is_received_and_wakes() {
             taken == u32::from(FLOWS) * FRAMES_PER_FLOW
         });
         assert_eq!(next, [FRAMES_PER_FLOW; FLOWS as usize]);
+    });
+}
+
+/// Descriptors that an epoll descriptor watches.
+fn watched(port: &Port) -> usize {
+    let fd = port.rx.fd().expect("a descriptor").as_raw_fd();
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).expect("fdinfo");
+    info.lines().filter(|line| line.starts_with("tfd:")).count()
+}
+
+#[test]
+fn nobody_waits_on_the_sockets_of_a_port_that_is_polled() {
+    in_namespace(|| {
+        veth_with_queues();
+        let mut port = open(&Options::default());
+        assert_eq!(watched(&port), 0);
+        for _ in 0..2 {
+            port.rx.arm();
+            port.rx.arm();
+            assert_eq!(watched(&port), 4);
+            port.rx.disarm();
+            port.rx.disarm();
+            assert_eq!(watched(&port), 0);
+        }
     });
 }
 

@@ -31,8 +31,9 @@ pub(super) struct AfXdpRx {
     /// The queue that is looked at first in the next receive.
     next: usize,
     receives: u32,
-    /// Wakes up for any queue, where there are several.
-    epoll: Option<OwnedFd>,
+    /// Readable when any of the queues has frames, while armed.
+    epoll: OwnedFd,
+    armed: bool,
     counters: Arc<Counters>,
 }
 
@@ -129,8 +130,7 @@ impl AfXdpRx {
         queues: Vec<RxQueue>,
         counters: Arc<Counters>,
     ) -> Result<Self, Error> {
-        let epoll = (queues.len() > 1).then(|| wait_for(&queues)).transpose();
-        let epoll = epoll.map_err(|e| Error::io(name, "epoll", e))?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|e| Error::io(name, "epoll", e))?;
         Ok(Self {
             _attachment: attachment,
             queues,
@@ -138,6 +138,7 @@ impl AfXdpRx {
             next: 0,
             receives: 0,
             epoll,
+            armed: false,
             counters,
         })
     }
@@ -193,6 +194,18 @@ impl AfXdpRx {
         }
     }
 
+    /// Has the sockets wake us up, until disarmed and no longer: while anybody waits on a socket, the kernel takes
+    /// a lock and walks the list of those who wait for every single frame sent (`sock_wfree`, net/core/sock.c).
+    fn listen(&mut self) -> rustix::io::Result<()> {
+        if !std::mem::replace(&mut self.armed, true) {
+            for (index, queue) in self.queues.iter().enumerate() {
+                let data = epoll::EventData::new_u64(index as u64);
+                epoll::add(&self.epoll, &queue.socket, data, epoll::EventFlags::IN)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Counts what the kernel dropped, and sends what a flush had to leave behind.
     fn look(&mut self) {
         for queue in &mut self.queues {
@@ -214,15 +227,6 @@ fn give_back(queues: &mut [RxQueue], held: Held) {
     if let Some(queue) = queues.get_mut(held.queue as usize) {
         queue.give_back(held.chunk);
     }
-}
-
-/// A descriptor that is readable when any of the queues has frames.
-fn wait_for(queues: &[RxQueue]) -> rustix::io::Result<OwnedFd> {
-    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    for (index, queue) in queues.iter().enumerate() {
-        epoll::add(&epoll, &queue.socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-    }
-    Ok(epoll)
 }
 
 impl Rx for AfXdpRx {
@@ -247,13 +251,21 @@ impl Rx for AfXdpRx {
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
-        let first = self.queues.first().map(|queue| queue.socket.as_fd());
-        self.epoll.as_ref().map(AsFd::as_fd).or(first)
+        Some(self.epoll.as_fd())
     }
 
     fn arm(&mut self) -> bool {
         self.look();
         self.wake_fill();
-        !self.held.is_empty() || self.queues.iter().any(|queue| queue.ring.is_waiting())
+        let deaf = self.listen().is_err();
+        deaf || !self.held.is_empty() || self.queues.iter().any(|queue| queue.ring.is_waiting())
+    }
+
+    fn disarm(&mut self) {
+        if std::mem::take(&mut self.armed) {
+            for queue in &self.queues {
+                let _ = epoll::delete(&self.epoll, &queue.socket); // fails only for one that is not there
+            }
+        }
     }
 }

@@ -39,7 +39,7 @@ impl AfXdpTx {
         Self { ring, completion, area, free, reserved: None, capabilities, counters, socket }
     }
 
-    /// Takes a free chunk, looking for chunks the kernel is done with only when there is none.
+    /// Takes a free chunk, looking for chunks that the kernel is done with when there is none.
     fn chunk(&mut self) -> Option<u64> {
         if self.free.is_empty() {
             self.reap();
@@ -61,6 +61,20 @@ impl AfXdpTx {
             }
         }
         self.completion.release();
+    }
+
+    /// In copy mode the sending happens in here, a budget of frames a call: calls until the kernel has taken
+    /// everything, or makes no progress, and then the rest is left to the next flush.
+    fn kick(&self) {
+        let mut pending = self.ring.pending();
+        while pending > 0 && self.ring.needs_wakeup() {
+            self.socket.kick_tx();
+            let left = self.ring.pending();
+            if left >= pending || self.socket.is_zero_copy() {
+                return;
+            }
+            pending = left;
+        }
     }
 
     /// Whether the wire takes a frame: not too long, no offload left to do, and no runt.
@@ -143,18 +157,11 @@ impl Tx for AfXdpTx {
         }
     }
 
-    /// In copy mode the sending happens in here, a budget of frames a call: calls until the kernel has taken
-    /// everything, or makes no progress, and then the rest is left to the next flush.
     fn flush(&mut self) {
         self.ring.publish();
-        let mut pending = self.ring.pending();
-        while pending > 0 && self.ring.needs_wakeup() {
-            self.socket.kick_tx();
-            let left = self.ring.pending();
-            if left >= pending || self.socket.is_zero_copy() {
-                return;
-            }
-            pending = left;
-        }
+        self.kick();
+        // What was just sent is still in the cache, and what is taken next is what came back last: in copy mode
+        // the chunks in use are as many as a pass sends, and not all there are.
+        self.reap();
     }
 }
