@@ -146,6 +146,8 @@ fn say(stream: &UnixStream, request: &Request) -> Result<(), Error> {
 mod tests {
     use std::os::unix::net::UnixListener;
 
+    use std::io::Write;
+
     use super::*;
 
     #[test]
