@@ -9,6 +9,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+/// A stream that is faster than this, bit/s, moves. How fast it should be is for `scripts/bench`: tests gate on no time,
+/// and the machines are shared.
+pub(crate) const MOVES: f64 = 1e6;
+
 /// Whether this process may make namespaces. In CI the answer must be yes.
 pub(crate) fn privileged() -> bool {
     let root = rustix::process::geteuid().is_root();
@@ -138,9 +142,10 @@ impl Namespace {
         run(&mut self.command(program, args))
     }
 
-    /// Sends `count` echo requests, all of which must be answered.
+    /// Sends `count` echo requests, all of which must be answered. Ping waits for the last answer no longer than one
+    /// interval or two round trips, which is too short on a machine whose cores are taken unless intervals are long.
     pub(crate) fn ping(&self, address: &str, count: u32) {
-        let text = self.ok("ping", &["-c", &count.to_string(), "-i", "0.05", "-W", "2", address]);
+        let text = self.ok("ping", &["-c", &count.to_string(), "-i", "0.3", "-W", "2", address]);
         assert!(text.contains(" 0% packet loss"), "{text}");
     }
 }

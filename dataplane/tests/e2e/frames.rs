@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bed::{Bed, Namespace, Running, run, text, until};
+use crate::bed::{Bed, MOVES, Namespace, Running, run, text, until};
 
 /// Two namespaces by different ports, and an endpoint: all pairs talk.
 #[test]
@@ -32,7 +32,7 @@ fn all_pairs_talk() {
             let args = [&["-c", "10.0.0.12", "-t", "1", "-J"], reverse].concat();
             let document: Value = serde_json::from_str(&run(&mut from.command("iperf3", &args))).unwrap();
             let rate = document["end"]["sum_received"]["bits_per_second"].as_f64().unwrap_or_default();
-            assert!(rate > 1e8, "{}: {document:#}", from.name());
+            assert!(rate > MOVES, "{}: {document:#}", from.name());
         }
     }
     let fdb: Value = serde_json::from_str(&bed.ctl(&["fdb", "vale0", "--json"])).unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bed::{Bed, Namespace, run};
+use crate::bed::{Bed, MOVES, Namespace, run};
 
 const ENDPOINT: &str = "10.0.0.2";
 
@@ -23,11 +23,11 @@ fn bits_per_second(document: &Value, sum: &str) -> f64 {
 fn every_direction(client: &Namespace) {
     for args in [&[][..], &["-R"], &["-P", "8"], &["-P", "8", "-R"]] {
         let document = iperf3(client, args);
-        assert!(bits_per_second(&document, "sum_received") > 1e8, "{args:?}: {document:#}");
+        assert!(bits_per_second(&document, "sum_received") > MOVES, "{args:?}: {document:#}");
     }
     let both = iperf3(client, &["--bidir"]);
-    assert!(bits_per_second(&both, "sum_received") > 1e7, "{both:#}");
-    assert!(bits_per_second(&both, "sum_received_bidir_reverse") > 1e7, "{both:#}");
+    assert!(bits_per_second(&both, "sum_received") > MOVES, "{both:#}");
+    assert!(bits_per_second(&both, "sum_received_bidir_reverse") > MOVES, "{both:#}");
 }
 
 /// Our client against a stock server, both directions, `-J` with the stock keys.
@@ -40,7 +40,7 @@ fn our_client(bed: &Bed, at: &Namespace, server: &str) {
         let output = bed.endpoint(&all).wait(Duration::from_secs(15));
         assert!(output.status.success(), "{args:?}: {}", crate::bed::text(&output));
         let document: Value = serde_json::from_slice(&output.stdout).expect("our -J is JSON");
-        assert!(bits_per_second(&document, "sum_received") > 1e7, "{args:?}: {document:#}");
+        assert!(bits_per_second(&document, "sum_received") > MOVES, "{args:?}: {document:#}");
     }
 }
 
@@ -108,7 +108,7 @@ fn between_two_endpoints() {
         let output = bed.endpoint(&all).wait(Duration::from_secs(20));
         assert!(output.status.success(), "{args:?}: {}", crate::bed::text(&output));
         let document: Value = serde_json::from_slice(&output.stdout).expect("our -J is JSON");
-        assert!(bits_per_second(&document, "sum_received") > 1e8, "{args:?}: {document:#}");
+        assert!(bits_per_second(&document, "sum_received") > MOVES, "{args:?}: {document:#}");
     }
 }
 
@@ -131,7 +131,7 @@ fn several_stock_clients_at_once() {
     for client in running {
         let output = client.wait(Duration::from_secs(20));
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert!(bits_per_second(&document, "sum_received") > 1e7, "{document:#}");
+        assert!(bits_per_second(&document, "sum_received") > MOVES, "{document:#}");
     }
 }
 
