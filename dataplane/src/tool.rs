@@ -111,7 +111,7 @@ fn direct<E: TryFrom<apps::Event>>(
     std::thread::scope(|scope| {
         // Printing may block; polling must not. The app's end drops its voice, and that ends the printing.
         let printing = scope.spawn(move || {
-            let mut watchman = Watchman::default();
+            let mut watchman = Watchman::new(&name.port, name.source.backend);
             let printed = report(&events, &mut print, || watchman.look(&job.on, &name.port, &counters));
             on_trouble.stop();
             printed

@@ -1,33 +1,55 @@
-//! What counters say that a user should do something about.
+//! What a user should do something about.
 
 use ports::counters::Totals;
-use ports::{Counters, Reason};
+use ports::{Counters, Interface, Reason};
 
-/// The trouble with the port that users know as `name`, on `interface`, and the cure; one line.
-pub(crate) fn hint(name: &str, interface: &str, totals: &Totals) -> Option<String> {
+use crate::name::Backend;
+
+/// Watches a port for trouble, and tells of each kind once.
+#[derive(Default)]
+pub(crate) struct Watchman {
+    /// The number of the interface behind the port, where it is one that others made.
+    index: Option<u32>,
+    told: Option<String>,
+}
+
+impl Watchman {
+    /// A watchman of the port on `interface`, which has just been opened. A TAP may be moved to another network
+    /// namespace, where it works on, and is not looked for.
+    pub(crate) fn new(interface: &str, backend: Backend) -> Self {
+        let others = matches!(backend, Backend::Afxdp | Backend::Packet);
+        let index = others.then(|| Interface::find(interface).ok()).flatten().map(|i| i.index);
+        Self { index, told: None }
+    }
+
+    /// The trouble that the port has, which users know as `name`, and the cure; one line.
+    pub(crate) fn hint(&self, name: &str, interface: &str, totals: &Totals) -> Option<String> {
+        match self.index.map(Interface::numbered) {
+            Some(None) => Some(format!("{name}: the interface is gone (try: detach the port, and ip link)")),
+            Some(Some(now)) if !now.up => {
+                Some(format!("{name}: interface is down (try: ip link set {} up)", now.name))
+            }
+            _ => of_counters(name, interface, totals),
+        }
+    }
+
+    /// The trouble that the port has, if it was not the last that was told.
+    pub(crate) fn look(&mut self, name: &str, interface: &str, counters: &Counters) -> Option<String> {
+        let hint = self.hint(name, interface, &counters.read());
+        if hint == self.told {
+            return None;
+        }
+        self.told.clone_from(&hint);
+        hint
+    }
+}
+
+fn of_counters(name: &str, interface: &str, totals: &Totals) -> Option<String> {
     (totals.dropped(Reason::BadChecksum) > 0).then(|| {
         format!(
             "{name}: peer leaves checksums to be filled in (try: ethtool -K PEER tx off, or attach {interface}@packet)"
         )
     })
-}
-
-/// Tells of trouble once.
-#[derive(Default)]
-pub(crate) struct Watchman {
-    told: bool,
-}
-
-impl Watchman {
-    /// The trouble that a port has, if it has not been told before.
-    pub(crate) fn look(&mut self, name: &str, interface: &str, counters: &Counters) -> Option<String> {
-        if self.told {
-            return None;
-        }
-        let hint = hint(name, interface, &counters.read());
-        self.told = hint.is_some();
-        hint
-    }
 }
 
 #[cfg(test)]
@@ -41,6 +63,10 @@ mod tests {
         counters.add_drops(Reason::BadChecksum, 1);
         let told = watchman.look("vale0:veth0", "veth0", &counters).unwrap();
         assert!(told.starts_with("vale0:veth0: peer") && told.contains("veth0@packet"), "{told}");
+        assert_eq!(watchman.look("vale0:veth0", "veth0", &counters), None);
+        watchman.index = Some(u32::MAX >> 1);
+        let told = watchman.look("vale0:veth0", "veth0", &counters).unwrap();
+        assert!(told.starts_with("vale0:veth0: the interface is gone"), "{told}");
         assert_eq!(watchman.look("vale0:veth0", "veth0", &counters), None);
     }
 }

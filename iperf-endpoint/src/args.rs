@@ -290,6 +290,8 @@ mod tests {
             ("-c 10.1.0.1", "--gateway"),
             ("-c no.such.host.invalid", "no.such.host.invalid"),
             ("-s --gateway 10.9.0.1", "--gateway"),
+            ("-s --gateway 10.0.0.255", "--gateway: 10.0.0.255 is no station of 10.0.0.2/24"),
+            ("-c 10.0.0.0", "-c: 10.0.0.0 is no station of 10.0.0.2/24"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");

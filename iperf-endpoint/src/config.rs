@@ -33,6 +33,14 @@ impl Cidr {
         let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
         self.address.to_bits() & mask == other.to_bits() & mask
     }
+
+    /// Whether `other` is the network's own address or its broadcast address. Networks of two stations or one have
+    /// neither (RFC 3021).
+    fn is_everybody(self, other: Ipv4Addr) -> bool {
+        let host = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+        let bits = other.to_bits() & host;
+        self.prefix < 31 && self.contains(other) && (bits == 0 || bits == host)
+    }
 }
 
 impl FromStr for Cidr {
@@ -245,6 +253,7 @@ impl Config {
             || address.is_broadcast()
             || address.is_multicast()
             || address.is_loopback()
+            || self.address.is_everybody(address)
         {
             return invalid("--ip", format!("{address} is no address of a station (try: 10.0.0.2/24)"));
         }
@@ -253,6 +262,15 @@ impl Config {
         }
         if let Some(gateway) = self.gateway.filter(|&g| !self.address.contains(g)) {
             return invalid("--gateway", format!("{gateway} is not on {}", self.address));
+        }
+        let peer = match &self.mode {
+            Mode::Server(_) => None,
+            Mode::Client(client) => Some(("-c", client.server)),
+        };
+        for (flag, address) in self.gateway.map(|g| ("--gateway", g)).into_iter().chain(peer) {
+            if self.address.is_everybody(address) {
+                return invalid(flag, format!("{address} is no station of {}", self.address));
+            }
         }
         match &self.mode {
             Mode::Server(server) => server.validate(),
@@ -327,6 +345,24 @@ mod tests {
         assert!(net.contains(Ipv4Addr::new(10, 0, 0, 77)));
         assert!(!net.contains(Ipv4Addr::new(10, 0, 1, 2)));
         assert!("10.0.0.2/0".parse::<Cidr>().unwrap().contains(Ipv4Addr::new(1, 2, 3, 4)));
+    }
+
+    #[test]
+    fn an_address_of_everybody_is_nobodys() {
+        let (config, _) = client();
+        for (text, ok) in [
+            ("10.0.0.255/24", false),
+            ("10.0.0.0/24", false),
+            ("10.0.0.3/30", false),
+            ("10.0.0.2/30", true),
+            ("10.0.0.0/31", true),
+            ("10.0.0.255/32", true),
+            ("10.0.0.255/16", true),
+        ] {
+            let mode = Mode::Server(ServerConfig::default());
+            let config = Config { address: text.parse().unwrap(), mode, ..config.clone() };
+            assert_eq!(config.validate().is_ok(), ok, "{text}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ Results go to standard output, progress to standard error, in netmap's words.";
 
 /// Sends or receives Ethernet frames as fast as a port goes, or at a rate.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "pkt-gen", after_help = EXAMPLES, args_override_self = true, max_term_width = 110)]
+#[command(name = "pkt-gen", version, after_help = EXAMPLES, args_override_self = true, max_term_width = 110)]
 #[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use rustix::net::netdevice::index_to_name;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::kernel::{interface_request, ioctl, set_option};
@@ -56,6 +57,15 @@ impl Interface {
             mac: Mac::new([a, b, c, d, e, f]),
             rx_queues: control.rx_queues(),
         })
+    }
+
+    /// What the interface of this number is now; `None` if it is gone from the network namespace of the calling
+    /// thread.
+    #[must_use]
+    pub fn numbered(index: u32) -> Option<Self> {
+        let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
+        let name = index_to_name(&socket, index).ok()?;
+        Self::find(&name).ok()
     }
 
     /// The interface, if it is up.

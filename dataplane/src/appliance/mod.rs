@@ -204,7 +204,7 @@ impl Appliance {
             notes: about.notes.clone(),
         };
         let key = name.key();
-        let watchman = Watchman::default();
+        let watchman = Watchman::new(&name.port, backend);
         let entry = Entry { name, index, backend, worker, purpose, about, far, watchman };
         home.entries.insert(key, entry);
         Ok(attached)

@@ -140,12 +140,4 @@ impl Home {
         entries.sort_unstable_by_key(|e| e.index);
         entries
     }
-
-    /// Everything counted on the switch, by those who left too.
-    pub(super) fn total(&self) -> Counts {
-        self.entries.values().fold(self.departed.clone(), |mut sum, e| {
-            sum.add(&e.about.counters.read().into());
-            sum
-        })
-    }
 }

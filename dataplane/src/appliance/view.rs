@@ -6,12 +6,11 @@ use super::roster::{Entry, Home, Purpose};
 use super::{Appliance, Error};
 use crate::control::message::{PortRow, PortStats, Station, SwitchStats};
 use crate::name::{Backend, ValePort};
-use crate::trouble;
 
 impl Entry {
     /// What the counters say that the user should do something about.
     fn hint(&self) -> Option<String> {
-        trouble::hint(&self.name.short(), &self.name.port, &self.about.counters.read())
+        self.watchman.hint(&self.name.short(), &self.name.port, &self.about.counters.read())
     }
 
     pub(super) fn warn_once(&mut self) {
@@ -27,10 +26,12 @@ impl Entry {
 
 impl Home {
     fn stats(&self, name: &str, key: Option<&str>) -> SwitchStats {
-        let ports = self.sorted().into_iter().filter(|e| key.is_none_or(|k| e.name.key() == k));
-        let ports = ports.map(Entry::stats).collect();
-        let total = self.total();
-        SwitchStats { switch: name.to_owned(), ports, balance: total.balance(), total }
+        // Read once: what the rows show adds up to the total, also under traffic.
+        let all = self.sorted().into_iter().map(|e| (e.name.key(), e.stats())).collect::<Vec<_>>();
+        let mut total = self.departed.clone();
+        all.iter().for_each(|(_, port)| total.add(&port.counts));
+        let ports = all.into_iter().filter(|(k, _)| key.is_none_or(|key| k == key)).map(|(_, port)| port);
+        SwitchStats { switch: name.to_owned(), ports: ports.collect(), balance: total.balance(), total }
     }
 }
 
@@ -49,7 +50,7 @@ impl Appliance {
             mac: entry.about.mac,
             rings: entry.about.rings,
             mem_id: entry.about.mem_id,
-            notes: entry.about.notes.clone(),
+            notes: entry.about.notes.iter().cloned().chain(entry.hint()).collect(),
         };
         let attached =
             roster.sorted().into_iter().flat_map(|h| h.sorted().into_iter().map(move |e| row(h, e)));

@@ -144,6 +144,7 @@ fn say(stream: &UnixStream, request: &Request) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::os::unix::net::UnixListener;
 
     use std::io::Write;

@@ -270,6 +270,10 @@ fn taps_persistent_and_not_in_a_namespace_and_idle() {
     std::thread::sleep(std::time::Duration::from_secs(2));
     let used = cpu_seconds(valed.id()) - before;
     assert!(used < 2.0 * 0.02, "{used} s in 2 s without the interfaces");
+    let stats = ctl(&["stats", "vale0"]).1;
+    for port in ["vale0:v0", "vale0:v1"] {
+        assert!(stats.contains(&format!("{port}: the interface is gone")), "{stats}");
+    }
     for port in ["vale0:v0", "vale0:v1", "vale0:tap3"] {
         assert_eq!(ctl(&["-d", port]), (true, String::new()));
     }
