@@ -147,8 +147,6 @@ mod tests {
     use std::io::Write;
     use std::os::unix::net::UnixListener;
 
-    use std::io::Write;
-
     use super::*;
 
     #[test]
