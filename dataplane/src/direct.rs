@@ -63,11 +63,11 @@ impl Solo {
                 self.app.stop(now);
             }
             let progress = self.app.poll(&mut self.port, now);
-            self.port.tx.flush();
+            let held = !self.port.tx.flush();
             if progress.done {
                 break;
             }
-            let outcome = Outcome { progress: progress.busy, held: false, deadline: progress.deadline };
+            let outcome = Outcome { progress: progress.busy, held, deadline: progress.deadline };
             if let Some(until) = idler.rest(outcome, now) {
                 let waiting = self.port.rx.arm();
                 if self.port.rx.fd().is_none() {

@@ -328,7 +328,9 @@ impl Tx for Broken {
         self.committed += 1;
         self.counters.add_drops(Reason::Error, u64::from(self.committed.is_multiple_of(3)));
     }
-    fn flush(&mut self) {}
+    fn flush(&mut self) -> bool {
+        true
+    }
 }
 
 #[test]

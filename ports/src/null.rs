@@ -37,5 +37,7 @@ impl Tx for NullTx {
 
     fn commit(&mut self, _len: usize, _offload: Offload) {}
 
-    fn flush(&mut self) {}
+    fn flush(&mut self) -> bool {
+        true
+    }
 }

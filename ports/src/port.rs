@@ -103,8 +103,9 @@ pub trait Tx: Send {
     /// reservation, or with a `len` beyond it, nothing is sent.
     fn commit(&mut self, len: usize, offload: Offload);
 
-    /// Makes everything queued visible to the other side: one kick a pass, never one a frame.
-    fn flush(&mut self);
+    /// Makes everything queued visible to the other side: one kick a pass, never one a frame. Returns whether all of
+    /// it is on its way; if not (the kernel was busy), the caller flushes again soon, whether there is traffic or not.
+    fn flush(&mut self) -> bool;
 }
 
 impl Rx for Box<dyn Rx> {

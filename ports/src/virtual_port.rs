@@ -85,7 +85,8 @@ impl Tx for VirtualTx {
         self.producer.commit(len, offload);
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self) -> bool {
         self.producer.flush();
+        true
     }
 }

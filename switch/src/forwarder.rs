@@ -71,11 +71,15 @@ impl Forwarder {
         Pass { received, held: frames - done }
     }
 
-    /// Makes what was copied visible: flushes every member touched since the last flush, once.
-    pub fn flush(&mut self) {
-        for member in std::mem::take(&mut self.touched).filter_map(|index| self.members.at(index)) {
-            member.flush();
+    /// Makes what was copied visible: flushes every member touched since the last flush, once. Returns whether all of
+    /// it is on its way; members of which some is not stay touched, and want another flush soon, traffic or not.
+    pub fn flush(&mut self) -> bool {
+        for index in std::mem::take(&mut self.touched) {
+            if self.members.at(index).is_some_and(|member| !member.flush()) {
+                self.touched.insert(index);
+            }
         }
+        self.touched.is_empty()
     }
 
     /// Adopts the newest membership and lets go of members that left, as every [`Self::forward`] does; for workers

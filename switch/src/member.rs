@@ -133,11 +133,9 @@ impl Member {
         }
     }
 
-    /// Makes what was delivered visible to the other side.
-    pub(crate) fn flush(&self) {
-        if let Some(tx) = self.tx().as_mut() {
-            tx.flush();
-        }
+    /// Makes what was delivered visible to the other side. Says whether all of it is on its way.
+    pub(crate) fn flush(&self) -> bool {
+        self.tx().as_mut().is_none_or(|tx| tx.flush())
     }
 
     fn tx(&self) -> MutexGuard<'_, Option<Box<dyn Tx>>> {

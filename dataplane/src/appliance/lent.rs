@@ -39,8 +39,8 @@ impl Tx for Lent {
         self.tx.commit(len, offload);
     }
 
-    fn flush(&mut self) {
-        self.tx.flush();
+    fn flush(&mut self) -> bool {
+        self.tx.flush()
     }
 }
 

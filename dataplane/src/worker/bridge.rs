@@ -80,7 +80,7 @@ impl Bridge {
                 leaving.until = now; // drained
             }
         }
-        self.forwarder.flush();
+        outcome.held |= !self.forwarder.flush();
         if self.leaving {
             self.see_off(now);
             outcome.progress = true; // who waits for a port to leave is not to wait for traffic

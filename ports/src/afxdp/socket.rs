@@ -92,10 +92,14 @@ impl Socket {
     /// `EAGAIN` (the budget is used up, or the device is busy), `ENOBUFS` and `ENETDOWN` leave the frames in the
     /// ring. `EBUSY` in copy mode is the loss of one frame that the device refused: it has no carrier
     /// (`NET_XMIT_DROP` in `__xsk_generic_xmit`, net/xdp/xsk.c).
-    pub(super) fn kick_tx(&self) {
-        if send(&self.fd, &[], SendFlags::DONTWAIT) == Err(Errno::BUSY) && !self.zero_copy {
+    ///
+    /// Returns whether another kick soon may get further: not if the device is down or gone.
+    pub(super) fn kick_tx(&self) -> bool {
+        let sent = send(&self.fd, &[], SendFlags::DONTWAIT);
+        if sent == Err(Errno::BUSY) && !self.zero_copy {
             self.counters.add_drops(Reason::Kernel, 1);
         }
+        matches!(sent, Ok(_) | Err(Errno::AGAIN | Errno::BUSY | Errno::NOBUFS | Errno::INTR))
     }
 
     /// Has a driver that sleeps for want of empty chunks look at the fill ring.

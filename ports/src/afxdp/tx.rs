@@ -64,17 +64,21 @@ impl AfXdpTx {
     }
 
     /// In copy mode the sending happens in here, a budget of frames a call: calls until the kernel has taken
-    /// everything, or makes no progress, and then the rest is left to the next flush.
-    fn kick(&self) {
+    /// everything, or makes no progress: then the next flush has to go on, soon, if that may help.
+    fn kick(&self) -> bool {
         let mut pending = self.ring.pending();
         while pending > 0 && self.ring.needs_wakeup() {
-            self.socket.kick_tx();
+            let again = self.socket.kick_tx();
             let left = self.ring.pending();
-            if left >= pending || self.socket.is_zero_copy() {
-                return;
+            if self.socket.is_zero_copy() {
+                return true; // the driver takes it from here
+            }
+            if left >= pending {
+                return !again;
             }
             pending = left;
         }
+        true
     }
 
     /// Whether the wire takes a frame: not too long, no offload left to do, and no runt.
@@ -157,11 +161,12 @@ impl Tx for AfXdpTx {
         }
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self) -> bool {
         self.ring.publish();
-        self.kick();
+        let done = self.kick();
         // What was just sent is still in the cache, and what is taken next is what came back last: in copy mode
         // the chunks in use are as many as a pass sends, and not all there are.
         self.reap();
+        done
     }
 }

@@ -106,7 +106,7 @@ impl<D: Descriptor> Tx for DescriptorTx<D> {
         }
     }
 
-    fn flush(&mut self) {
-        self.settle();
+    fn flush(&mut self) -> bool {
+        self.settle()
     }
 }

@@ -244,6 +244,21 @@ fn each_port_touched_is_flushed_once() {
     assert_eq!(flushes, [1, 1, 1]);
 }
 
+/// A kernel that is busy takes what is left with the next flush, even if nothing more is sent to the port.
+#[test]
+fn what_a_flush_leaves_is_flushed_again() {
+    let mut bridge = Bridge::new(3);
+    bridge.send(1, Mac::BROADCAST, mac(1));
+    bridge.ports[2].sink.store().busy = true;
+    assert!(!bridge.forwarder.flush());
+    assert!(!bridge.forwarder.flush());
+    bridge.ports[2].sink.store().busy = false;
+    assert!(bridge.forwarder.flush());
+    assert!(bridge.forwarder.flush());
+    let flushes: Vec<_> = bridge.ports.iter().map(|p| p.sink.store().flushes).collect();
+    assert_eq!(flushes, [1, 0, 3]);
+}
+
 #[test]
 fn more_than_a_burst_takes_more_than_a_pass() {
     let mut bridge = Bridge::new(2);
@@ -270,7 +285,9 @@ fn an_egress_that_fails_frames_is_charged_with_them() {
             None
         }
         fn commit(&mut self, _len: usize, _offload: Offload) {}
-        fn flush(&mut self) {}
+        fn flush(&mut self) -> bool {
+            true
+        }
     }
     let mut bridge = Bridge::new(1);
     let counters = Arc::<ports::Counters>::default();

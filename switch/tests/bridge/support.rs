@@ -32,6 +32,8 @@ pub(crate) struct Store {
     pub(crate) takes: Capabilities,
     pub(crate) got: Vec<(Vec<u8>, Offload)>,
     pub(crate) flushes: usize,
+    /// A flush leaves something behind.
+    pub(crate) busy: bool,
     /// Frames and bytes that a test has looked at and taken away.
     pub(crate) delivered: (u64, u64),
     /// Frames that the sink should not have been handed.
@@ -49,6 +51,7 @@ impl Sink {
             takes,
             got: Vec::new(),
             flushes: 0,
+            busy: false,
             delivered: (0, 0),
             unfit: 0,
         })))
@@ -84,8 +87,10 @@ impl Tx for Sink {
 
     fn commit(&mut self, _len: usize, _offload: Offload) {}
 
-    fn flush(&mut self) {
-        self.store().flushes += 1;
+    fn flush(&mut self) -> bool {
+        let mut store = self.store();
+        store.flushes += 1;
+        !store.busy
     }
 }
 
