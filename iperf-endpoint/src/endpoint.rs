@@ -5,6 +5,7 @@ use crate::cpu::CpuTime;
 use crate::event::EventSink;
 use crate::iperf3::{Client, Server};
 use crate::stack::{self, BadConfig, Stack};
+use crate::transport::Transport;
 use ports::{App, Capabilities, Mac, Port, Progress, Time};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -37,6 +38,13 @@ impl Protocol {
         match self {
             Self::Server(server) => server.deadline(now),
             Self::Client(client) => client.deadline(now),
+        }
+    }
+
+    fn give_up(&mut self, why: &str) {
+        match self {
+            Self::Server(server) => server.give_up(why),
+            Self::Client(client) => client.give_up(why),
         }
     }
 
@@ -96,6 +104,10 @@ impl App for Endpoint {
     /// The protocol runs between the stack's two halves, so that acknowledgements travel with its answers.
     fn poll(&mut self, port: &mut Port, now: Time) -> Progress {
         let received = self.stack.ingress(port, now);
+        if let Some(mac) = self.stack.taken_by() {
+            let address = self.stack.address();
+            self.protocol.give_up(&format!("{address}: taken by {mac} (try another --ip)"));
+        }
         let moved = self.protocol.poll(&mut self.stack, now);
         let sent = self.stack.egress(port, now);
         let deadline = self.stack.deadline(now).min(self.protocol.deadline(now));

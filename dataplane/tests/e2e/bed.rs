@@ -49,6 +49,10 @@ impl Running {
         run(Command::new("kill").args([signal, &self.pid().to_string()]));
     }
 
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child of ours").is_none()
+    }
+
     /// Waits for the end; panics if it does not come.
     pub(crate) fn wait(mut self, limit: Duration) -> Output {
         let mut child = std::mem::replace(&mut self.child, Command::new("true").spawn().expect("true"));

@@ -88,6 +88,22 @@ fn flags_out_of_range_are_named() {
     assert_eq!(bed.ctl(&[]).trim(), "");
 }
 
+/// An address that somebody has already is given up, with his station's name; who had it first keeps it.
+#[test]
+fn a_taken_address_is_noticed() {
+    let Some(bed) = Bed::new() else { return };
+    let client = bed.namespace("c1");
+    bed.tap("tap7", &client, "10.0.0.1/24");
+    let mut first = bed.server("vale0:ep", "10.0.0.2/24", &[]);
+    for address in ["10.0.0.1/24", "10.0.0.2/24"] {
+        let second = bed.endpoint(&["--on", "vale0:ep2", "--ip", address, "-s"]).wait(Duration::from_secs(5));
+        assert_eq!(second.status.code(), Some(1), "{}", text(&second));
+        assert!(text(&second).contains(&format!("{}: taken by ", &address[..8])), "{}", text(&second));
+    }
+    assert!(first.is_running());
+    client.ping("10.0.0.2", 2);
+}
+
 /// Somebody without privileges measures two endpoints on a switch, and is told what the rest takes.
 #[test]
 fn nobody_needs_no_privileges() {

@@ -6,7 +6,7 @@ use super::wire::{Control, Cookie, state};
 use super::{PARTING, Turn};
 use crate::config::ServerConfig;
 use crate::cpu::CpuTime;
-use crate::event::{Event, EventSink, FailureKind};
+use crate::event::{Event, EventSink, Failure, FailureKind};
 use crate::transport::{SocketOptions, Transport};
 use ports::Time;
 use std::time::Duration;
@@ -96,6 +96,15 @@ impl Server {
     /// Comes to an end: clients are told, tests in progress are reported.
     pub fn stop(&mut self) {
         self.stopping = true;
+    }
+
+    /// Ends at once, with an error that leaves nothing to be done.
+    pub fn give_up(&mut self, why: &str) {
+        if self.status.is_none() {
+            self.status = Some(1);
+            self.say(Event::Error(Failure { test: None, kind: FailureKind::Error, message: why.to_owned() }));
+            self.say(Event::Done { status: 1 });
+        }
     }
 
     /// When the server wants to be polled without a frame.

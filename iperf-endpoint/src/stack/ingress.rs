@@ -33,6 +33,9 @@ impl Stack {
         }
         match bytes.get(12..14) {
             Some([0x08, 0x06]) => {
+                if let Some(answer) = self.claim.heard(bytes, self.now) {
+                    put(&answer, tx);
+                }
                 self.deliver(None, bytes, tx);
                 self.neighbours.heard_arp(bytes, self.now);
                 // Perhaps what some have waited for.

@@ -19,6 +19,7 @@
 //! * whoever sends to us is made known as a [neighbour](neighbours), so that the answer need not wait for ARP;
 //! * connections that are over leave a few words in [`time_wait`] instead of their buffers.
 
+mod claim;
 mod config;
 mod device;
 mod egress;
@@ -38,11 +39,12 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use ports::{Burst, Capabilities, Offload, Port, Reason, Time, Tx};
+use ports::{Burst, Capabilities, Mac, Offload, Port, Reason, Time, Tx};
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Cidr};
 
+use claim::Claim;
 use config::is_host;
 pub use config::{BadConfig, Config};
 use device::{Shape, Tally, Wire};
@@ -78,6 +80,7 @@ pub struct Stack {
     tally: Tally,
     scratch: Vec<u8>,
     announced: bool,
+    claim: Claim,
     /// The time of the last pass, for the calls between passes.
     now: Time,
 }
@@ -126,6 +129,7 @@ impl Stack {
             tally,
             scratch: Vec::new(),
             announced: false,
+            claim: Claim::new(config.mac, config.address),
             now: Time::ZERO,
             config,
         })
@@ -201,8 +205,15 @@ impl Stack {
         if self.announced {
             return;
         }
-        let frame = announcement(self.config.mac.octets(), self.config.address);
-        self.announced = put(&frame, tx);
+        let probe = self.claim.probe(self.now);
+        let announcement = announcement(self.config.mac.octets(), self.config.address);
+        self.announced = put(&probe, tx) && put(&announcement, tx);
+    }
+
+    /// The station that answered for our address when the stack came up, if one did.
+    #[must_use]
+    pub const fn taken_by(&self) -> Option<Mac> {
+        self.claim.taken_by()
     }
 
     /// Puts a connection into the queue of those to serve.

@@ -6,7 +6,7 @@ mod watch;
 
 use crate::config::ClientConfig;
 use crate::cpu::CpuTime;
-use crate::event::{EventSink, Role};
+use crate::event::{Event, EventSink, Failure, FailureKind, Role};
 use crate::iperf3::params::Params;
 use crate::iperf3::results::Results;
 use crate::iperf3::stream::SocketNumbers;
@@ -108,6 +108,18 @@ impl Client {
     /// Comes to an end: the server is told, the test in progress is reported.
     pub fn stop(&mut self) {
         self.stopping = true;
+    }
+
+    /// Ends at once, with an error that leaves nothing to be done.
+    pub fn give_up(&mut self, why: &str) {
+        if self.phase != Phase::Ended {
+            self.status = 1;
+            self.enter(Phase::Ended, Time::NEVER);
+            let (test, message) = (Some(TEST), why.to_owned());
+            (self.events)(Event::Error(Failure { test, kind: FailureKind::Error, message }));
+            (self.events)(Event::Finished { test: TEST });
+            (self.events)(Event::Done { status: 1 });
+        }
     }
 
     /// When the client wants to be polled without a frame.
