@@ -1,6 +1,7 @@
 //! Lines of JSON on a stream: said whole, heard only up to a bounded length.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -8,6 +9,9 @@ use serde::Serialize;
 pub const MAX_REQUEST: usize = 64 * 1024;
 /// Longest reply: room for the MAC table of a large switch.
 pub const MAX_REPLY: usize = 256 * 1024 * 1024;
+
+/// Who does not read for this long is cut.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Says one thing in one line.
 ///

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::is_trusted;
+use super::lines::WRITE_TIMEOUT;
 use super::message::Reply;
 use super::place::Place;
-use super::session::{self, WRITE_TIMEOUT};
+use super::session;
 use crate::appliance::Appliance;
 
 /// Most clients at a time. A client is a thread and a descriptor or two.

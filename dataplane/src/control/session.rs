@@ -8,14 +8,12 @@ use std::time::Duration;
 use ports::Time;
 
 use super::hosting;
-use super::lines::{Lines, MAX_REQUEST, say};
+use super::lines::{Lines, MAX_REQUEST, WRITE_TIMEOUT, say};
 use super::message::{Reply, Request};
 use super::server::Counted;
 use crate::appliance::{Appliance, Error};
 use crate::name::ValePort;
 
-/// A client that does not read for this long is cut.
-pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A client that asks nothing for this long is sent away; it is not to hold a place for ever.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
