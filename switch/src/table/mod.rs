@@ -153,9 +153,8 @@ impl MacTable {
     /// The two lines of a station's window, the one to try first first.
     #[inline]
     fn window(&self, mac: Mac) -> [&Line; 2] {
-        let product = u128::from(mac.to_bits() ^ self.secret[0]) * u128::from(self.secret[1]);
         #[expect(clippy::cast_possible_truncation, reason = "a hash")]
-        let home = ((product >> 64) as usize ^ product as usize) & self.mask;
+        let home = fold(fold(mac.to_bits() ^ self.secret[0], self.secret[1]), GOLDEN) as usize & self.mask;
         [&self.lines[home], &self.lines[home ^ 1]]
     }
 
@@ -252,6 +251,18 @@ impl MacTable {
             }
         }
     }
+}
+
+/// 2^64 over the golden ratio.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// A multiplication with its upper half folded into its lower. Once is not enough: stations tend to be numbered one
+/// after the other, and for one secret in some hundreds such stations pile up in a few windows.
+#[expect(clippy::cast_possible_truncation, reason = "a hash")]
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product >> 64) as u64 ^ product as u64
 }
 
 /// Sequentially consistent, for the two races that depend on it: `drop_doubles`, and a port's own `leave`.

@@ -142,13 +142,22 @@ fn a_table_takes_twice_its_stations() {
     for stations in [1, 8, 9, 1000, 1 << 16] {
         assert!(MacTable::new(stations, AGEING).lines.len() * LINE >= 2 * stations, "{stations}");
     }
-    let table = MacTable::new(1 << 12, AGEING);
-    let tick = table.ageing().tick(Time::ZERO);
-    for n in 0..1 << 12 {
-        table.learn(mac(n + 1), port(0), tick);
+}
+
+/// Stations numbered one after the other, in the ways that vendors and virtual machines do, with many secrets.
+#[test]
+fn numbered_stations_find_room() {
+    for step in [1, 2, 16, 256, 1 << 16, 1 << 24] {
+        for _ in 0..100 {
+            let table = MacTable::new(1 << 10, AGEING);
+            let tick = table.ageing().tick(Time::ZERO);
+            for n in 0..1 << 10 {
+                table.learn(mac((n + 1) * step), port(0), tick);
+            }
+            let known = table.stations(Time::ZERO).len();
+            assert!(known > (1 << 10) - 40, "{known} of {} found room, step {step}", 1 << 10);
+        }
     }
-    let known = table.stations(Time::ZERO).len();
-    assert!(known > (1 << 12) - 64, "{known} of {} found room", 1 << 12);
 }
 
 /// As two workers leave them that hear a new station at once while room comes free in its window.
