@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ports::{Mac, Time};
 
-use super::segment::{arp_reply, arp_request};
+use super::arp::{Arp, REPLY, REQUEST, arp_reply, arp_request};
 
 /// How long an answer to the probe may take (`PROBE_WAIT` of RFC 5227).
 const WAIT: Duration = Duration::from_secs(1);
@@ -36,18 +36,16 @@ impl Claim {
     /// An ARP packet arrived. Gives the answer to somebody else's probe for our address, which smoltcp, taking the
     /// sender for nobody, leaves out.
     pub(super) fn heard(&mut self, frame: &[u8], now: Time) -> Option<[u8; 60]> {
-        let arp = frame.get(20..42)?;
-        let sender = Mac::new(*arp[2..].first_chunk()?);
-        let (operation, sender_address, target) = (arp[1], &arp[8..12], &arp[18..22]);
-        let ours = self.address.octets();
+        let arp = Arp::parse(frame)?;
+        let sender = Mac::new(arp.mac);
         if sender == self.mac || !sender.is_unicast() {
             return None;
         }
-        match operation {
-            2 if sender_address == ours && now < self.until => self.taken_by = Some(sender),
-            1 if sender_address == [0; 4] && target == ours => {
-                let nobody = Ipv4Addr::UNSPECIFIED;
-                return Some(arp_reply(self.mac.octets(), self.address, sender.octets(), nobody));
+        let nobody = Ipv4Addr::UNSPECIFIED;
+        match arp.operation {
+            REPLY if arp.sender == self.address && now < self.until => self.taken_by = Some(sender),
+            REQUEST if arp.sender == nobody && arp.target == self.address => {
+                return Some(arp_reply(self.mac.octets(), self.address, arp.mac, nobody));
             }
             _ => {}
         }

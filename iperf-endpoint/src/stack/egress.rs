@@ -6,8 +6,8 @@ use ports::{Time, Tx};
 use smoltcp::iface::PollResult;
 use smoltcp::socket::tcp::State as TcpState;
 
+use super::arp::arp_request;
 use super::device::Wire;
-use super::segment::arp_request;
 use super::slot::Stage;
 use super::{Stack, put};
 

@@ -8,10 +8,11 @@ use ports::{Counters, Frame, Reason, Time, Tx, checksum};
 use smoltcp::iface::PollIngressSingleResult;
 use smoltcp::socket::tcp::State as TcpState;
 
+use super::arp::arp_reply;
 use super::config::is_host;
 use super::device::Wire;
 use super::flow::{Flow, Shown};
-use super::segment::{BareAck, Segment, Tuple, arp_reply, flag};
+use super::segment::{BareAck, Segment, Tuple, flag};
 use super::slot::{Slot, Stage, duration};
 use super::table;
 use super::time_wait::Answer;

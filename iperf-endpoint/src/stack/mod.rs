@@ -19,6 +19,7 @@
 //! * whoever sends to us is made known as a [neighbour](neighbours), so that the answer need not wait for ARP;
 //! * connections that are over leave a few words in [`time_wait`] instead of their buffers.
 
+mod arp;
 mod claim;
 mod config;
 mod device;
@@ -44,6 +45,7 @@ use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Cidr};
 
+use arp::announcement;
 use claim::Claim;
 use config::is_host;
 pub use config::{BadConfig, Config};
@@ -51,7 +53,7 @@ use device::{Shape, Tally, Wire};
 use egress::Served;
 use listener::Listeners;
 use neighbours::Neighbours;
-use segment::{Tuple, announcement};
+use segment::Tuple;
 use table::Table;
 use time_wait::TimeWait;
 

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use ports::{Mac, Time};
 
+use super::arp::Arp;
+
 /// Most neighbours remembered: half of what smoltcp holds. Both let go of the one not heard for longest, so
 /// that what is remembered here is known there, also while others get in by ARP.
 const MOST: usize = 128;
@@ -75,10 +77,8 @@ impl Neighbours {
 
     /// smoltcp received an ARP packet, and may have taken the sender in: where it is will be told once more.
     pub(super) fn heard_arp(&mut self, frame: &[u8], now: Time) {
-        let Some((mac, rest)) = frame.get(22..).and_then(<[u8]>::split_first_chunk::<6>) else { return };
-        let (Some(sender), Some(target)) = (rest.first_chunk::<4>(), rest.get(10..14)) else { return };
-        if target == self.address.octets() {
-            self.note(Ipv4Addr::from(*sender), *mac, now);
+        if let Some(arp) = Arp::parse(frame).filter(|arp| arp.target == self.address) {
+            self.note(arp.sender, arp.mac, now);
         }
     }
 

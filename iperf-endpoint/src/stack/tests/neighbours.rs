@@ -110,7 +110,7 @@ fn an_answer_follows_a_station_that_moves() {
 fn a_station_that_moved_and_said_so_may_move_back() {
     let mut n = Lone::new(None);
     n.answer(station(1), &ping_from(A, station(1)));
-    let arp = super::super::segment::arp_reply(station(2), A, mac(B).octets(), B);
+    let arp = super::super::arp::arp_reply(station(2), A, mac(B).octets(), B);
     assert!(n.answers(&arp).is_empty());
     n.answer(station(1), &ping_from(A, station(1)));
 }
@@ -181,7 +181,7 @@ fn longest_gap(routed: bool, up: bool, down: bool) -> Duration {
     };
     let hosts = (Host::new(config(A), wire, port_a), Host::new(config(b), wire, port_b));
     let mut n = Net { a: hosts.0, b: hosts.1, middle: None, now: Time::from_secs(1) };
-    let router = super::super::segment::arp_reply(mac(b).octets(), GATEWAY, mac(A).octets(), A);
+    let router = super::super::arp::arp_reply(mac(b).octets(), GATEWAY, mac(A).octets(), A);
     n.b.port.tx.transmit(&[Frame::new(&router)]);
     n.b.port.tx.flush();
     n.a.poll(n.now);
