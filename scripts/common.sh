@@ -104,3 +104,25 @@ until_true() {
 
 has_port() { vale-ctl | grep -q "^$1 "; }
 listens() { inside "$1" ss -ltn "sport = :5201" | grep -q LISTEN; }
+
+# bridge_up TAG on|off: a stock iperf3 server in TAG-k2 behind a Linux bridge, 10.0.1.2, and TAG-k1 to reach it from; with
+# offloads, or with real 1500-byte frames.
+bridge_up() {
+    local tag=$1 state=$2 id
+    namespace "$tag-br"
+    ip -n "$tag-br" link add br0 type bridge
+    ip -n "$tag-br" link set br0 up
+    for id in 1 2; do
+        namespace "$tag-k$id"
+        ip -n "$tag-br" link add "v$id" type veth peer name eth0 netns "$tag-k$id"
+        ip -n "$tag-br" link set "v$id" master br0 up
+        ip -n "$tag-k$id" addr add "10.0.1.$id/24" dev eth0
+        ip -n "$tag-k$id" link set eth0 up
+        if [ "$state" = off ]; then
+            inside "$tag-k$id" ethtool -K eth0 tso off gso off gro off >/dev/null
+            inside "$tag-br" ethtool -K "v$id" tso off gso off gro off >/dev/null
+        fi
+    done
+    background ip netns exec "$tag-k2" iperf3 -s
+    until_true listens "$tag-k2"
+}
