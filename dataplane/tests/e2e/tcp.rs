@@ -44,15 +44,20 @@ fn our_client(bed: &Bed, at: &Namespace, server: &str) {
     }
 }
 
+/// A stock client against our endpoint, then our client against a stock server.
+fn both_roles(bed: &Bed, client: &Namespace) {
+    client.ping(ENDPOINT, 5);
+    every_direction(client);
+    our_client(bed, client, "10.0.0.1");
+}
+
 #[test]
 fn over_a_tap() {
     let Some(bed) = Bed::new() else { return };
     let client = bed.namespace("c1");
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.tap("tap7", &client, "10.0.0.1/24");
-    client.ping(ENDPOINT, 5);
-    every_direction(&client);
-    our_client(&bed, &client, "10.0.0.1");
+    both_roles(&bed, &client);
 }
 
 #[test]
@@ -63,9 +68,7 @@ fn over_af_xdp() {
     bed.veth("veth0", &client, "eth0", "10.0.0.1/24");
     client.ok("ethtool", &["-K", "eth0", "tx", "off"]);
     bed.ctl(&["-a", "vale0:veth0"]);
-    client.ping(ENDPOINT, 5);
-    every_direction(&client);
-    our_client(&bed, &client, "10.0.0.1");
+    both_roles(&bed, &client);
 }
 
 #[test]
@@ -75,9 +78,7 @@ fn over_a_packet_socket() {
     let _server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     bed.veth("veth1", &client, "eth0", "10.0.0.1/24");
     bed.ctl(&["-a", "vale0:veth1@packet"]);
-    client.ping(ENDPOINT, 5);
-    every_direction(&client);
-    our_client(&bed, &client, "10.0.0.1");
+    both_roles(&bed, &client);
 }
 
 #[test]
