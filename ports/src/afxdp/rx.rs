@@ -206,7 +206,8 @@ impl AfXdpRx {
         Ok(())
     }
 
-    /// Counts what the kernel dropped, and sends what a flush had to leave behind.
+    /// Counts what the kernel dropped, and kicks once more: a zero-copy driver may have gone to sleep just after a flush
+    /// saw it awake.
     fn look(&mut self) {
         for queue in &mut self.queues {
             let (kernel, broken) = queue.new_drops();
