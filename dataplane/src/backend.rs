@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use ports::offload::Offloads;
-use ports::{Capabilities, Error, Port, afxdp, host, packet, tap, virtual_port};
+use ports::{Capabilities, Error, Port, afxdp, host, packet, tap, vhost_user, virtual_port};
 
 use crate::name::{Backend, Source};
 
@@ -38,6 +38,10 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
         Backend::Host => {
             given.are_known(&[])?;
             host::open(name)
+        }
+        Backend::VhostUser => {
+            given.are_known(&["path", "client", "queues", "offloads"])?;
+            vhost_user::open(name, given.vhost_user()?)
         }
     }
 }
@@ -112,6 +116,16 @@ impl Given<'_> {
             zero_copy: self.word("zero_copy", &[("on", true), ("off", false)])?,
             queues: self.number("queues")?.or(default.queues),
             slots: self.number("slots")?.unwrap_or(default.slots),
+        })
+    }
+
+    fn vhost_user(&self) -> Result<vhost_user::Options, Error> {
+        let path = self.source.options.value("path");
+        Ok(vhost_user::Options {
+            path: path.ok_or_else(|| self.invalid("needs an option path=SOCKET".to_owned()))?.into(),
+            client: self.word("client", &[("off", false), ("on", true)])?,
+            queues: self.number("queues")?.unwrap_or(1),
+            offloads: !self.offloads()?.is_empty(),
         })
     }
 

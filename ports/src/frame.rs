@@ -209,7 +209,7 @@ pub(crate) struct Piece {
 impl Piece {
     /// Copies from `at` on into `to`, as many bytes as there are and fit; how many there were.
     #[inline]
-    fn copy_at(self, at: usize, to: &mut [u8]) -> usize {
+    pub(crate) fn copy_at(self, at: usize, to: &mut [u8]) -> usize {
         let len = self.len as usize;
         let at = at.min(len);
         let n = to.len().min(len - at);

@@ -29,6 +29,7 @@ pub mod port;
 pub mod ring;
 pub mod tap;
 pub mod time;
+pub mod vhost_user;
 pub mod virtual_port;
 pub mod wire;
 
