@@ -150,6 +150,14 @@ impl<'a> Frame<'a> {
         Piece { start: self.start, len: self.len }.copy_at(at, to)
     }
 
+    /// A copy of the frame's bytes.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.len()];
+        self.copy_at(0, &mut bytes);
+        bytes
+    }
+
     /// Copies the frame to `to`.
     ///
     /// # Safety

@@ -8,6 +8,8 @@
 //! read once, chains are cut, and a guest that breaks the rules loses its port.
 
 mod control;
+#[cfg(any(test, feature = "contract"))]
+pub mod driver;
 mod link;
 mod memory;
 mod message;

@@ -113,7 +113,7 @@ mod tests {
             [(12, 1), (3, 0), (13, 1)]
         );
         assert_eq!(letters[2].payload, [2; 8]);
-        drop(theirs);
+        drop((theirs, letters)); // which hold the other end too
         assert!(read(&ours).unwrap().is_none());
     }
 
