@@ -120,7 +120,7 @@ impl Control {
     fn change_paused(&mut self, request: Request, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
         match request {
             Request::SetFeatures(wanted) => {
-                self.features = Self::among(wanted, features(self.options.offloads))?
+                self.features = Self::among(wanted, features(self.options.offloads))?;
             }
             Request::SetProtocolFeatures(wanted) => self.protocol = Self::among(wanted, Self::PROTOCOL)?,
             Request::ResetOwner => self.rings.iter_mut().for_each(|ring| *ring = Known::default()),

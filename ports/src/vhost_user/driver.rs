@@ -62,6 +62,7 @@ pub struct Driver {
     /// What was agreed on.
     pub features: u64,
     memory: NonNull<u8>,
+    file: OwnedFd,
     kicks: [OwnedFd; 2],
     calls: [OwnedFd; 2],
     /// Of either ring: chains made available, and chains seen used.
@@ -114,12 +115,28 @@ impl Driver {
             seen: [0; 2],
             free: (0..SLOTS).collect(),
             lengths: [0; SLOTS as usize],
+            file,
         };
-        driver.introduce(&file);
+        driver.introduce();
+        for slot in 0..SLOTS {
+            driver.describe(RX, slot, Self::buffer(RX, slot), BUFFER, WRITE);
+            driver.make_available(RX, slot);
+        }
+        driver.confirm();
         driver
     }
 
-    fn introduce(&mut self, file: &OwnedFd) {
+    /// Goes to another port with the same rings, as QEMU does: each goes on behind what is used.
+    ///
+    /// # Panics
+    /// If the port does not do its part.
+    pub fn reconnect(&mut self, path: &Path) {
+        self.socket = UnixStream::connect(path).expect("connect to the port");
+        self.introduce();
+        self.confirm();
+    }
+
+    fn introduce(&mut self) {
         self.say(3, &[], &[]);
         let offered = self.ask(1, &[]);
         let protocol = self.ask(15, &[]);
@@ -130,15 +147,11 @@ impl Driver {
         self.features = offered & self.style.features;
         self.say(2, &self.features.to_le_bytes(), &[]);
         let region = [GUEST, MEMORY as u64, USER, 0].map(u64::to_le_bytes).concat();
-        self.say(5, &[pair(1, 0).to_vec(), region].concat(), &[file.as_fd()]);
+        self.say(5, &[pair(1, 0).to_vec(), region].concat(), &[self.file.as_fd()]);
         for ring in 0..2u32 {
-            self.start_ring(ring, 0);
+            let used = self.word(ring as usize * RING + USED + 2).load(Ordering::Acquire);
+            self.start_ring(ring, used);
         }
-        for slot in 0..SLOTS {
-            self.describe(RX, slot, Self::buffer(RX, slot), BUFFER, WRITE);
-            self.make_available(RX, slot);
-        }
-        self.confirm();
     }
 
     /// Has a ring start from this index on.
@@ -198,7 +211,12 @@ impl Driver {
 
     /// Whether the port has hung up.
     pub fn is_alone(&mut self) -> bool {
-        matches!(self.socket.read(&mut [0; 1]), Ok(0) | Err(_))
+        use rustix::net::{RecvFlags, recv};
+        let mut byte = [0; 1];
+        !matches!(
+            recv(&self.socket, &mut byte, RecvFlags::DONTWAIT),
+            Ok((1.., _)) | Err(rustix::io::Errno::AGAIN)
+        )
     }
 
     const fn buffer(ring: usize, slot: u16) -> usize {
