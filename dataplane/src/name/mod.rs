@@ -8,6 +8,8 @@
 //! eth0  netmap:eth0        an interface by itself, no switch
 //! tap:x  tapx              a TAP by itself
 //! null                     a port that swallows everything
+//! pcap:/tmp/x.pcap         a capture file: read by who receives, written by who sends
+//! pcap:in.pcap,out.pcap    ... and both, where one does both
 //! ```
 //!
 //! Unlike netmap, `-` does not end a name (interfaces are called `br-lan`), and ring numbers, `*`, pipes and
@@ -26,7 +28,7 @@ const MAX_NAME: usize = 63;
 const MAX_INTERFACE: usize = 15;
 
 /// The grammar in one line, with which a refusal ends unless it has something better to try.
-const GRAMMAR: &str = " (a port is valeX:PORT[^][@BACKEND[:KEY=VALUE,...]], or eth0, netmap:eth0, tap:X, null without a switch)";
+const GRAMMAR: &str = " (a port is valeX:PORT[^][@BACKEND[:KEY=VALUE,...]], or eth0, netmap:eth0, tap:X, pcap:FILE, null without a switch)";
 
 /// A string that is no port name. The text says why, and what one looks like.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +52,7 @@ pub struct ValePort {
 /// A port by itself: `eth0@packet`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PlainPort {
-    /// The interface, or `null`.
+    /// The interface, or `null`, or the files of a capture: one, or two with a comma in between.
     pub port: String,
     /// What is behind it.
     pub source: Source,
@@ -128,6 +130,9 @@ impl FromStr for ValePort {
 }
 
 fn parse(name: &str) -> Result<Name, String> {
+    if let Some(files) = name.strip_prefix("pcap:") {
+        return parse_pcap(files);
+    }
     let (head, source) = match name.split_once('@') {
         Some((head, source)) => (head, Some(source::parse(source)?)),
         None => (name, None),
@@ -139,7 +144,7 @@ fn parse(name: &str) -> Result<Name, String> {
         Some((switch, port)) if switch.starts_with("vale") => parse_vale(switch, port, source),
         Some(("netmap", port)) => parse_plain(port, source, Backend::Afxdp),
         Some(("tap", port)) => parse_plain(port, source, Backend::Tap),
-        Some((other, _)) => Err(format!("{other:?} is neither a switch (vale0) nor netmap nor tap")),
+        Some((other, _)) => Err(format!("{other:?} is neither a switch (vale0) nor netmap, tap or pcap")),
         None if head.starts_with("vale") => Err("missing ':'".to_owned()),
         None if head == "null" => parse_plain(head, source, Backend::Null),
         None if head.starts_with("tap") => parse_plain(head, source, Backend::Tap),
@@ -172,6 +177,17 @@ fn parse_plain(port: &str, source: Option<Source>, backend: Backend) -> Result<N
         Backend::Virtual => Err("a virtual port is on a switch (try: vale0:1)".to_owned()),
         Backend::Null if port != "null" => Err("null takes no other name".to_owned()),
         _ => Ok(Name::Plain(PlainPort { port: port.to_owned(), source })),
+    }
+}
+
+/// Any name that a file may have, but for a comma, which stands between two.
+fn parse_pcap(files: &str) -> Result<Name, String> {
+    let mut names = files.split(',');
+    match (names.next(), names.next(), names.next()) {
+        (Some(one), other, None) if !one.is_empty() && other != Some("") => {
+            Ok(Name::Plain(PlainPort { port: files.to_owned(), source: Source::new(Backend::Pcap) }))
+        }
+        _ => Err("a capture is pcap:FILE, or pcap:READ,WRITE (try: a link to a file with a comma in its name)".to_owned()),
     }
 }
 
@@ -213,6 +229,7 @@ impl fmt::Display for PlainPort {
         let ambiguous = self.port.starts_with("tap") || self.port.starts_with("vale") || self.port == "null";
         match self.source.backend {
             Backend::Null if self.source.options == Options::default() => f.write_str("null"),
+            Backend::Pcap => write!(f, "pcap:{}", self.port),
             Backend::Afxdp if self.source.options == Options::default() && !ambiguous => {
                 f.write_str(&self.port)
             }
@@ -270,6 +287,9 @@ mod tests {
         assert_eq!(plain("eth0@packet"), ("eth0".into(), Backend::Packet));
         assert_eq!(plain("null"), ("null".into(), Backend::Null));
         assert_eq!(plain("eth0^"), ("eth0".into(), Backend::Host));
+        for files in ["x", "/tmp/a b.pcap", "../@{1}*^:é", "in.pcap,/tmp/out.pcap", &"long/".repeat(99)] {
+            assert_eq!(plain(&format!("pcap:{files}")), (files.to_owned(), Backend::Pcap));
+        }
     }
 
     #[test]
@@ -293,7 +313,13 @@ mod tests {
             ("vale0:eth0@tap:=1", "no proper key"),
             ("vale0:eth0@tap:mtu=1,mtu=2", "twice"),
             ("vale0:averyverylonginterface@tap", "15 bytes"),
-            ("pcap:x", "neither a switch"),
+            ("bpf:x", "neither a switch"),
+            ("vale0:x@pcap", "on no switch (try: pcap:FILE"),
+            ("eth0@pcap:x", "on no switch (try: pcap:FILE"),
+            ("pcap:", "pcap:READ,WRITE"),
+            ("pcap:,x", "pcap:READ,WRITE"),
+            ("pcap:x,", "pcap:READ,WRITE"),
+            ("pcap:x,y,z", "pcap:READ,WRITE"),
             ("x@virtual", "try: vale0:1"),
             ("x@null", "no other name"),
             ("vale0:\u{1b}[2J", "letters"),
@@ -336,7 +362,7 @@ mod tests {
         }
 
         #[test]
-        fn no_string_trips_the_parser(name in "\\PC{0,40}|(vale0?:|tap:|)[a-z^@:=,{}*/]{0,30}") {
+        fn no_string_trips_the_parser(name in "\\PC{0,40}|(vale0?:|tap:|pcap:|)[a-z^@:=,{}*/]{0,30}") {
             if let Ok(parsed) = name.parse::<Name>() {
                 prop_assert_eq!(parsed.to_string().parse::<Name>(), Ok(parsed));
             }
