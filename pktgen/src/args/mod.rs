@@ -3,6 +3,7 @@
 mod cpus;
 mod frames;
 mod netmap;
+mod rate;
 mod report;
 
 use std::ops::RangeInclusive;
@@ -45,9 +46,8 @@ pub struct Args {
     #[arg(short = 'b', value_name = "FRAMES", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
     burst: u32,
-    /// Frames a second; 0 for as many as there is room for
-    #[arg(short = 'R', value_name = "PPS", default_value_t = 0, allow_negative_numbers = true)]
-    rate_pps: u32,
+    #[command(flatten)]
+    rate: rate::RateArgs,
     #[command(flatten)]
     cpus: cpus::CpuArgs,
     /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports and null]
@@ -79,7 +79,7 @@ impl Args {
             frames: self.frames.into_frames()?,
             count: self.count,
             burst: if self.burst == 0 { Config::default().burst } else { self.burst },
-            rate_pps: self.rate_pps,
+            rate: self.rate.into_rate(self.report.framing),
             cpus: cpus.count,
             pin: cpus.pin,
             interval_ms: self.report.interval_ms,
@@ -102,7 +102,7 @@ fn default_wait_s(port: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Frames, Function};
+    use crate::{Frames, Function, Rate};
 
     fn parse(line: &str) -> Result<Config, String> {
         let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
@@ -130,7 +130,7 @@ mod tests {
         let expected = Config {
             count: 7,
             burst: 32,
-            rate_pps: 1000,
+            rate: Rate::Pps(1000),
             frames: Frames {
                 len: 1514,
                 src: "10.0.0.1:5-10.0.0.2:6".parse().unwrap(),
@@ -152,8 +152,19 @@ mod tests {
     }
 
     #[test]
+    fn rates_are_in_packets_or_in_bits() {
+        let rate = |flags: &str| parse(&format!("pkt-gen -i vale0:2 -f tx {flags}")).unwrap().rate;
+        let bits = |framing| Rate::Bps { bits: 10_000_000_000, framing };
+        assert_eq!(rate(""), Rate::UNLIMITED);
+        assert_eq!(rate("-R 5000000000"), Rate::Pps(5_000_000_000));
+        assert_eq!(rate("--rate 1.5Mpps -B"), Rate::Pps(1_500_000));
+        assert_eq!(rate("--rate 10Gbps"), bits(0));
+        assert_eq!(rate("-B --rate=10Gbit/s"), bits(24), "on the wire");
+    }
+
+    #[test]
     fn flags_of_later_are_not_unknown() {
-        for line in ["-4", "-6", "-p 2", "-X", "-H 12", "-P file", "-r", "-z", "-Z", "-A", "-B", "-F 2"] {
+        for line in ["-4", "-6", "-p 2", "-X", "-H 12", "-P file", "-r", "-z", "-Z", "-F 2"] {
             let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
             assert!(error.starts_with(&format!("{}: not available yet", &line[..2])), "{error}");
         }
@@ -178,7 +189,11 @@ mod tests {
             ("-i vale0:1 -f tx -l 41", "-l 41: too short"),
             ("-i vale0:1 -b 65537", "65537 is not in 0..=65536"),
             ("-i vale0:1 -T 9", "9 is not in 10..=3600000"),
-            ("-i vale0:1 -R 4294967296", "4294967296 is not in 0..=4294967295"),
+            ("-i vale0:1 -R -1", "invalid value '-1' for '-R <PPS>'"),
+            ("-i vale0:1 -R 18446744073709551616", "invalid value '18446744073709551616' for '-R <PPS>'"),
+            ("-i vale0:1 --rate 10G", "for '--rate <RATE>': packets or bits? (try: 10Gpps or 10Gbit/s)"),
+            ("-i vale0:1 --rate fast", "for '--rate <RATE>': no rate (try: 1000000, 1.5Mpps, 10Gbit/s)"),
+            ("-i vale0:1 --rate 1M -R 7", "cannot be used with"),
             ("-i vale0:1 -n -1", "invalid value '-1' for '-n <COUNT>'"),
             ("-i vale0:1 -a 2", "-a 2: no such CPU (this machine has 0 to 1)"),
             ("-i vale0:1 -a -2", "-2 is not in -1..=2147483647"),

@@ -14,6 +14,9 @@ pub(super) struct ReportArgs {
     /// Print whole numbers instead of K, M, G and T
     #[arg(short = 'N')]
     pub(super) plain: bool,
+    /// Count 24 bytes more of each frame in bit/s (CRC 4, framing 20), and in a --rate of bits
+    #[arg(short = 'B')]
+    pub(super) framing: bool,
     /// More messages
     #[arg(short = 'v', action = ArgAction::Count)]
     pub(super) verbose: u8,
