@@ -1,11 +1,13 @@
 //! From a name to an open port.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::str::FromStr;
 
 use ports::offload::Offloads;
-use ports::{Capabilities, Error, Port, afxdp, host, packet, tap, virtual_port};
+use ports::{Capabilities, Error, Port, afxdp, host, packet, pcap, tap, virtual_port};
 
+use crate::apps::Direction;
 use crate::name::{Backend, Source};
 
 /// The option that every backend takes: the core whose worker receives from the port.
@@ -39,7 +41,33 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
             given.are_known(&[])?;
             host::open(name)
         }
+        Backend::Pcap => {
+            let what = "a capture is on no switch".to_owned();
+            Err(Error::Unsupported { name: name.to_owned(), what })
+        }
     }
+}
+
+/// As [`open`], for an app that uses these halves of the port: what a capture file is there for depends on it.
+///
+/// # Errors
+/// As [`open`], or [`Error::Invalid`] if one file is to be both read and written.
+pub fn open_for(name: &str, source: &Source, direction: Direction) -> Result<Port, Error> {
+    if source.backend != Backend::Pcap {
+        return open(name, source);
+    }
+    let (read, write) = match name.split_once(',') {
+        Some(two) => two,
+        None if direction.receives && direction.transmits => {
+            let what = format!("this takes two files, to read and to write (try: pcap:{name},WRITE)");
+            return Err(Error::Invalid { name: format!("pcap:{name}"), what });
+        }
+        None => (name, name),
+    };
+    pcap::open(pcap::Files {
+        read: direction.receives.then_some(Path::new(read)),
+        write: direction.transmits.then_some(Path::new(write)),
+    })
 }
 
 /// A cable for an app: the switch's end, and the app's.

@@ -37,6 +37,9 @@ pub enum Error {
     /// The app does not want to run like this.
     #[error("{0}")]
     App(String),
+    /// The interface behind the port vanished.
+    #[error("{0}: the interface is gone (try: ip link)")]
+    Gone(String),
     /// A system call failed, or nobody reads what is printed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -97,7 +100,7 @@ fn direct<E: TryFrom<apps::Event>>(
 ) -> Result<(), Error> {
     let core = job.core.or(backend::core(&name.port, &name.source)?);
     core.map(|c| cores::check(c, &cores::available())).transpose()?;
-    let mut port = backend::open(&name.port, &name.source)?;
+    let mut port = backend::open_for(&name.port, &name.source, job.app.direction())?;
     for note in &port.notes {
         eprintln!("{note}");
     }
@@ -108,13 +111,22 @@ fn direct<E: TryFrom<apps::Event>>(
     let solo = Solo::new(port, app)?;
     let (on_signal, on_trouble) = (solo.stopper(), solo.stopper());
     on_interrupt(move || on_signal.stop())?;
-    std::thread::scope(|scope| {
+    let gone = std::thread::scope(|scope| {
         // Printing may block; polling must not. The app's end drops its voice, and that ends the printing.
         let printing = scope.spawn(move || {
             let mut watchman = Watchman::new(&name.port, name.source.backend);
-            let printed = report(&events, &mut print, || watchman.look(&job.on, &name.port, &counters));
+            let mut gone = false;
+            let printed = report(&events, &mut print, || {
+                let trouble = watchman.look(&job.on, &name.port, &counters);
+                gone |= watchman.is_gone();
+                if gone {
+                    on_trouble.stop(); // and its last report is still to come
+                } else if let Some(trouble) = trouble {
+                    eprintln!("{trouble}");
+                }
+            });
             on_trouble.stop();
-            printed
+            printed.map(|()| gone)
         });
         // Only now, since threads inherit it.
         match core.map(cores::pin).transpose() {
@@ -123,14 +135,14 @@ fn direct<E: TryFrom<apps::Event>>(
         }
         printing.join().unwrap_or_else(|_| Err(io::Error::other("the report failed")))
     })?;
-    Ok(())
+    if gone { Err(Error::Gone(name.to_string())) } else { Ok(()) }
 }
 
-/// Prints events until there will be no more, and once a second or so whether there is trouble.
+/// Prints events until there will be no more, and has somebody look for trouble once a second or so.
 fn report<E: TryFrom<apps::Event>>(
     events: &Receiver<apps::Event>,
     mut print: impl FnMut(E) -> io::Result<()>,
-    mut trouble: impl FnMut() -> Option<String>,
+    mut look: impl FnMut(),
 ) -> io::Result<()> {
     loop {
         match events.recv_timeout(Duration::from_secs(1)) {
@@ -138,8 +150,6 @@ fn report<E: TryFrom<apps::Event>>(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
-        if let Some(trouble) = trouble() {
-            eprintln!("{trouble}");
-        }
+        look();
     }
 }

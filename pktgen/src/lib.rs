@@ -15,7 +15,7 @@ mod report;
 mod role;
 
 pub use args::Args;
-pub use config::{BadRate, Config, Error, Frames, Function, Rate};
+pub use config::{BadSpeed, BadRate, Config, Error, Frames, Function, Rate, Replay, Speed};
 pub use generator::Generator;
 pub use packet::{AddressRange, BadRange, Flow, Odometer};
 pub use report::{Event, EventSink, Printer};

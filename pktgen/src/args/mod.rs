@@ -4,6 +4,7 @@ mod cpus;
 mod frames;
 mod netmap;
 mod rate;
+mod replay;
 mod report;
 
 use std::ops::RangeInclusive;
@@ -23,6 +24,10 @@ Examples:
         a million frames a second, to 909 addresses and ports in turn
   pkt-gen -i vale0:2 -f tx -n 1000 -l 1514
         a thousand long frames
+  pkt-gen -i eth0 -f tx -P web.pcap --timing 2 --loop 0
+        what was captured, twice as fast, over and over
+  pkt-gen -i pcap:out.pcap -f tx -n 1000
+        a thousand frames into a file
 
 Results go to standard output, progress to standard error, in netmap's words.";
 
@@ -31,7 +36,8 @@ Results go to standard output, progress to standard error, in netmap's words.";
 #[command(name = "pkt-gen", version, after_help = EXAMPLES, args_override_self = true, max_term_width = 110)]
 #[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub struct Args {
-    /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
+    /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap), null, or a capture
+    /// (pcap:FILE, read by rx and written by tx; pcap:READ,WRITE for who does both)
     #[arg(short = 'i', value_name = "PORT")]
     port: String,
     /// What to do: tx or rx
@@ -42,6 +48,8 @@ pub struct Args {
     count: u64,
     #[command(flatten)]
     frames: frames::FrameArgs,
+    #[command(flatten)]
+    replay: replay::ReplayArgs,
     /// Most frames in one go; 0 for the default [default: 512]
     #[arg(short = 'b', value_name = "FRAMES", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
@@ -50,7 +58,7 @@ pub struct Args {
     rate: rate::RateArgs,
     #[command(flatten)]
     cpus: cpus::CpuArgs,
-    /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports and null]
+    /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports, pcap and null]
     #[arg(short = 'w', value_name = "SECS", allow_negative_numbers = true, value_parser = within(Config::WAIT_S))]
     wait_s: Option<u32>,
     /// Receiver: end when nothing has come for a second after the first frame
@@ -77,6 +85,7 @@ impl Args {
         let config = Config {
             function: self.function.parse()?,
             frames: self.frames.into_frames()?,
+            replay: self.replay.into_replay(self.count),
             count: self.count,
             burst: if self.burst == 0 { Config::default().burst } else { self.burst },
             rate: self.rate.into_rate(self.report.framing),
@@ -96,13 +105,14 @@ impl Args {
 
 /// A NIC may need a while to come up in its new mode; a software port has nothing to wait for.
 fn default_wait_s(port: &str) -> u32 {
-    if port.starts_with("vale") || port == "null" { 0 } else { 2 }
+    let software = ["vale", "null", "pcap:"].iter().any(|prefix| port.starts_with(prefix));
+    if software { 0 } else { 2 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Frames, Function, Rate};
+    use crate::{Frames, Function, Rate, Replay, Speed};
 
     fn parse(line: &str) -> Result<Config, String> {
         let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
@@ -120,6 +130,7 @@ mod tests {
         let eth = parse("pkt-gen -i eth0 -f tx").unwrap();
         assert_eq!(eth, Config { wait_s: 2, ..Config::new("eth0", Function::Tx) });
         assert_eq!(parse("pkt-gen -i eth0 -w 0").unwrap().wait_s, 0);
+        assert_eq!(parse("pkt-gen -i pcap:/tmp/x").unwrap().wait_s, 0);
         assert_eq!(parse("pkt-gen -i null -b 0").unwrap(), Config::new("null", Function::Rx));
     }
 
@@ -163,8 +174,22 @@ mod tests {
     }
 
     #[test]
+    fn a_capture_is_replayed_as_asked() {
+        let replay = |line: &str| parse(&format!("pkt-gen -i vale0:1 -f tx -P /c.pcap {line}")).unwrap().replay;
+        let expected = |timing, loops| Some(Replay { file: "/c.pcap".into(), timing, loops });
+        assert_eq!(replay(""), expected(None, 1));
+        assert_eq!(replay("-n 7"), expected(None, 0), "as often as it takes");
+        assert_eq!(replay("-n 7 --loop 2 -R 1000"), expected(None, 2));
+        assert_eq!(replay("--timing original --loop 0"), expected(Some(Speed::ORIGINAL), 0));
+        assert_eq!(replay("--timing 0.5"), expected("0.5".parse().ok(), 1));
+        let here = parse("pkt-gen -i vale0:1 -f tx -P c.pcap").unwrap().replay.unwrap().file;
+        assert_eq!(here, std::env::current_dir().unwrap().join("c.pcap"), "a daemon has a directory of its own");
+        assert_eq!(parse("pkt-gen -i vale0:1 -f tx").unwrap().replay, None);
+    }
+
+    #[test]
     fn flags_of_later_are_not_unknown() {
-        for line in ["-4", "-6", "-p 2", "-X", "-H 12", "-P file", "-r", "-z", "-Z", "-F 2"] {
+        for line in ["-4", "-6", "-p 2", "-X", "-H 12", "-r", "-z", "-Z", "-F 2"] {
             let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
             assert!(error.starts_with(&format!("{}: not available yet", &line[..2])), "{error}");
         }
@@ -201,6 +226,13 @@ mod tests {
             ("-i vale0:1 -D 02:00", "no MAC address"),
             ("-i vale0:1 -s 10.0.0.300", "no IPv4 address"),
             ("-i vale0:1 -d fd00::1", "IPv6 is not available yet"),
+            ("-i vale0:1 -P f", "-P: only for -f tx (try: -i pcap:FILE"),
+            ("-i vale0:1 -f tx -P f -l 60", "cannot be used with"),
+            ("-i vale0:1 -f tx -P f -R 7 --timing 2", "cannot be used with"),
+            ("-i vale0:1 -f tx -P f --timing 0", "no timing (try: original, or a factor"),
+            ("-i vale0:1 -f tx --timing 2", "-P <FILE>"),
+            ("-i vale0:1 -f tx --loop 2", "-P <FILE>"),
+            ("-i vale0:1 -f tx -P f --loop -1", "unexpected argument '-1'"),
         ] {
             let error = parse(&format!("pkt-gen {line}")).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");
@@ -213,7 +245,7 @@ mod tests {
         assert_eq!(error.exit_code(), 0);
         let help = error.to_string();
         assert!(
-            help.contains("Usage: pkt-gen") && help.contains("Examples:") && !help.contains("-P"),
+            help.contains("Usage: pkt-gen") && help.contains("Examples:") && !help.contains("-Z"),
             "{help}"
         );
     }

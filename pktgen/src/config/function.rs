@@ -18,6 +18,18 @@ pub enum Function {
 }
 
 impl Function {
+    /// Whether it is about what comes in.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        !matches!(self, Self::Tx)
+    }
+
+    /// Whether anything goes out.
+    #[must_use]
+    pub const fn transmits(self) -> bool {
+        !matches!(self, Self::Rx)
+    }
+
     /// Whether it makes frames, as the config's [`Frames`](crate::Frames) say.
     #[must_use]
     pub const fn sends(self) -> bool {

@@ -2,14 +2,17 @@
 
 mod pacer;
 mod receiver;
+mod replayer;
 mod sender;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ports::{Burst, Mac, Port, Rx, Time};
+use ports::pcap::Capture;
+use ports::{Burst, Capabilities, Mac, Port, Rx, Time};
 
 use crate::report::Pass;
-use crate::{Config, EventSink, Function};
+use crate::{Config, Error, EventSink, Function};
 
 /// How a role goes about it, for the report's first lines.
 pub(crate) struct Shape {
@@ -28,6 +31,11 @@ pub(crate) trait Role: Send {
     /// Whether it makes frames of its own accord: such a role waits for the link before it begins, its run lasts
     /// from begin to end, and what the port fails to send counts.
     fn sends(&self) -> bool;
+
+    /// Checks that the port takes what the role is to send, as far as the config does not say.
+    fn check_port(&self, _name: &str, _port: Capabilities) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The wait is not over yet.
     fn wait(&mut self, port: &mut Port) {
@@ -48,14 +56,25 @@ pub(crate) trait Role: Send {
     /// An interval's report was given. With `last`, the run is over, and its final report follows.
     fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {}
 
+    /// What went wrong without ending the run, for the user.
+    fn fault(&self) -> Option<&str> {
+        None
+    }
+
     /// How long it took, if it `ran` that long.
     fn took(&self, ran: Duration) -> Duration {
         ran
     }
 }
 
-/// The role of `config`, whose frames have this source.
-pub(crate) fn of(config: &Config, src_mac: Mac) -> Box<dyn Role> {
+/// A full port has nothing to wake us with: how long to sleep before trying again.
+const RETRY: Duration = Duration::from_micros(100);
+
+/// The role of `config`, whose frames have this source, or are those of a capture.
+pub(crate) fn of(config: &Config, src_mac: Mac, capture: Option<Arc<Capture>>) -> Box<dyn Role> {
+    if let (Some(replay), Some(capture)) = (&config.replay, capture) {
+        return Box::new(replayer::Replayer::new(config, replay, capture));
+    }
     match config.function {
         Function::Tx => Box::new(sender::Sender::new(config, src_mac)),
         Function::Rx => Box::new(receiver::Receiver::new(config)),

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use ports::{BURST, Burst, Port, Rx, Time};
 
+use super::pacer::Pacer;
 use super::{Role, Shape, left};
 use crate::report::Pass;
 use crate::{Config, EventSink};
 
-/// Receives, counts and gives back.
+/// Receives, counts and gives back: as fast as frames come, or at a rate, and what comes faster waits in the port.
 pub(crate) struct Receiver {
-    burst: usize,
+    pacer: Pacer,
     /// Frames still to receive; `None` without end.
     left: Option<u64>,
     until_idle: bool,
@@ -24,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(1);
 impl Receiver {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            burst: usize::try_from(config.burst).unwrap_or(usize::MAX),
+            pacer: Pacer::new(config.rate, config.burst, config.frames.len, Time::ZERO),
             left: left(config.count),
             until_idle: config.until_idle,
             seen: None,
@@ -36,8 +37,8 @@ impl Receiver {
         if self.left == Some(0) {
             return Pass::over(now);
         }
+        let most = self.left.unwrap_or(u64::MAX).min(self.pacer.due(now) as u64);
         let mut pass = Pass { packets: 0, bytes: 0, next: Time::NEVER, over: false };
-        let most = self.left.unwrap_or(u64::MAX).min(self.burst as u64);
         while pass.packets < most {
             let mut burst = Burst::new();
             rx.receive(&mut burst);
@@ -54,6 +55,10 @@ impl Receiver {
         if let Some(left) = &mut self.left {
             *left -= pass.packets;
         }
+        self.pacer.sent(pass.packets, pass.bytes);
+        if most == 0 || self.pacer.next() > now {
+            pass.next = self.pacer.next(); // frames may wait that are not due yet
+        }
         self.note(now, &mut pass);
         pass
     }
@@ -65,8 +70,8 @@ impl Receiver {
             self.seen = Some((first, now));
         }
         if let (true, Some((_, last))) = (self.until_idle, self.seen) {
-            pass.next = last + IDLE;
-            pass.over = pass.next <= now;
+            pass.next = pass.next.min(last + IDLE);
+            pass.over = last + IDLE <= now;
         }
         if self.left == Some(0) {
             pass.next = now;
@@ -76,11 +81,15 @@ impl Receiver {
 
 impl Role for Receiver {
     fn shape(&self) -> Shape {
-        Shape { burst: self.burst as u64, period: Duration::ZERO }
+        Shape { burst: self.pacer.burst() as u64, period: self.pacer.period() }
     }
 
     fn sends(&self) -> bool {
         false
+    }
+
+    fn begin(&mut self, now: Time) {
+        self.pacer.restart(now);
     }
 
     fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {

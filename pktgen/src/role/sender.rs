@@ -1,11 +1,9 @@
 //! The sending function, `-f tx`.
 
-use std::time::Duration;
-
 use ports::{Mac, Offload, Port, Time, Tx};
 
 use super::pacer::Pacer;
-use super::{Role, Shape, discard, left};
+use super::{RETRY, Role, Shape, discard, left};
 use crate::packet::{Odometer, Template};
 use crate::report::Pass;
 use crate::{Config, EventSink};
@@ -18,9 +16,6 @@ pub(crate) struct Sender {
     /// Frames still to send; `None` without end.
     left: Option<u64>,
 }
-
-/// A full port has nothing to wake us with: how long to sleep before trying again.
-const RETRY: Duration = Duration::from_micros(100);
 
 impl Sender {
     pub(crate) fn new(config: &Config, src_mac: Mac) -> Self {
