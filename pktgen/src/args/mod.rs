@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 
-use crate::{Config, Error};
+use crate::{Config, Error, Style};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,6 +67,12 @@ fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
 }
 
 impl Args {
+    /// How the run is to be reported, as far as the flags say.
+    #[must_use]
+    pub fn style(&self) -> Style {
+        self.report.style()
+    }
+
     /// The config that the flags ask for, on a machine with `have_cpus` CPUs.
     ///
     /// # Errors
@@ -85,8 +91,6 @@ impl Args {
             interval_ms: self.report.interval_ms,
             wait_s: self.wait_s.unwrap_or_else(|| default_wait_s(&self.port)),
             until_idle: self.until_idle,
-            normalize: !self.report.plain,
-            verbose: self.report.verbose,
             port: self.port,
         };
         config.check()?;
@@ -143,8 +147,6 @@ mod tests {
             interval_ms: 500,
             wait_s: 3,
             until_idle: true,
-            normalize: false,
-            verbose: 2,
             ..Config::new("vale0:2", Function::Tx)
         };
         assert_eq!(parse(line).unwrap(), expected);
