@@ -120,9 +120,7 @@ impl Config {
                 let sink = Box::new(move |event| voice.say(Event::Pktgen(event)));
                 let capture = config.replay.as_ref().map(|replay| Capture::load(&replay.file));
                 let app = match capture.transpose().map_err(|e| e.to_string())? {
-                    Some(capture) => {
-                        pktgen::Generator::replaying(config, port.mac, Arc::new(capture), sink)
-                    }
+                    Some(capture) => pktgen::Generator::replaying(config, port.mac, Arc::new(capture), sink),
                     None => pktgen::Generator::new(config, port.mac, sink),
                 };
                 Ok(Box::new(app.map_err(|e| e.to_string())?))

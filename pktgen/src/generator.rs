@@ -24,7 +24,7 @@ enum Phase {
 ///
 /// Its host polls it; it sends what is due or takes what is there, and tells of it through its [`EventSink`]:
 /// [`Event::Start`] first, an [`Event::Interval`] about every interval, at last [`Event::Final`] (or nothing but
-/// [`Event::Failed`] where the port does not take the frames). [`Event::Failed`] also follows the final where the port
+/// [`Event::Failed`] where the port does not take the frames). [`Event::Failed`] also precedes the final where the port
 /// broke, or what was to be sent. After [`Progress::done`], frames that it sent may
 /// still wait in the port: the host lets them drain before it removes the port.
 ///
@@ -80,7 +80,8 @@ impl Generator {
     /// Looks at the port and begins to wait for its link.
     fn start(&mut self, port: &Port, now: Time) {
         let takes = port.tx.capabilities();
-        let fits = self.config.check_port(takes).and_then(|()| self.role.check_port(&self.config.port, takes));
+        let fits =
+            self.config.check_port(takes).and_then(|()| self.role.check_port(&self.config.port, takes));
         if let Err(error) = fits {
             self.report.tell(Event::Failed { message: error.to_string() });
             self.phase = Phase::Done;
@@ -103,6 +104,9 @@ impl Generator {
 
     /// One pass of the role, counted and reported.
     fn run(&mut self, port: &mut Port, now: Time, since: Time) -> Progress {
+        if !self.role.sends() {
+            self.report.see_room(port.rx.room());
+        }
         let tell = self.report.events();
         let pass =
             if self.stopping { self.role.stop(port, now, tell) } else { self.role.poll(port, now, tell) };
@@ -130,12 +134,12 @@ impl Generator {
         let errors = if self.role.sends() { errors(port) - self.errors_before } else { 0 };
         self.report.end_last_interval(now);
         self.role.interval(now, true, self.report.events());
-        self.report.finish(self.role.took(ran), errors);
         let broken = port.rx.end().and_then(|end| if let End::Broken(why) = end { Some(why) } else { None });
         if let Some(why) = broken.or(self.role.fault()) {
             let message = format!("{}: {why}", self.config.port);
             self.report.tell(Event::Failed { message });
         }
+        self.report.finish(self.role.took(ran), errors);
         self.phase = Phase::Done;
         DONE
     }

@@ -98,6 +98,12 @@ pub trait Rx: Send {
     fn end(&self) -> Option<End<'_>> {
         None
     }
+
+    /// Slots that the other side can fill right now, if the port can tell without a system call: near zero before
+    /// [`receive`](Self::receive), it is filled faster than it is drained.
+    fn room(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// The transmitting half of a port: frames from the dataplane out of the port.
@@ -141,6 +147,9 @@ impl Rx for Box<dyn Rx> {
     }
     fn end(&self) -> Option<End<'_>> {
         (**self).end()
+    }
+    fn room(&self) -> Option<u32> {
+        (**self).room()
     }
 }
 

@@ -42,7 +42,8 @@ impl Far for File {
         let mut header = [0; 16];
         loop {
             self.file.read_exact(&mut header).ok()?;
-            let [len, original] = [8, 12].map(|at| u32::from_le_bytes(header[at..at + 4].try_into().unwrap()));
+            let [len, original] =
+                [8, 12].map(|at| u32::from_le_bytes(header[at..at + 4].try_into().unwrap()));
             assert_eq!(len, original);
             let mut bytes = vec![0; len as usize];
             self.file.read_exact(&mut bytes).expect("records are written whole");

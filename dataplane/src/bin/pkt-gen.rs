@@ -5,31 +5,40 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use dataplane::apps;
 use dataplane::control::place::Place;
-use dataplane::tool::{self, Job};
-use pktgen::{Args, Printer};
+use dataplane::tool::{self, Job, News};
+use dataplane::{apps, terminal};
+use pktgen::{Args, Event, Printer, Style};
 
 fn main() -> ExitCode {
     let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
-    let config = match Args::parse().into_config(cpus) {
+    let args = Args::parse();
+    let style = Style { columns: terminal::columns, ..args.style() };
+    let config = match args.into_config(cpus) {
         Ok(config) => config,
-        Err(e) => return fail(e),
+        Err(e) => {
+            eprintln!("pkt-gen: {e}");
+            return ExitCode::FAILURE;
+        }
     };
-    let mut printer = Printer::new(config.clone());
+    let mut printer = Printer::new(config.clone(), style);
     let job = Job {
         on: config.port.clone(),
         core: config.pin.map(|cpu| cpu as usize),
         app: apps::Config::Pktgen(config),
         place: Place::new(None),
     };
-    match tool::run(job, |event| printer.event(&event, &mut io::stdout(), &mut io::stderr())) {
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let print = |news| match news {
+        News::Event(event) => printer.event(&event, &mut out, &mut err),
+        News::Broken(message) => printer.event(&Event::Failed { message }, &mut out, &mut err),
+        News::Trouble(text) => printer.notice(&text, &mut err),
+    };
+    match tool::run(job, print) {
         Ok(()) => ExitCode::from(printer.exit_status()),
-        Err(e) => fail(e),
+        Err(why) => {
+            let _ = printer.broken_off(&why.to_string(), &mut io::stdout(), &mut io::stderr());
+            ExitCode::FAILURE
+        }
     }
-}
-
-fn fail(why: impl std::fmt::Display) -> ExitCode {
-    eprintln!("pkt-gen: {why}");
-    ExitCode::FAILURE
 }

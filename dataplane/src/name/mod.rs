@@ -187,7 +187,10 @@ fn parse_pcap(files: &str) -> Result<Name, String> {
         (Some(one), other, None) if !one.is_empty() && other != Some("") => {
             Ok(Name::Plain(PlainPort { port: files.to_owned(), source: Source::new(Backend::Pcap) }))
         }
-        _ => Err("a capture is pcap:FILE, or pcap:READ,WRITE (try: a link to a file with a comma in its name)".to_owned()),
+        _ => {
+            Err("a capture is pcap:FILE, or pcap:READ,WRITE (try: a link to a file with a comma in its name)"
+                .to_owned())
+        }
     }
 }
 

@@ -84,7 +84,9 @@ impl Source {
 pub(super) fn parse(text: &str) -> Result<Source, String> {
     let (word, options) = text.split_once(':').map_or((text, None), |(w, o)| (w, Some(o)));
     if word == Backend::Pcap.name() {
-        return Err("a capture is on no switch (try: pcap:FILE, or pkt-gen -f tx -P FILE on a switch)".to_owned());
+        return Err(
+            "a capture is on no switch (try: pcap:FILE, or pkt-gen -f tx -P FILE on a switch)".to_owned()
+        );
     }
     let backend = Backend::ALL.into_iter().find(|b| b.name() == word).ok_or_else(|| {
         let known = Backend::ALL.map(Backend::name).join(", ");

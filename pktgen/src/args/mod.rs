@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 
-use crate::{Config, Error};
+use crate::{Config, Error, Style};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,6 +75,12 @@ fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
 }
 
 impl Args {
+    /// How the run is to be reported, as far as the flags say.
+    #[must_use]
+    pub fn style(&self) -> Style {
+        self.report.style()
+    }
+
     /// The config that the flags ask for, on a machine with `have_cpus` CPUs.
     ///
     /// # Errors
@@ -94,8 +100,6 @@ impl Args {
             interval_ms: self.report.interval_ms,
             wait_s: self.wait_s.unwrap_or_else(|| default_wait_s(&self.port)),
             until_idle: self.until_idle,
-            normalize: !self.report.plain,
-            verbose: self.report.verbose,
             port: self.port,
         };
         config.check()?;
@@ -154,8 +158,6 @@ mod tests {
             interval_ms: 500,
             wait_s: 3,
             until_idle: true,
-            normalize: false,
-            verbose: 2,
             ..Config::new("vale0:2", Function::Tx)
         };
         assert_eq!(parse(line).unwrap(), expected);
@@ -175,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_capture_is_replayed_as_asked() {
-        let replay = |line: &str| parse(&format!("pkt-gen -i vale0:1 -f tx -P /c.pcap {line}")).unwrap().replay;
+        let replay =
+            |line: &str| parse(&format!("pkt-gen -i vale0:1 -f tx -P /c.pcap {line}")).unwrap().replay;
         let expected = |timing, loops| Some(Replay { file: "/c.pcap".into(), timing, loops });
         assert_eq!(replay(""), expected(None, 1));
         assert_eq!(replay("-n 7"), expected(None, 0), "as often as it takes");
@@ -183,7 +186,11 @@ mod tests {
         assert_eq!(replay("--timing original --loop 0"), expected(Some(Speed::ORIGINAL), 0));
         assert_eq!(replay("--timing 0.5"), expected("0.5".parse().ok(), 1));
         let here = parse("pkt-gen -i vale0:1 -f tx -P c.pcap").unwrap().replay.unwrap().file;
-        assert_eq!(here, std::env::current_dir().unwrap().join("c.pcap"), "a daemon has a directory of its own");
+        assert_eq!(
+            here,
+            std::env::current_dir().unwrap().join("c.pcap"),
+            "a daemon has a directory of its own"
+        );
         assert_eq!(parse("pkt-gen -i vale0:1 -f tx").unwrap().replay, None);
     }
 

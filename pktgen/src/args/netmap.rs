@@ -6,12 +6,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use crate::Error;
 
 /// Flags of netmap's pkt-gen that are known here but not available yet, and whether they take a value.
-const LATER: [(&str, bool); 14] = [
+const LATER: [(&str, bool); 13] = [
     ("-4", false),
     ("-6", false),
     ("-p", true),
     ("-X", false),
-    ("-A", false),
     ("-H", true),
     ("-r", false),
     ("-I", false),

@@ -18,7 +18,7 @@ pub(super) struct RateArgs {
 impl RateArgs {
     /// The rate that was asked for; `on_wire` (-B), if that was in bits.
     pub(super) fn into_rate(self, on_wire: bool) -> Rate {
-        let rate = self.rate.or(self.pps.map(Rate::Pps)).unwrap_or_default();
+        let rate = self.rate.or_else(|| self.pps.map(Rate::Pps)).unwrap_or_default();
         if on_wire { rate.on_wire() } else { rate }
     }
 }

@@ -47,10 +47,6 @@ pub struct Config {
     pub wait_s: u32,
     /// A receiver ends when nothing has come for a second after the first frame (`-W`).
     pub until_idle: bool,
-    /// Reports in K, M, G and T (`-N` turns it off).
-    pub normalize: bool,
-    /// More messages (`-v`).
-    pub verbose: u8,
 }
 
 impl Default for Config {
@@ -69,8 +65,6 @@ impl Default for Config {
             interval_ms: 1000,
             wait_s: 0,
             until_idle: false,
-            normalize: true,
-            verbose: 0,
         }
     }
 }

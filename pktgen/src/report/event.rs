@@ -46,7 +46,7 @@ pub enum Event {
         /// How long it took: from the start to the end of sending, or from the first frame received to the last.
         seconds: f64,
     },
-    /// The run could not begin.
+    /// The run could not begin; or, before its [`Final`](Self::Final), it could not go on, or not send everything.
     Failed {
         /// Why, in words for the user.
         message: String,

@@ -63,7 +63,8 @@ impl Capture {
         let mut index = Index { base: bytes.as_ptr() as usize, ..Index::default() };
         let broken_at = records::read(&bytes, &mut |record| index.add(&record)).map_err(invalid)?;
         let Index { places, left_out, .. } = index;
-        let broken = broken_at.map(|at| format!("{name} breaks off at byte {at}, after {} frames", places.len()));
+        let broken =
+            broken_at.map(|at| format!("{name} breaks off at byte {at}, after {} frames", places.len()));
         if places.is_empty() {
             let records = left_out.iter().sum::<u64>();
             return Err(invalid(match (broken, records) {
@@ -85,7 +86,8 @@ impl Capture {
     /// The bytes of a frame; none beyond the last.
     #[must_use]
     pub fn frame(&self, number: usize) -> &[u8] {
-        let bytes = self.places.get(number).and_then(|p| self.bytes.get(p.start as usize..)?.get(..p.len as usize));
+        let bytes =
+            self.places.get(number).and_then(|p| self.bytes.get(p.start as usize..)?.get(..p.len as usize));
         bytes.unwrap_or_default()
     }
 
@@ -107,7 +109,10 @@ impl Capture {
         let [cut, runts, oversize] = self.left_out;
         let records = cut + runts + oversize;
         (records > 0).then(|| {
-            format!("{}: left out {records} records: {cut} cut short, {runts} runts, {oversize} too long", self.name)
+            format!(
+                "{}: left out {records} records: {cut} cut short, {runts} runts, {oversize} too long",
+                self.name
+            )
         })
     }
 
@@ -123,7 +128,10 @@ impl Capture {
 
 impl std::fmt::Debug for Capture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Capture").field("name", &self.name).field("frames", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Capture")
+            .field("name", &self.name)
+            .field("frames", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
