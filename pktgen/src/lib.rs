@@ -20,4 +20,4 @@ pub use config::{Config, Error, Frames, Function};
 pub use generator::Generator;
 pub use latency::{BadHistogram, HdrLog, Latency};
 pub use packet::{AddressRange, BadRange, Flow, Odometer};
-pub use report::{Event, EventSink, Printer};
+pub use report::{Delays, Event, EventSink, Pings, Printer};

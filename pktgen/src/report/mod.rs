@@ -2,8 +2,11 @@
 
 mod counts;
 mod event;
+mod latencies;
 mod printer;
+mod words;
 
-pub(crate) use counts::{Pass, Report};
+pub(crate) use counts::{Pass, Report, micros};
 pub use event::{Event, EventSink};
+pub use latencies::{Delays, Pings};
 pub use printer::Printer;

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use ports::Mac;
 
-use crate::{Config, Event, Frames};
+use super::words;
+use crate::{Config, Event, Frames, Function, Latency};
 
 /// Intervals shorter than this say too little to be printed, microseconds.
 const SHORTEST_USEC: u64 = 10_000;
@@ -41,9 +42,21 @@ impl Printer {
         match event {
             Event::Start { src_mac, burst, period_ns } => self.start(*src_mac, *burst, *period_ns, out, err),
             Event::Ready => self.log(err, "start_threads", "Ready..."),
-            Event::Waiting => self.log(err, "receiver_body", "waiting for initial packets, poll returns 0 0"),
+            Event::Waiting => self.log(err, self.body(), "waiting for initial packets, poll returns 0 0"),
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 self.interval([*packets, *bytes, *batches], *usec, *min_space, err)
+            }
+            Event::Ping(pings) => self.latencies("RTT", &pings.rtt, err),
+            Event::PingTotal(pings) => {
+                self.log(err, self.body(), words::whole("RTT", &pings.rtt))?;
+                writeln!(out, "{}\n{}", words::pings(pings), words::quantiles("RTT", &pings.rtt))
+            }
+            Event::Delay(delays) => self.latencies("delay", &delays.delay, err),
+            Event::DelayTotal(delays) => {
+                writeln!(out, "{}\n{}", words::delays(delays), words::quantiles("Delay", &delays.delay))
+            }
+            Event::Ignored { packets } => {
+                self.log(err, self.body(), format_args!("{packets} packets could not be answered"))
             }
             Event::Final { packets, bytes, events, errors, seconds } => {
                 self.exit_status = 0;
@@ -54,7 +67,10 @@ impl Printer {
                         format_args!("the port failed to send {errors} of these packets"),
                     )?;
                 }
-                self.total([*packets, *bytes, *events], *seconds, out)
+                match self.config.function {
+                    Function::Ping => out.flush(), // has said more already
+                    _ => self.total([*packets, *bytes, *events], *seconds, out),
+                }
             }
             Event::Failed { message } => self.log(err, "main", message),
         }
@@ -87,7 +103,11 @@ impl Printer {
             let text = format_args!("range is {first}:{port0} to {last}:{port1}");
             self.log(err, "extract_ip_range", text)?;
         }
-        let verb = if sends { "Sending on" } else { "Receiving from" };
+        let verb = match self.config.function {
+            Function::Tx => "Sending on",
+            Function::Rx => "Receiving from",
+            Function::Ping | Function::Pong => "Working on",
+        };
         writeln!(out, "{verb} {port}: 1 queues, 1 threads and {cpus} cpus.")?;
         if sends {
             writeln!(out, "{src} -> {dst} ({src_mac} -> {dst_mac})")?;
@@ -97,6 +117,22 @@ impl Printer {
         let wait_s = if sends { self.config.wait_s } else { 0 };
         self.log(err, "start_threads", format_args!("Wait {wait_s} secs for phy reset"))?;
         out.flush() // the run may be long, and a pipe is not flushed by lines
+    }
+
+    /// netmap's two lines of an interval's latencies.
+    fn latencies(&self, what: &str, latency: &Latency, err: &mut impl Write) -> io::Result<()> {
+        self.log(err, self.body(), words::interval(what, latency))?;
+        words::powers_of_two(latency).map_or(Ok(()), |text| self.log(err, self.body(), text))
+    }
+
+    /// The function of netmap's pkt-gen that does what this run does.
+    const fn body(&self) -> &'static str {
+        match self.config.function {
+            Function::Tx => "sender_body",
+            Function::Rx => "receiver_body",
+            Function::Ping => "ping_body",
+            Function::Pong => "pong_body",
+        }
     }
 
     fn interval(
@@ -129,7 +165,11 @@ impl Printer {
         seconds: f64,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let verb = if self.config.function.sends() { "Sent" } else { "Received" };
+        let verb = match self.config.function {
+            Function::Tx | Function::Ping => "Sent",
+            Function::Rx => "Received",
+            Function::Pong => "Answered",
+        };
         let Some(size) = bytes.checked_div(packets) else {
             writeln!(out, "{verb} nothing.")?;
             return out.flush();
