@@ -6,13 +6,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use crate::Error;
 
 /// Flags of netmap's pkt-gen that are known here but not available yet, and whether they take a value.
-const LATER: [(&str, bool); 16] = [
+const LATER: [(&str, bool); 14] = [
     ("-4", false),
     ("-6", false),
     ("-p", true),
     ("-X", false),
-    ("-A", false),
-    ("-B", false),
     ("-H", true),
     ("-P", true),
     ("-r", false),

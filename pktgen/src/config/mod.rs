@@ -3,6 +3,7 @@
 mod error;
 mod frames;
 mod function;
+mod rate;
 
 use std::ops::RangeInclusive;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use error::Error;
 pub use frames::Frames;
 pub use function::Function;
+pub use rate::{BadRate, Rate};
 
 /// Everything about one run. Crosses the control socket when the generator is hosted in the dataplane, so
 /// [`check`](Self::check) is for whoever receives it.
@@ -28,8 +30,8 @@ pub struct Config {
     pub count: u64,
     /// Most frames in one go (`-b`), in [`Self::BURST`].
     pub burst: u32,
-    /// Frames a second (`-R`); zero for as many as there is room for.
-    pub rate_pps: u32,
+    /// How fast to send (`-R`, `--rate`).
+    pub rate: Rate,
     /// CPUs of the report's first line (`-c`). One thread serves a port for now, whatever this says.
     pub cpus: u32,
     /// CPU that the generator is to run on (`-a`); any if not given.
@@ -45,10 +47,6 @@ pub struct Config {
     pub stamp: bool,
     /// A receiver ends when nothing has come for a second after the first frame (`-W`).
     pub until_idle: bool,
-    /// Reports in K, M, G and T (`-N` turns it off).
-    pub normalize: bool,
-    /// More messages (`-v`).
-    pub verbose: u8,
 }
 
 impl Default for Config {
@@ -60,7 +58,7 @@ impl Default for Config {
             frames: Frames::default(),
             count: 0,
             burst: 512,
-            rate_pps: 0,
+            rate: Rate::UNLIMITED,
             cpus: 1,
             pin: None,
             interval_ms: 1000,
@@ -68,8 +66,6 @@ impl Default for Config {
             timeout_ms: 1000,
             stamp: false,
             until_idle: false,
-            normalize: true,
-            verbose: 0,
         }
     }
 }

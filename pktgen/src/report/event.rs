@@ -85,8 +85,8 @@ mod tests {
             Event::Interval { packets: 1, bytes: 60, usec: u64::MAX, batches: 1, min_space: None },
             Event::Final { packets: 1, bytes: 60, events: 1, errors: 0, seconds: 1.0 / 3.0 },
             Event::Ping(Pings {
-                since_usec: 1,
-                usec: 2,
+                since_us: 1,
+                interval_us: 2,
                 sent: 3,
                 received: 4,
                 lost: 5,
@@ -96,8 +96,8 @@ mod tests {
                 rtt: Latency::of([9, 10]),
             }),
             Event::DelayTotal(Delays {
-                since_usec: 1,
-                usec: 2,
+                since_us: 1,
+                interval_us: 2,
                 received: 3,
                 lost: 4,
                 delay: Latency::of([]),

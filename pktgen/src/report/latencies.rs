@@ -8,9 +8,9 @@ use crate::Latency;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pings {
     /// From the start of the run to that of the interval, microseconds.
-    pub since_usec: u64,
+    pub since_us: u64,
     /// Length of the interval, microseconds.
-    pub usec: u64,
+    pub interval_us: u64,
     /// Pings sent.
     pub sent: u64,
     /// Answers that came before their timeout.
@@ -32,9 +32,9 @@ pub struct Pings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Delays {
     /// From the start of the run to that of the interval, microseconds.
-    pub since_usec: u64,
+    pub since_us: u64,
     /// Length of the interval, microseconds.
-    pub usec: u64,
+    pub interval_us: u64,
     /// Stamped frames received.
     pub received: u64,
     /// Frames missing between the lowest and the highest number seen so far. Falls when a missing one comes after all.

@@ -1,7 +1,41 @@
-//! Latencies in words: netmap's lines, and what it has no lines for.
+//! What functions differ in, and latencies, in words: netmap's, and ours where it has none.
 
 use super::latencies::percent;
-use crate::{Delays, Latency, Pings};
+use crate::{Delays, Function, Latency, Pings};
+
+/// How netmap's first line begins.
+pub(super) const fn first_verb(function: Function) -> &'static str {
+    match function {
+        Function::Tx => "Sending on",
+        Function::Rx => "Receiving from",
+        Function::Ping | Function::Pong => "Working on",
+    }
+}
+
+/// How the totals begin.
+pub(super) const fn last_verb(function: Function) -> &'static str {
+    match function {
+        Function::Tx | Function::Ping => "Sent",
+        Function::Rx => "Received",
+        Function::Pong => "Answered",
+    }
+}
+
+/// The function of netmap's pkt-gen that does this, as its lines name it.
+pub(super) const fn body(function: Function) -> &'static str {
+    match function {
+        Function::Tx => "sender_body",
+        Function::Rx => "receiver_body",
+        Function::Ping => "ping_body",
+        Function::Pong => "pong_body",
+    }
+}
+
+/// The latencies of an interval, for a line that has little room.
+pub(super) fn in_short(what: &str, latency: &Latency) -> String {
+    let [p50, p99] = [0.5, 0.99].map(|share| latency.quantile_ns(share));
+    format!("{what} p50 {p50} p99 {p99} max {} ns", latency.max_ns())
+}
 
 /// netmap's line of an interval: how many, the shortest, the average.
 pub(super) fn interval(what: &str, latency: &Latency) -> String {
@@ -40,7 +74,7 @@ pub(super) fn quantiles(what: &str, latency: &Latency) -> String {
 pub(super) fn pings(p: &Pings) -> String {
     let Pings { sent, received, lost, late, duplicate, stray, .. } = p;
     let share = percent(*lost, *sent);
-    let seconds = p.usec as f64 / 1e6;
+    let seconds = p.interval_us as f64 / 1e6;
     let mut text = format!(
         "Sent {sent} pings, received {received}, lost {lost} ({share:.3} %), late {late}, duplicate {duplicate}"
     );
@@ -69,14 +103,15 @@ mod tests {
         let none = Latency::of([]);
         assert_eq!(interval("RTT", &none), "count 0 RTT: min 0 av 0 ns");
         assert_eq!(powers_of_two(&none), None);
+        assert_eq!(in_short("RTT", &rtt), "RTT p50 400 p99 1100 max 1100 ns");
     }
 
     #[test]
     fn loss_and_quantiles_have_a_line_each() {
         let rtt = Latency::of(1..=1000);
         let pings = |stray| Pings {
-            since_usec: 0,
-            usec: 1_500_000,
+            since_us: 0,
+            interval_us: 1_500_000,
             sent: 1010,
             received: 1000,
             lost: 10,
@@ -94,7 +129,7 @@ mod tests {
         );
         assert_eq!(quantiles("RTT", &Latency::of([])), "RTT: nothing came.");
         let delays =
-            |received, lost| Delays { since_usec: 0, usec: 1, received, lost, delay: Latency::of([]) };
+            |received, lost| Delays { since_us: 0, interval_us: 1, received, lost, delay: Latency::of([]) };
         assert_eq!(super::delays(&delays(75, 25)), "Received 75 stamped packets, lost 25 (25.000 %).");
         assert_eq!(super::delays(&delays(0, 0)), "Received 0 stamped packets, lost 0 (0.000 %).");
     }

@@ -16,15 +16,27 @@ pub(super) struct Tally {
     received_before: u64,
     /// Lowest and highest number seen, counted on beyond 32 bits.
     span: Option<(i64, i64)>,
-    /// When the first frame came, and when the interval began.
-    began: Option<Time>,
+    /// When the run began, and the interval.
+    began: Time,
     since: Time,
 }
 
 impl Tally {
     pub(super) fn new() -> Self {
         let (received, received_before) = (0, 0);
-        Self { delay: Recorder::new(), received, received_before, span: None, began: None, since: Time::ZERO }
+        Self {
+            delay: Recorder::new(),
+            received,
+            received_before,
+            span: None,
+            began: Time::ZERO,
+            since: Time::ZERO,
+        }
+    }
+
+    /// The run begins.
+    pub(super) const fn begin(&mut self, now: Time) {
+        (self.began, self.since) = (now, now);
     }
 
     /// Counts a frame, if it is stamped.
@@ -39,9 +51,6 @@ impl Tally {
         self.received += 1;
         self.delay.record(u64::try_from(now.since(stamp.time).as_nanos()).unwrap_or(u64::MAX));
         self.number(stamp.sequence);
-        if self.began.is_none() {
-            (self.began, self.since) = (Some(now), now);
-        }
     }
 
     fn number(&mut self, sequence: u32) {
@@ -59,22 +68,23 @@ impl Tally {
         numbers.saturating_sub(self.received + self.received_before)
     }
 
-    /// The interval that ends now, if there were stamped frames ever, and somebody listens.
+    /// The interval that ends now. If nothing has come, or nobody listens, it goes on instead.
     pub(super) fn end_interval(&mut self, now: Time) -> Option<Delays> {
-        let since_usec = micros(self.since - self.began?);
+        let since_us = micros(self.since - self.began);
+        (self.received > 0).then_some(())?;
         let delay = self.delay.end_interval()?;
         let received = std::mem::take(&mut self.received);
         self.received_before += received;
-        let usec = micros(now - self.since);
+        let interval_us = micros(now - self.since);
         self.since = now;
-        Some(Delays { since_usec, usec, received, lost: self.lost(), delay })
+        Some(Delays { since_us, interval_us, received, lost: self.lost(), delay })
     }
 
     /// The whole run, which ends now.
     pub(super) fn total(&self, now: Time) -> Delays {
         let received = self.received_before + self.received;
-        let usec = self.began.map_or(0, |began| micros(now - began));
-        Delays { since_usec: 0, usec, received, lost: self.lost(), delay: self.delay.total() }
+        let interval_us = micros(now - self.began);
+        Delays { since_us: 0, interval_us, received, lost: self.lost(), delay: self.delay.total() }
     }
 }
 
@@ -116,12 +126,12 @@ mod tests {
         let mut tally = Tally::new();
         tally.frame(&Frame::new(&[0; 60]), Time(5));
         tally.frame(&Frame::new(&[]), Time(5));
-        assert!(tally.end_interval(Time(6)).is_none() && tally.total(Time(6)).received == 0);
+        assert_eq!(tally.total(Time(6)).received, 0);
+        tally.begin(Time(90));
         tally.frame(&Frame::new(&stamped(9, 100)), Time(90));
         let interval = tally.end_interval(Time(2_000_090)).unwrap();
-        assert_eq!((interval.since_usec, interval.usec, interval.received), (0, 2000, 1));
+        assert_eq!((interval.since_us, interval.interval_us, interval.received), (0, 2000, 1));
         assert_eq!(interval.delay.max_ns(), 0);
-        let interval = tally.end_interval(Time(3_000_090)).unwrap();
-        assert_eq!((interval.since_usec, interval.usec, interval.received), (2000, 1000, 0));
+        assert_eq!(tally.end_interval(Time(3_000_090)), None);
     }
 }

@@ -57,7 +57,8 @@ pub(crate) trait Role: Send {
         Pass { over: true, ..self.poll(port, now, tell) }
     }
 
-    /// An interval's report was given. With `last`, the run is over, and its final report follows.
+    /// The report of an interval is about to be given: what belongs to it is said now. With `last`, it is the final
+    /// report that is.
     fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {}
 
     /// How long it took, if it `ran` that long.

@@ -90,17 +90,20 @@ impl Role for Receiver {
         false
     }
 
+    fn begin(&mut self, now: Time) {
+        self.delays.iter_mut().for_each(|delays| delays.begin(now));
+    }
+
     fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
         self.take(&mut *port.rx, now)
     }
 
     fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {
         let Some(delays) = &mut self.delays else { return };
-        if let Some(interval) = delays.end_interval(now) {
-            tell(Event::Delay(interval));
-        }
         if last {
             tell(Event::DelayTotal(delays.total(now)));
+        } else if let Some(interval) = delays.end_interval(now) {
+            tell(Event::Delay(interval));
         }
     }
 

@@ -31,7 +31,7 @@ impl Sender {
             sequence: 0,
             template,
             odometer,
-            pacer: Pacer::new(config.rate_pps, config.burst, Time::ZERO),
+            pacer: Pacer::new(config.rate, config.burst, frames.len, Time::ZERO),
             left: left(config.count),
         }
     }
@@ -44,17 +44,17 @@ impl Sender {
         let due = self.pacer.due(now);
         let wanted = self.left.map_or(due, |left| due.min(usize::try_from(left).unwrap_or(usize::MAX)));
         let sent = self.send(tx, wanted, now);
-        self.pacer.sent(sent);
+        let (packets, bytes) = (sent as u64, sent as u64 * self.template.bytes().len() as u64);
+        self.pacer.sent(packets, bytes);
         if let Some(left) = &mut self.left {
-            *left -= sent as u64;
+            *left -= packets;
         }
         let next = match self.left {
             Some(0) => now,
             _ if sent < wanted => now + RETRY,
             _ => self.pacer.next().max(now),
         };
-        let packets = sent as u64;
-        Pass { packets, bytes: packets * self.template.bytes().len() as u64, next, over: false }
+        Pass { packets, bytes, next, over: false }
     }
 
     /// Sends up to `wanted` frames; how many found room.

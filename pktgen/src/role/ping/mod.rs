@@ -12,7 +12,7 @@ use super::pacer::Pacer;
 use super::{RETRY, Role, Shape, left};
 use crate::packet::{HEAD, Odometer, Place, Stamp, Template};
 use crate::report::Pass;
-use crate::{Config, Event, EventSink};
+use crate::{Config, Event, EventSink, Rate};
 use flights::Flights;
 use tally::Tally;
 
@@ -26,6 +26,8 @@ pub(crate) struct Ping {
     place: Option<Place>,
     src_mac: Mac,
     pacer: Pacer,
+    /// They go when they are due, whatever has come back.
+    open: bool,
     /// Most pings under way.
     most: usize,
     /// Pings still to send; `None` without end.
@@ -52,7 +54,8 @@ impl Ping {
             place: Place::within(&frame),
             frame,
             src_mac,
-            pacer: Pacer::new(config.rate_pps, config.burst, Time::ZERO),
+            pacer: Pacer::new(config.rate, config.burst, frames.len, Time::ZERO),
+            open: config.rate != Rate::UNLIMITED,
             most,
             left: left(config.count),
             flights: Flights::new(0, most, timeout),
@@ -93,24 +96,22 @@ impl Ping {
 
     /// Sends what is due, as far as there is room; the rest stays due.
     fn send(&mut self, tx: &mut dyn Tx, now: Time) -> Pass {
-        let due = if self.pacer.period().is_zero() {
-            self.most.saturating_sub(self.flights.waiting())
-        } else {
-            self.pacer.due(now)
-        };
+        let due =
+            if self.open { self.pacer.due(now) } else { self.most.saturating_sub(self.flights.waiting()) };
         let wanted = self.left.map_or(due, |left| due.min(usize::try_from(left).unwrap_or(usize::MAX)));
         let sent = (0..wanted).take_while(|_| self.send_one(tx, now)).count();
-        self.pacer.sent(sent);
         let packets = sent as u64;
+        let bytes = packets * self.frame.len() as u64;
+        self.pacer.sent(packets, bytes);
         self.left = self.left.map(|left| left - packets);
         self.tally.sent(packets);
         let next = match self.left {
             Some(0) => Time::NEVER,
             _ if sent < wanted => now + RETRY,
-            _ if self.pacer.period().is_zero() => Time::NEVER, // an answer, or its timeout
+            _ if !self.open => Time::NEVER, // an answer, or its timeout
             _ => self.pacer.next().max(now),
         };
-        Pass { packets, bytes: packets * self.frame.len() as u64, next, over: false }
+        Pass { packets, bytes, next, over: false }
     }
 
     fn send_one(&mut self, tx: &mut dyn Tx, now: Time) -> bool {
@@ -124,11 +125,11 @@ impl Ping {
     }
 }
 
-/// As many as the burst, or with a rate as many as leave before the first is lost.
+/// As many as the burst, and with a rate as many more as leave before the first is lost.
 fn most_under_way(config: &Config) -> usize {
-    let burst = u64::from(config.burst);
-    let by_rate = u64::from(config.rate_pps) * u64::from(config.timeout_ms) / 1000;
-    usize::try_from(burst.max(by_rate + burst)).unwrap_or(usize::MAX).min(Flights::MOST)
+    let cost = config.rate.cost(1, config.frames.len.into()).max(1);
+    let by_rate = (config.rate.per_s() / cost).saturating_mul(config.timeout_ms.into()) / 1000;
+    usize::try_from(by_rate.saturating_add(config.burst.into())).unwrap_or(usize::MAX).min(Flights::MOST)
 }
 
 impl Role for Ping {
@@ -170,11 +171,10 @@ impl Role for Ping {
     }
 
     fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {
-        if let Some(pings) = self.tally.end_interval(now, last) {
-            tell(Event::Ping(pings));
-        }
         if last {
             tell(Event::PingTotal(self.tally.total(now)));
+        } else if let Some(pings) = self.tally.end_interval(now) {
+            tell(Event::Ping(pings));
         }
     }
 }

@@ -60,25 +60,35 @@ impl Tally {
         }
     }
 
-    /// The interval that ends now, unless nobody listens: then it goes on. The `last` one is left out if it is empty.
-    pub(super) fn end_interval(&mut self, now: Time, last: bool) -> Option<Pings> {
+    /// The interval that ends now. If nothing has happened, or nobody listens, it goes on instead.
+    pub(super) fn end_interval(&mut self, now: Time) -> Option<Pings> {
         let Counts { sent, received, lost, late, duplicate, stray } = self.interval;
-        if last && sent + received + lost + late + duplicate + stray == 0 {
+        if sent + received + lost + late + duplicate + stray == 0 {
             return None;
         }
         let rtt = self.rtt.end_interval()?;
         self.total = self.sum();
         self.interval = Counts::default();
-        let (since_usec, usec) = (micros(self.since - self.began), micros(now - self.since));
+        let (since_us, interval_us) = (micros(self.since - self.began), micros(now - self.since));
         self.since = now;
-        Some(Pings { since_usec, usec, sent, received, lost, late, duplicate, stray, rtt })
+        Some(Pings { since_us, interval_us, sent, received, lost, late, duplicate, stray, rtt })
     }
 
     /// The whole run, which ends now.
     pub(super) fn total(&self, now: Time) -> Pings {
         let Counts { sent, received, lost, late, duplicate, stray } = self.sum();
-        let usec = micros(now - self.began);
-        Pings { since_usec: 0, usec, sent, received, lost, late, duplicate, stray, rtt: self.rtt.total() }
+        let interval_us = micros(now - self.began);
+        Pings {
+            since_us: 0,
+            interval_us,
+            sent,
+            received,
+            lost,
+            late,
+            duplicate,
+            stray,
+            rtt: self.rtt.total(),
+        }
     }
 
     const fn sum(&self) -> Counts {
