@@ -1,5 +1,6 @@
 //! The apps that the dataplane hosts: how they cross the control socket, and how they are made.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
@@ -35,7 +36,8 @@ impl Event {
         use {iperf_endpoint::Event as Iperf, pktgen::Event as Pktgen};
         matches!(
             self,
-            Self::Pktgen(Pktgen::Interval { .. } | Pktgen::Waiting) | Self::Iperf(Iperf::Interval(_))
+            Self::Pktgen(Pktgen::Interval { .. } | Pktgen::Waiting | Pktgen::Ping(_) | Pktgen::Delay(_))
+                | Self::Iperf(Iperf::Interval(_))
         )
     }
 }
@@ -105,6 +107,15 @@ impl Config {
                 Direction { receives: function.receives(), transmits: function.transmits() }
             }
             Self::Iperf(_) => Direction { receives: true, transmits: true },
+        }
+    }
+
+    /// The file that the app sends, if it does.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Pktgen(config) => config.replay.as_ref().map(|replay| replay.file.as_path()),
+            Self::Iperf(_) => None,
         }
     }
 

@@ -111,7 +111,7 @@ fn direct<E: TryFrom<apps::Event>>(
 ) -> Result<(), Error> {
     let core = job.core.or(backend::core(&name.port, &name.source)?);
     core.map(|c| cores::check(c, &cores::available())).transpose()?;
-    let mut port = backend::open_for(&name.port, &name.source, job.app.direction())?;
+    let mut port = backend::open_for(&name.port, &name.source, &job.app)?;
     for note in &port.notes {
         eprintln!("{note}");
     }

@@ -87,6 +87,9 @@ impl Generator {
             self.phase = Phase::Done;
             return;
         }
+        if let Some(message) = self.role.note() {
+            self.report.tell(Event::Note { message });
+        }
         self.errors_before = errors(port);
         let Shape { burst, period } = self.role.shape();
         let wait_s = if self.role.sends() { self.config.wait_s } else { 0 };
@@ -117,21 +120,22 @@ impl Generator {
             Some(End::Complete) => is_idle && !self.role.sends(),
             None => false,
         };
-        if pass.over || over || self.stopping {
+        if pass.over || over {
             return self.finish(port, now, now - since);
         }
         if now >= self.report.due() {
             if !self.role.sends() && self.report.is_empty() {
                 self.report.tell(Event::Waiting);
             }
-            self.report.end_interval(now);
             self.role.interval(now, false, self.report.events());
+            self.report.end_interval(now);
         }
         Progress { busy: pass.packets > 0, deadline: pass.next.min(self.report.due()), done: false }
     }
 
     fn finish(&mut self, port: &Port, now: Time, ran: Duration) -> Progress {
-        let errors = if self.role.sends() { errors(port) - self.errors_before } else { 0 };
+        let errors = if self.role.transmits() { errors(port) - self.errors_before } else { 0 };
+        self.role.interval(now, false, self.report.events());
         self.report.end_last_interval(now);
         self.role.interval(now, true, self.report.events());
         let broken = port.rx.end().and_then(|end| if let End::Broken(why) = end { Some(why) } else { None });

@@ -19,6 +19,17 @@ pub struct Replay {
     pub loops: u64,
 }
 
+impl Display for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Replaying {}", self.file.display())?;
+        match self.timing {
+            None => f.write_str("."),
+            Some(Speed::ORIGINAL) => f.write_str(", timed as captured."),
+            Some(speed) => write!(f, ", {speed} times as fast as captured."),
+        }
+    }
+}
+
 /// How many times as fast as it was captured, from a millionth to a million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use ports::{BURST, Burst, Port, Rx, Time};
 
+use super::delays::Tally;
 use super::pacer::Pacer;
 use super::{Role, Shape, left};
 use crate::report::Pass;
-use crate::{Config, EventSink};
+use crate::{Config, Event, EventSink};
 
 /// Receives, counts and gives back: as fast as frames come, or at a rate, and what comes faster waits in the port.
 pub(crate) struct Receiver {
@@ -15,6 +16,8 @@ pub(crate) struct Receiver {
     /// Frames still to receive; `None` without end.
     left: Option<u64>,
     until_idle: bool,
+    /// Of stamped frames, if that is asked.
+    delays: Option<Tally>,
     /// When the first and the last frame were seen.
     seen: Option<(Time, Time)>,
 }
@@ -28,6 +31,7 @@ impl Receiver {
             pacer: Pacer::new(config.rate, config.burst, config.frames.len, Time::ZERO),
             left: left(config.count),
             until_idle: config.until_idle,
+            delays: config.stamp.then(Tally::new),
             seen: None,
         }
     }
@@ -45,6 +49,9 @@ impl Receiver {
             let waiting = burst.len();
             let taken = waiting.min(usize::try_from(most - pass.packets).unwrap_or(usize::MAX));
             pass.bytes += burst[..taken].iter().map(|f| f.len() as u64).sum::<u64>();
+            if let Some(delays) = &mut self.delays {
+                burst[..taken].iter().for_each(|frame| delays.frame(frame, now));
+            }
             drop(burst);
             rx.release(taken);
             pass.packets += taken as u64;
@@ -90,10 +97,20 @@ impl Role for Receiver {
 
     fn begin(&mut self, now: Time) {
         self.pacer.restart(now);
+        self.delays.iter_mut().for_each(|delays| delays.begin(now));
     }
 
     fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
         self.take(&mut *port.rx, now)
+    }
+
+    fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {
+        let Some(delays) = &mut self.delays else { return };
+        if last {
+            tell(Event::DelayTotal(delays.total(now)));
+        } else if let Some(interval) = delays.end_interval(now) {
+            tell(Event::Delay(interval));
+        }
     }
 
     /// From the first frame to the last.

@@ -198,6 +198,10 @@ impl Role for Replayer {
         Pass::over(now)
     }
 
+    fn note(&self) -> Option<String> {
+        self.capture.note()
+    }
+
     fn fault(&self) -> Option<&str> {
         self.capture.broken().filter(|_| self.ended)
     }

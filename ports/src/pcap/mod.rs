@@ -71,8 +71,11 @@ pub fn open(files: Files<'_>) -> Result<Port, Error> {
     Ok(Port { rx: Box::new(rx), tx, counters, rings, notes, mac: None })
 }
 
-/// Refuses to write over what is being read, by whatever name.
-fn are_two(read: &Path, write: &Path) -> Result<(), Error> {
+/// Refuses to write over a file that is to be read, by whatever name.
+///
+/// # Errors
+/// [`Error::Invalid`] if both are one file.
+pub fn are_two(read: &Path, write: &Path) -> Result<(), Error> {
     let identity = |path: &Path| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
     match identity(write) {
         Some(written) if identity(read) == Some(written) => {
