@@ -112,6 +112,7 @@ fn direct<E: TryFrom<apps::Event>>(
     let core = job.core.or(backend::core(&name.port, &name.source)?);
     core.map(|c| cores::check(c, &cores::available())).transpose()?;
     let mut port = backend::open_for(&name.port, &name.source, &job.app)?;
+    let mut watchman = Watchman::new(&name.port, name.source.backend);
     for note in &port.notes {
         eprintln!("{note}");
     }
@@ -125,7 +126,6 @@ fn direct<E: TryFrom<apps::Event>>(
     std::thread::scope(|scope| {
         // Printing may block; polling must not. The app's end drops its voice, and that ends the printing.
         let printing = scope.spawn(move || {
-            let mut watchman = Watchman::new(&name.port, name.source.backend);
             let mut gone = false;
             let printed = report(&events, &mut print, || {
                 let trouble = watchman.look(&job.on, &name.port, &counters);
