@@ -139,7 +139,7 @@ impl Generator {
         self.report.end_last_interval(now);
         self.role.interval(now, true, self.report.events());
         let broken = port.rx.end().and_then(|end| if let End::Broken(why) = end { Some(why) } else { None });
-        if let Some(why) = broken.or(self.role.fault()) {
+        if let Some(why) = broken.or_else(|| self.role.fault()) {
             let message = format!("{}: {why}", self.config.port);
             self.report.tell(Event::Failed { message });
         }

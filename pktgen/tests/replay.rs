@@ -186,7 +186,7 @@ fn a_full_port_loses_nothing() {
                 break;
             }
             near.tx.flush();
-            if now / MS % 3 == 0 {
+            if (now / MS).is_multiple_of(3) {
                 numbers.extend(take(&mut far).iter().map(|frame| number(frame)));
             }
         }

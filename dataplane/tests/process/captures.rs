@@ -72,7 +72,8 @@ fn a_capture_is_replayed_on_a_switch() {
     let dir = directory();
     let valed = Valed::start_in(dir, &[]);
     let dir = valed.dir.path();
-    let receiver = pkt_gen(dir, "-i vale0:rx -f rx -n 250").stdout(Stdio::piped()).spawn().unwrap();
+    let mut receiver = pkt_gen(dir, "-i vale0:rx -f rx -n 250");
+    let receiver = receiver.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     wait("attached", || valed.ctl_ok(&[]).starts_with("vale0:rx "));
     let (out, _) = run(dir, "-i vale0:tx -f tx -P c.pcap -n 250", true);
     assert!(out.contains("Sent 250 packets 25000 bytes") && out.contains("/c.pcap."), "{out}");

@@ -1,4 +1,4 @@
-//! Captures as ports: what one writes, another reads; files of every kind, sound and broken.
+//! A capture as a port.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,7 +9,8 @@ use std::time::Duration;
 use ports::contract::{Far, egress_suite, frame, sequence};
 use ports::pcap::{self, Capture, Files};
 use ports::{Burst, Capabilities, End, Frame, Offload, Port, Reason};
-use proptest::prelude::*;
+
+use crate::build::{Ng, classic, parse, times_ns};
 
 fn reader(path: &Path) -> Port {
     pcap::open(Files { read: Some(path), write: None }).expect("a sound capture")
@@ -17,14 +18,6 @@ fn reader(path: &Path) -> Port {
 
 fn writer(path: &Path) -> Port {
     pcap::open(Files { read: None, write: Some(path) }).expect("a file to write")
-}
-
-fn parse(bytes: Vec<u8>) -> Result<Capture, String> {
-    Capture::parse("c", bytes).map_err(|e| e.to_string())
-}
-
-fn times_ns(capture: &Capture) -> Vec<u128> {
-    (0..capture.len()).map(|n| capture.time(n).as_nanos()).collect()
 }
 
 /// Reads the file that a port writes, record by record, without this crate's reader.
@@ -43,7 +36,7 @@ impl Far for File {
         loop {
             self.file.read_exact(&mut header).ok()?;
             let [len, original] =
-                [8, 12].map(|at| u32::from_le_bytes(header[at..at + 4].try_into().unwrap()));
+                [8, 12].map(|at| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes")));
             assert_eq!(len, original);
             let mut bytes = vec![0; len as usize];
             self.file.read_exact(&mut bytes).expect("records are written whole");
@@ -136,36 +129,6 @@ fn times_go_up_and_are_of_today() {
     assert!(times[2] >= 2_000_000 && times[4] >= times[2] + 2_000_000, "{times:?}");
 }
 
-/// A pcap file: magic number as written in the order of `word`, and records of seconds, fraction, bytes, original
-/// length.
-fn classic(magic: u32, link: u32, big: bool, records: &[(u32, u32, &[u8], u32)]) -> Vec<u8> {
-    let word = |n: u32| if big { n.to_be_bytes() } else { n.to_le_bytes() };
-    let half = |n: u16| if big { n.to_be_bytes() } else { n.to_le_bytes() };
-    let mut file = [word(magic).to_vec(), half(2).to_vec(), half(4).to_vec()].concat();
-    [0, 0, 96, link].iter().for_each(|n| file.extend(word(*n)));
-    for (secs, fraction, bytes, original) in records {
-        [*secs, *fraction, bytes.len() as u32, *original].iter().for_each(|n| file.extend(word(*n)));
-        file.extend(*bytes);
-    }
-    file
-}
-
-#[test]
-fn every_kind_of_pcap_is_read() {
-    let frames = [frame(0, 60), frame(1, 61), frame(2, 62)];
-    for big in [false, true] {
-        for (magic, unit) in [(0xa1b2_c3d4, 1000), (0xa1b2_3c4d, 1)] {
-            let records =
-                [(9, 999_000, &*frames[0], 60), (10, 1000, &*frames[1], 61), (8, 0, &*frames[2], 62)];
-            let capture = parse(classic(magic, 1, big, &records)).unwrap();
-            let second: u128 = 1_000_000_000 - 998_000 * unit;
-            assert_eq!(times_ns(&capture), [0, second, second], "never back in time: {magic:x}");
-            assert!((0..3).all(|n| capture.frame(n) == frames[n]));
-            assert_eq!((capture.len(), capture.frame(3), capture.broken()), (3, &[][..], None));
-        }
-    }
-}
-
 #[test]
 fn what_is_no_frame_is_left_out_and_counted() {
     let directory = tempfile::tempdir().unwrap();
@@ -185,97 +148,10 @@ fn what_is_no_frame_is_left_out_and_counted() {
     assert_eq!([Reason::Error, Reason::Runt, Reason::Oversize].map(|r| dropped(&port, r)), [2, 1, 1]);
     let note = format!("{}: left out 4 records: 2 cut short, 1 runts, 1 too long", path.display());
     assert_eq!(port.notes, [note]);
-    assert_eq!(drain(&mut port, |n| n), [whole.clone()]);
+    assert_eq!(drain(&mut port, |n| n), std::slice::from_ref(&whole));
     fs::write(&path, classic(0xa1b2_c3d4, 1, false, &records[..1])).unwrap();
     let refused = Capture::load(&path).unwrap_err().to_string();
     assert!(refused.ends_with(": no whole frame in it, 1 parts (try: tcpdump -s 0)"), "{refused}");
-}
-
-/// A pcapng file, block by block.
-struct Ng {
-    big: bool,
-    file: Vec<u8>,
-}
-
-impl Ng {
-    fn new(big: bool) -> Self {
-        let mut ng = Self { big, file: Vec::new() };
-        ng.section();
-        ng
-    }
-
-    fn word(&self, n: u32) -> [u8; 4] {
-        if self.big { n.to_be_bytes() } else { n.to_le_bytes() }
-    }
-
-    fn half(&self, n: u16) -> [u8; 2] {
-        if self.big { n.to_be_bytes() } else { n.to_le_bytes() }
-    }
-
-    fn block(&mut self, kind: u32, body: &[u8]) {
-        let padded = body.len().next_multiple_of(4);
-        let len = self.word(padded as u32 + 12);
-        self.file.extend(self.word(kind));
-        self.file.extend(len);
-        self.file.extend(body);
-        self.file.extend(&[0; 3][..padded - body.len()]);
-        self.file.extend(len);
-    }
-
-    fn section(&mut self) {
-        let body = [&self.word(0x1a2b_3c4d)[..], &self.half(1), &self.half(0), &[0xff; 8]].concat();
-        self.block(0x0a0d_0d0a, &body);
-    }
-
-    fn interface(&mut self, link: u16, options: &[(u16, &[u8])]) {
-        let mut body = [&self.half(link)[..], &self.half(0), &self.word(0)].concat();
-        for (code, value) in options {
-            body.extend(self.half(*code));
-            body.extend(self.half(value.len() as u16));
-            body.extend(*value);
-            body.resize(body.len().next_multiple_of(4), 0);
-        }
-        if !options.is_empty() {
-            body.extend([0; 4]);
-        }
-        self.block(1, &body);
-    }
-
-    fn packet(&mut self, interface: u32, ticks: u64, bytes: &[u8], original: usize) {
-        let words = [interface, (ticks >> 32) as u32, ticks as u32, bytes.len() as u32, original as u32];
-        let mut body: Vec<_> = words.iter().flat_map(|n| self.word(*n)).collect();
-        body.extend(bytes);
-        body.resize(body.len().next_multiple_of(4), 0);
-        // A comment that is not even UTF-8 is nothing to us.
-        body.extend([&self.half(1)[..], &self.half(3), b"\xff\xfe!\0", &[0; 4]].concat());
-        self.block(6, &body);
-    }
-}
-
-#[test]
-fn every_kind_of_pcapng_is_read() {
-    for big in [false, true] {
-        let offset: [u8; 8] = if big { 5_i64.to_be_bytes() } else { 5_i64.to_le_bytes() };
-        let mut ng = Ng::new(big);
-        ng.interface(1, &[(2, b"eth0")]);
-        ng.interface(1, &[(9, &[9])]);
-        ng.interface(1, &[(9, &[0x80 | 10]), (14, &offset)]);
-        ng.packet(0, 5_000_000, &frame(0, 60), 60);
-        ng.packet(1, 5_000_000_001, &frame(1, 61), 61);
-        ng.block(0x0bad, b"who knows");
-        ng.packet(2, 512, &frame(2, 62), 62);
-        ng.packet(0, 6_000_000, &frame(3, 40), 60);
-        ng.block(3, &[&ng.word(63)[..], &frame(4, 63)].concat());
-        ng.section();
-        ng.interface(1, &[]);
-        ng.packet(0, 7_000_000, &frame(5, 65), 65);
-        let capture = parse(ng.file).unwrap();
-        assert_eq!(times_ns(&capture), [0, 1, 500_000_000, 500_000_000, 2_000_000_000], "{big}");
-        let frames = [frame(0, 60), frame(1, 61), frame(2, 62), frame(4, 63), frame(5, 65)];
-        assert!((0..5).all(|n| capture.frame(n) == frames[n]));
-        assert_eq!(capture.note().unwrap(), "c: left out 1 records: 1 cut short, 0 runts, 0 too long");
-        assert_eq!(capture.broken(), None);
-    }
 }
 
 #[test]
@@ -381,59 +257,6 @@ fn each_half_has_its_file() {
     let mut port = reader(&one);
     assert_eq!(port.tx.transmit(&[Frame::new(&frame(2, 60))]).taken, 1);
     assert_eq!(Capture::load(&one).unwrap().len(), 1);
-}
-
-fn sound_files() -> Vec<Vec<u8>> {
-    let mut files = Vec::new();
-    for big in [false, true] {
-        let frame = frame(3, 70);
-        files.push(classic(0xa1b2_c3d4, 1, big, &[(0, 0, &frame, 70), (7, 7, &frame, 70)]));
-        let mut ng = Ng::new(big);
-        ng.interface(1, &[(2, b"eth0"), (9, &[9]), (14, &[1; 8])]);
-        ng.packet(0, 5, &frame, 70);
-        ng.block(3, &[&ng.word(70)[..], &frame].concat());
-        for kind in [2, 4, 5, 7, 9, 10, 0xbad, 0x0bad] {
-            ng.block(kind, &frame[..44]);
-        }
-        ng.packet(0, 6, &frame, 70);
-        files.push(ng.file);
-    }
-    files
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    /// Whatever is in a file: no panic, and frames only that are in the file.
-    #[test]
-    fn no_file_trips_the_reader(
-        kind in 0..4_usize,
-        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
-        end in any::<prop::sample::Index>(), cut in any::<bool>(),
-    ) {
-        let mut file = sound_files().swap_remove(kind);
-        for (at, byte) in changes {
-            let at = at.index(file.len());
-            file[at] = byte;
-        }
-        if cut {
-            file.truncate(end.index(file.len()));
-        }
-        if let Ok(capture) = parse(file) {
-            prop_assert!((0..capture.len()).all(|n| capture.frame(n).len() >= Frame::HEADER));
-            prop_assert!(times_ns(&capture).is_sorted());
-        }
-    }
-
-    #[test]
-    fn no_noise_trips_the_reader(mut noise in proptest::collection::vec(any::<u8>(), 0..200), magic in 0..5_usize) {
-        let magics = [0x0a0d_0d0a_u32, 0xa1b2_c3d4, 0xd4c3_b2a1, 0xa1b2_cd34, 0];
-        noise.splice(0..noise.len().min(4), magics[magic].to_be_bytes());
-        if magic == 0 && noise.len() > 12 {
-            noise[8..12].copy_from_slice(&0x4d3c_2b1a_u32.to_be_bytes());
-        }
-        let _ = parse(noise);
-    }
 }
 
 #[test]
