@@ -90,16 +90,16 @@ impl Generator {
             if !self.role.sends() && self.report.is_empty() {
                 self.report.tell(Event::Waiting);
             }
-            self.report.end_interval(now);
             self.role.interval(now, false, self.report.events());
+            self.report.end_interval(now);
         }
         Progress { busy: pass.packets > 0, deadline: pass.next.min(self.report.due()), done: false }
     }
 
     fn finish(&mut self, port: &Port, now: Time, ran: Duration) -> Progress {
         let errors = if self.role.sends() { errors(port) - self.errors_before } else { 0 };
-        self.report.end_last_interval(now);
         self.role.interval(now, true, self.report.events());
+        self.report.end_last_interval(now);
         self.report.finish(self.role.took(ran), errors);
         self.phase = Phase::Done;
         DONE

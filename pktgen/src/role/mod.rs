@@ -45,7 +45,8 @@ pub(crate) trait Role: Send {
         self.poll(port, now, tell)
     }
 
-    /// An interval's report was given. With `last`, the run is over, and its final report follows.
+    /// An interval's report is about to be given: what belongs to it goes before. With `last`, the run is over, and
+    /// its final report follows.
     fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {}
 
     /// How long it took, if it `ran` that long.
