@@ -83,7 +83,7 @@ impl Generator {
         let pass =
             if self.stopping { self.role.stop(port, now, tell) } else { self.role.poll(port, now, tell) };
         self.report.count(&pass);
-        if pass.over || self.stopping {
+        if pass.over {
             return self.finish(port, now, now - since);
         }
         if now >= self.report.due() {
@@ -97,9 +97,10 @@ impl Generator {
     }
 
     fn finish(&mut self, port: &Port, now: Time, ran: Duration) -> Progress {
-        let errors = if self.role.sends() { errors(port) - self.errors_before } else { 0 };
-        self.role.interval(now, true, self.report.events());
+        let errors = if self.role.transmits() { errors(port) - self.errors_before } else { 0 };
+        self.role.interval(now, false, self.report.events());
         self.report.end_last_interval(now);
+        self.role.interval(now, true, self.report.events());
         self.report.finish(self.role.took(ran), errors);
         self.phase = Phase::Done;
         DONE

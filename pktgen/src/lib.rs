@@ -10,6 +10,7 @@
 mod args;
 mod config;
 mod generator;
+mod latency;
 mod packet;
 mod report;
 mod role;
@@ -17,5 +18,6 @@ mod role;
 pub use args::Args;
 pub use config::{BadRate, Config, Error, Frames, Function, Rate};
 pub use generator::Generator;
+pub use latency::{BadHistogram, HdrLog, Latency};
 pub use packet::{AddressRange, BadRange, Flow, Odometer};
-pub use report::{Columns, Event, EventSink, Format, Printer, Style};
+pub use report::{Columns, Delays, Event, EventSink, Format, Pings, Printer, Style};

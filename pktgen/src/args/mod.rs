@@ -2,16 +2,18 @@
 
 mod cpus;
 mod frames;
+mod latency;
 mod netmap;
 mod rate;
 mod report;
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 
-use crate::{Config, Error, Style};
+use crate::{Config, Error, Function, Style};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +36,7 @@ pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
     #[arg(short = 'i', value_name = "PORT")]
     port: String,
-    /// What to do: tx or rx
+    /// What to do: tx, rx, ping or pong
     #[arg(short = 'f', value_name = "FUNCTION", default_value = "rx")]
     function: String,
     /// Frames to send or receive; 0 for no end
@@ -42,7 +44,7 @@ pub struct Args {
     count: u64,
     #[command(flatten)]
     frames: frames::FrameArgs,
-    /// Most frames in one go; 0 for the default [default: 512]
+    /// Most frames in one go; 0 for the default [default: 512; ping 1]
     #[arg(short = 'b', value_name = "FRAMES", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
     burst: u32,
@@ -57,6 +59,8 @@ pub struct Args {
     #[arg(short = 'W')]
     until_idle: bool,
     #[command(flatten)]
+    latency: latency::LatencyArgs,
+    #[command(flatten)]
     report: report::ReportArgs,
     #[command(flatten)]
     later: netmap::Later,
@@ -67,6 +71,12 @@ fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
 }
 
 impl Args {
+    /// The file for latencies (`--hdr`), which the program writes, wherever the generator runs.
+    #[must_use]
+    pub fn hdr(&self) -> Option<&Path> {
+        self.latency.hdr.as_deref()
+    }
+
     /// How the run is to be reported, as far as the flags say.
     #[must_use]
     pub fn style(&self) -> Style {
@@ -80,16 +90,20 @@ impl Args {
     pub fn into_config(self, have_cpus: u32) -> Result<Config, Error> {
         self.later.refuse()?;
         let cpus = self.cpus.resolve(have_cpus)?;
+        let function = self.function.parse::<Function>()?;
+        self.latency.check(function)?;
         let config = Config {
-            function: self.function.parse()?,
+            function,
             frames: self.frames.into_frames()?,
             count: self.count,
-            burst: if self.burst == 0 { Config::default().burst } else { self.burst },
+            burst: if self.burst == 0 { function.default_burst() } else { self.burst },
             rate: self.rate.into_rate(self.report.framing),
             cpus: cpus.count,
             pin: cpus.pin,
             interval_ms: self.report.interval_ms,
             wait_s: self.wait_s.unwrap_or_else(|| default_wait_s(&self.port)),
+            timeout_ms: self.latency.timeout_ms,
+            stamp: self.latency.stamp,
             until_idle: self.until_idle,
             port: self.port,
         };
@@ -106,7 +120,7 @@ fn default_wait_s(port: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Frames, Function, Rate};
+    use crate::{Frames, Rate};
 
     fn parse(line: &str) -> Result<Config, String> {
         let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
@@ -170,9 +184,7 @@ mod tests {
             let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
             assert!(error.starts_with(&format!("{}: not available yet", &line[..2])), "{error}");
         }
-        for line in
-            ["-M 64", "-I", "-C 1,2", "-o 4", "-f ping", "-f pong", "-f txseq", "-f rxseq", "-l 60 -l 90"]
-        {
+        for line in ["-M 64", "-I", "-C 1,2", "-o 4", "-f txseq", "-f rxseq", "-l 60 -l 90"] {
             let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
             assert!(error.contains("not available yet"), "{error}");
         }
@@ -184,7 +196,7 @@ mod tests {
             ("", "-i <PORT>"),
             ("-i vale0:1 -q", "unexpected argument '-q'"),
             ("-i vale0:1 extra", "unexpected argument 'extra'"),
-            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx)"),
+            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, ping, pong)"),
             ("-i vale0:1 -l 15", "invalid value '15' for '-l <BYTES>': 15 is not in 16..=65536"),
             ("-i vale0:1 -l -5", "invalid value '-5' for '-l <BYTES>'"),
             ("-i vale0:1 -l many", "invalid value 'many' for '-l <BYTES>'"),

@@ -26,6 +26,17 @@ pub enum Error {
         /// Bytes of the headers.
         headers: u32,
     },
+    /// A frame to stamp has no room for it.
+    #[error("-l {frame_len}: too short for a number and a time: use -l {least} or more")]
+    NoStamp {
+        /// What was asked, bytes.
+        frame_len: u32,
+        /// Least that will do, bytes.
+        least: u32,
+    },
+    /// A flag is about latency, and none is measured.
+    #[error("{0}: only with {1}")]
+    NoLatency(&'static str, &'static str),
     /// A frame to send is longer than the port takes.
     #[error("{port}: -l {frame_len}: the port takes frames of up to {most} bytes (MTU {mtu})")]
     Long {
@@ -55,6 +66,6 @@ pub enum Error {
         have: u32,
     },
     /// `-f` names no function.
-    #[error("-f {0}: no such function (tx, rx)")]
+    #[error("-f {0}: no such function (tx, rx, ping, pong)")]
     UnknownFunction(String),
 }

@@ -41,6 +41,10 @@ pub struct Config {
     /// Seconds to wait before sending (`-w`), in [`Self::WAIT_S`]. A receiver need not wait: it begins with the
     /// first frame anyway.
     pub wait_s: u32,
+    /// Milliseconds until a ping counts as lost, in [`Self::TIMEOUT_MS`].
+    pub timeout_ms: u32,
+    /// A sender numbers and stamps its frames, a receiver reports one-way latency by the stamps.
+    pub stamp: bool,
     /// A receiver ends when nothing has come for a second after the first frame (`-W`).
     pub until_idle: bool,
 }
@@ -59,6 +63,8 @@ impl Default for Config {
             pin: None,
             interval_ms: 1000,
             wait_s: 0,
+            timeout_ms: 1000,
+            stamp: false,
             until_idle: false,
         }
     }
@@ -72,10 +78,13 @@ impl Config {
     /// Seconds to wait before sending.
     pub const WAIT_S: RangeInclusive<u32> = 0..=3600;
 
+    /// Milliseconds until a ping counts as lost.
+    pub const TIMEOUT_MS: RangeInclusive<u32> = 1..=60_000;
+
     /// netmap's defaults on this port.
     #[must_use]
     pub fn new(port: &str, function: Function) -> Self {
-        Self { port: port.to_owned(), function, ..Self::default() }
+        Self { port: port.to_owned(), function, burst: function.default_burst(), ..Self::default() }
     }
 
     /// Checks every number against its range.
@@ -84,9 +93,21 @@ impl Config {
     /// The first that is out of it, by its flag.
     pub fn check(&self) -> Result<(), Error> {
         self.frames.check(self.function.sends())?;
+        self.check_stamp()?;
+        within("--timeout", self.timeout_ms, &Self::TIMEOUT_MS)?;
         within("-b", self.burst, &Self::BURST)?;
         within("-T", self.interval_ms, &Self::INTERVAL_MS)?;
         within("-w", self.wait_s, &Self::WAIT_S)
+    }
+
+    /// Checks that what is to be stamped has room for it.
+    fn check_stamp(&self) -> Result<(), Error> {
+        match self.function {
+            Function::Ping => self.frames.check_stamp(),
+            Function::Tx if self.stamp => self.frames.check_stamp(),
+            Function::Pong if self.stamp => Err(Error::NoLatency("--stamp", "-f tx and -f rx")),
+            _ => Ok(()),
+        }
     }
 
     /// Checks that the port takes the frames to be sent.
@@ -130,7 +151,7 @@ mod tests {
             r#"{"prot": ""}"#,
             r#"{"frames": {"len": -1}}"#,
             r#"{"frames": {"src": "x"}}"#,
-            r#"{"function": "ping"}"#,
+            r#"{"function": "pang"}"#,
         ] {
             assert!(serde_json::from_str::<Config>(bad).is_err(), "{bad}");
         }

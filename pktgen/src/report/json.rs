@@ -112,6 +112,12 @@ impl Json {
         Self { config, clock, start: None, elapsed_us: 0, failed: false, more: BTreeMap::new() }
     }
 
+    /// Something to say in the next object.
+    fn add(&mut self, name: &str, what: &impl Serialize) -> io::Result<()> {
+        self.more.insert(name.to_owned(), serde_json::to_value(what)?);
+        Ok(())
+    }
+
     fn start(&self, src_mac: String, burst_packets: u64, period_ns: u64) -> Start {
         let Config { port, function, rate, .. } = &self.config;
         let limit = Some(rate.per_s()).filter(|limit| *limit > 0);
@@ -154,6 +160,9 @@ impl Lines for Json {
                 Ok(())
             }
             Event::Ready | Event::Waiting => Ok(()),
+            Event::Ping(pings) | Event::PingTotal(pings) => self.add("ping", pings),
+            Event::Delay(delays) | Event::DelayTotal(delays) => self.add("delay", delays),
+            Event::Ignored { packets } => self.add("ignored_packets", packets),
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 self.elapsed_us += usec;
                 let figures = Throughput::of_interval([*packets, *bytes, *batches], *usec).into();

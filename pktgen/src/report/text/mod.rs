@@ -13,7 +13,8 @@ use super::norm::Norm;
 use super::printer::{Clock, Lines};
 use super::throughput::Throughput;
 use super::window::Window;
-use crate::{Config, Event, Function, Rate, Style};
+use super::words;
+use crate::{Config, Event, Function, Latency, Rate, Style};
 
 /// Intervals shorter than this say too little to be printed, microseconds.
 const SHORTEST_USEC: u64 = 10_000;
@@ -27,6 +28,8 @@ pub(super) struct Text {
     clock: Clock,
     live: Live,
     window: Window,
+    /// Of the interval, for the line that redraws.
+    latency: Option<String>,
     /// Intervals were printed.
     reported: bool,
     /// The terminal says that the first frame is waited for.
@@ -36,7 +39,16 @@ pub(super) struct Text {
 impl Text {
     pub(super) fn new(config: Config, style: Style, clock: Clock) -> Self {
         let live = Live::new(style.columns);
-        Self { config, style, clock, live, window: Window::default(), reported: false, waiting: false }
+        Self {
+            config,
+            style,
+            clock,
+            live,
+            window: Window::default(),
+            latency: None,
+            reported: false,
+            waiting: false,
+        }
     }
 
     fn start(
@@ -61,7 +73,7 @@ impl Text {
             self.log(err, "extract_ip_range", text)?;
         }
         let sends = self.config.function.sends();
-        let verb = if sends { "Sending on" } else { "Receiving from" };
+        let verb = words::first_verb(self.config.function);
         writeln!(out, "{verb} {port}: 1 queues, 1 threads and {cpus} cpus.")?;
         if sends {
             writeln!(out, "{src} -> {dst} ({src_mac} -> {dst_mac})")?;
@@ -82,7 +94,7 @@ impl Text {
         if self.waiting {
             return Ok(());
         }
-        self.log(err, "receiver_body", "waiting for initial packets, poll returns 0 0")
+        self.log(err, words::body(self.config.function), "waiting for initial packets, poll returns 0 0")
     }
 
     fn interval(
@@ -106,7 +118,9 @@ impl Text {
         let amount = format!("({packets}pkts {bps}bps in {usec} usec)");
         let batch = format!("{:.2} avg_batch", through.batch());
         let known = min_space.map(|slots| format!("{slots} min_space"));
-        let parts = [Some(&pps), average.as_ref(), Some(&amount), Some(&batch), known.as_ref()];
+        let latency = self.latency.take();
+        let parts =
+            [Some(&pps), average.as_ref(), latency.as_ref(), Some(&amount), Some(&batch), known.as_ref()];
         if self.live.draw(&parts.into_iter().flatten().cloned().collect::<Vec<_>>(), err)? {
             return Ok(());
         }
@@ -114,6 +128,17 @@ impl Text {
         let min_space = min_space.unwrap_or(unknown_space);
         // No space after the average: netmap's has none.
         self.log(err, "main_thread", format_args!("{pps} {average}{amount} {batch} {min_space} min_space"))
+    }
+
+    /// netmap's two lines of an interval's latencies; on a terminal, what they say is in the line that redraws.
+    fn latencies(&mut self, what: &'static str, latency: &Latency, err: &mut dyn Write) -> io::Result<()> {
+        if (self.style.columns)().is_some() {
+            self.latency = Some(words::in_short(what, latency));
+            return Ok(());
+        }
+        let body = words::body(self.config.function);
+        self.log(err, body, words::interval(what, latency))?;
+        words::powers_of_two(latency).map_or(Ok(()), |text| self.log(err, body, text))
     }
 
     fn average(&mut self, pps: f64) -> Option<String> {
@@ -125,7 +150,7 @@ impl Text {
 
     fn total(&mut self, through: &Throughput, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
         self.live.leave(err)?;
-        let verb = if self.config.function == Function::Tx { "Sent" } else { "Received" };
+        let verb = words::last_verb(self.config.function);
         let Throughput { packets, bytes, batches, seconds } = through;
         let Some(size) = through.mean_bytes() else {
             writeln!(out, "{verb} nothing.")?;
@@ -166,6 +191,21 @@ impl Lines for Text {
                 let through = Throughput::of_interval([*packets, *bytes, *batches], *usec);
                 self.interval(&through, *usec, *min_space, err)
             }
+            Event::Ping(pings) => self.latencies("RTT", &pings.rtt, err),
+            Event::PingTotal(pings) => {
+                self.live.leave(err)?;
+                self.log(err, "ping_body", words::whole("RTT", &pings.rtt))?;
+                writeln!(out, "{}\n{}", words::pings(pings), words::quantiles("RTT", &pings.rtt))?;
+                out.flush()
+            }
+            Event::Delay(delays) => self.latencies("delay", &delays.delay, err),
+            Event::DelayTotal(delays) => {
+                self.live.leave(err)?;
+                writeln!(out, "{}\n{}", words::delays(delays), words::quantiles("Delay", &delays.delay))
+            }
+            Event::Ignored { packets } => {
+                self.log(err, "pong_body", format_args!("{packets} packets could not be answered"))
+            }
             Event::Final { packets, bytes, events, errors, seconds } => {
                 if *errors > 0 {
                     self.log(
@@ -173,6 +213,9 @@ impl Lines for Text {
                         "main_thread",
                         format_args!("the port failed to send {errors} of these packets"),
                     )?;
+                }
+                if self.config.function == Function::Ping {
+                    return Ok(()); // there is more to say of pings, and it has been said
                 }
                 let (packets, bytes, batches, seconds) = (*packets, *bytes, *events, *seconds);
                 self.total(&Throughput { packets, bytes, batches, seconds }, out, err)
