@@ -40,6 +40,18 @@ fn csv_has_a_header_and_its_columns_everywhere() {
     assert_eq!(rows[1..].iter().map(|row| row[packets].parse::<u64>().unwrap()).sum::<u64>(), 900);
 }
 
+/// timeout(1) sends the signal to the program and then to its group.
+#[test]
+fn an_interrupt_that_comes_twice_is_one() {
+    for _ in 0..5 {
+        let mut timeout = Command::new("timeout");
+        timeout.args(["--preserve-status", "-s", "INT", "0.2", env!("CARGO_BIN_EXE_pkt-gen")]);
+        let output = timeout.args(["-i", "null", "-f", "tx", "-R", "1000"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(text(&output.stdout).contains("\nSpeed: "), "{}", text(&output.stdout));
+    }
+}
+
 /// `script` runs a program on a terminal of its own.
 #[test]
 fn on_a_terminal_the_interval_redraws_and_in_a_pipe_it_does_not() {
@@ -51,8 +63,8 @@ fn on_a_terminal_the_interval_redraws_and_in_a_pipe_it_does_not() {
     };
     let live = run("xterm");
     assert!(live.contains("avg_batch\u{1b}[K\r") && !live.contains("main_thread"), "{live:?}");
-    let (_, results) = live.rsplit_once("\u{1b}[K").unwrap();
-    assert!(results.starts_with("\r\nSent 900 packets"), "{results:?}");
+    let (_, results) = live.rsplit_once("\r\u{1b}[K").unwrap();
+    assert!(results.starts_with("Sent 900 packets"), "{results:?}");
     for plain in [run("dumb"), text(&send(&[]).stderr)] {
         assert!(plain.contains("main_thread [") && !plain.contains('\u{1b}'), "{plain:?}");
     }
