@@ -32,7 +32,12 @@ impl Event {
         use {iperf_endpoint::Event as Iperf, pktgen::Event as Pktgen};
         matches!(
             self,
-            Self::Pktgen(Pktgen::Interval { .. } | Pktgen::Waiting) | Self::Iperf(Iperf::Interval(_))
+            Self::Pktgen(
+                Pktgen::Interval { .. }
+                    | Pktgen::Waiting
+                    | Pktgen::Dump { .. }
+                    | Pktgen::Order { last: false, .. }
+            ) | Self::Iperf(Iperf::Interval(_))
         )
     }
 }

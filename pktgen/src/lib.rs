@@ -10,6 +10,7 @@
 mod args;
 mod config;
 mod generator;
+mod order;
 mod packet;
 mod report;
 mod role;
@@ -17,5 +18,5 @@ mod role;
 pub use args::Args;
 pub use config::{Config, Error, Frames, Function};
 pub use generator::Generator;
-pub use packet::{AddressRange, BadRange, Flow, Odometer};
-pub use report::{Event, EventSink, Printer};
+pub use packet::{AddressRange, BadPayload, BadRange, BadTag, Flow, Odometer, Payload, Size, Tag};
+pub use report::{Event, EventSink, Printer, Trouble};

@@ -12,7 +12,11 @@ use pktgen::{Args, Printer};
 
 fn main() -> ExitCode {
     let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
-    let config = match Args::parse().into_config(cpus) {
+    let args = Args::parse();
+    for note in args.notes() {
+        eprintln!("pkt-gen: {note}");
+    }
+    let config = match args.into_config(cpus) {
         Ok(config) => config,
         Err(e) => return fail(e),
     };

@@ -2,6 +2,7 @@
 
 mod cpus;
 mod frames;
+mod later;
 mod netmap;
 mod report;
 
@@ -33,7 +34,7 @@ pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
     #[arg(short = 'i', value_name = "PORT")]
     port: String,
-    /// What to do: tx or rx
+    /// What to do: tx, rx, txseq (tx of numbered frames) or rxseq (tells which are missing, late or duplicated)
     #[arg(short = 'f', value_name = "FUNCTION", default_value = "rx")]
     function: String,
     /// Frames to send or receive; 0 for no end
@@ -53,13 +54,18 @@ pub struct Args {
     /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports and null]
     #[arg(short = 'w', value_name = "SECS", allow_negative_numbers = true, value_parser = within(Config::WAIT_S))]
     wait_s: Option<u32>,
+    /// Show frames in hexadecimal, up to 64 from report to report
+    #[arg(short = 'X')]
+    dump: bool,
     /// Receiver: end when nothing has come for a second after the first frame
     #[arg(short = 'W')]
     until_idle: bool,
     #[command(flatten)]
     report: report::ReportArgs,
     #[command(flatten)]
-    later: netmap::Later,
+    netmap: netmap::NetmapArgs,
+    #[command(flatten)]
+    later: later::Later,
 }
 
 fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
@@ -67,14 +73,21 @@ fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
 }
 
 impl Args {
+    /// One line for each flag of netmap's that means something else here, or nothing.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.netmap.notes(&self.port)
+    }
+
     /// The config that the flags ask for, on a machine with `have_cpus` CPUs.
     ///
     /// # Errors
     /// If a flag is one of netmap's that is not available yet, or a number is out of range.
     pub fn into_config(self, have_cpus: u32) -> Result<Config, Error> {
         self.later.refuse()?;
+        self.netmap.check()?;
         let cpus = self.cpus.resolve(have_cpus)?;
-        let config = Config {
+        let mut config = Config {
             function: self.function.parse()?,
             frames: self.frames.into_frames()?,
             count: self.count,
@@ -87,8 +100,10 @@ impl Args {
             until_idle: self.until_idle,
             normalize: !self.report.plain,
             verbose: self.report.verbose,
-            port: self.port,
+            dump: self.dump,
+            port: self.netmap.sized(&self.port),
         };
+        self.netmap.apply(&mut config);
         config.check()?;
         Ok(config)
     }
@@ -132,11 +147,12 @@ mod tests {
             burst: 32,
             rate_pps: 1000,
             frames: Frames {
-                len: 1514,
+                size: 1514.into(),
                 src: "10.0.0.1:5-10.0.0.2:6".parse().unwrap(),
                 dst: "10.9.0.1".parse().unwrap(),
                 src_mac: Some("02:00:00:00:00:01".parse().unwrap()),
                 dst_mac: "02:00:00:00:00:02".parse().unwrap(),
+                ..Frames::default()
             },
             pin: Some(1),
             cpus: 2,
@@ -153,13 +169,11 @@ mod tests {
 
     #[test]
     fn flags_of_later_are_not_unknown() {
-        for line in ["-4", "-6", "-p 2", "-X", "-H 12", "-P file", "-r", "-z", "-Z", "-A", "-B", "-F 2"] {
+        for line in ["-p 2", "-P file", "-A", "-B"] {
             let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
             assert!(error.starts_with(&format!("{}: not available yet", &line[..2])), "{error}");
         }
-        for line in
-            ["-M 64", "-I", "-C 1,2", "-o 4", "-f ping", "-f pong", "-f txseq", "-f rxseq", "-l 60 -l 90"]
-        {
+        for line in ["-f ping", "-f pong"] {
             let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
             assert!(error.contains("not available yet"), "{error}");
         }
@@ -171,7 +185,7 @@ mod tests {
             ("", "-i <PORT>"),
             ("-i vale0:1 -q", "unexpected argument '-q'"),
             ("-i vale0:1 extra", "unexpected argument 'extra'"),
-            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx)"),
+            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, txseq, rxseq)"),
             ("-i vale0:1 -l 15", "invalid value '15' for '-l <BYTES>': 15 is not in 16..=65536"),
             ("-i vale0:1 -l -5", "invalid value '-5' for '-l <BYTES>'"),
             ("-i vale0:1 -l many", "invalid value 'many' for '-l <BYTES>'"),
@@ -185,7 +199,10 @@ mod tests {
             ("-i vale0:1 -c 3", "-c 3: more CPUs than this machine has (0 to 2)"),
             ("-i vale0:1 -D 02:00", "no MAC address"),
             ("-i vale0:1 -s 10.0.0.300", "no IPv4 address"),
-            ("-i vale0:1 -d fd00::1", "IPv6 is not available yet"),
+            ("-i vale0:1 -d fd00::1 -s 10.0.0.1", "-s 10.0.0.1 -d fd00::1: one is IPv4, the other IPv6"),
+            ("-i vale0:1 -f txseq -l 45", "IPv4 and UDP headers and a sequence number take 46 bytes"),
+            ("-i vale0:1 -f tx -l 60 -l 1514", "-l 60 -l 1514: the second is the least size"),
+            ("-i vale0:1 -H 11", "-H 11: a virtio-net header"),
         ] {
             let error = parse(&format!("pkt-gen {line}")).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");

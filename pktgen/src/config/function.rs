@@ -15,13 +15,23 @@ pub enum Function {
     Rx,
     /// Sends.
     Tx,
+    /// Sends numbered frames.
+    Txseq,
+    /// Receives numbered frames, and tells which are missing.
+    Rxseq,
 }
 
 impl Function {
     /// Whether it makes frames, as the config's [`Frames`](crate::Frames) say.
     #[must_use]
     pub const fn sends(self) -> bool {
-        matches!(self, Self::Tx)
+        matches!(self, Self::Tx | Self::Txseq)
+    }
+
+    /// Whether its frames are numbered.
+    #[must_use]
+    pub const fn is_sequenced(self) -> bool {
+        matches!(self, Self::Txseq | Self::Rxseq)
     }
 }
 
@@ -32,7 +42,9 @@ impl FromStr for Function {
         match name {
             "tx" => Ok(Self::Tx),
             "rx" => Ok(Self::Rx),
-            "ping" | "pong" | "txseq" | "rxseq" => Err(Error::Unavailable(format!("-f {name}"))),
+            "txseq" => Ok(Self::Txseq),
+            "rxseq" => Ok(Self::Rxseq),
+            "ping" | "pong" => Err(Error::Unavailable(format!("-f {name}"))),
             _ => Err(Error::UnknownFunction(name.to_owned())),
         }
     }

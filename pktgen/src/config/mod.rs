@@ -43,6 +43,8 @@ pub struct Config {
     pub until_idle: bool,
     /// Reports in K, M, G and T (`-N` turns it off).
     pub normalize: bool,
+    /// Shows frames in hexadecimal (`-X`): as many as there is time for.
+    pub dump: bool,
     /// More messages (`-v`).
     pub verbose: u8,
 }
@@ -63,6 +65,7 @@ impl Default for Config {
             wait_s: 0,
             until_idle: false,
             normalize: true,
+            dump: false,
             verbose: 0,
         }
     }
@@ -87,7 +90,7 @@ impl Config {
     /// # Errors
     /// The first that is out of it, by its flag.
     pub fn check(&self) -> Result<(), Error> {
-        self.frames.check(self.function.sends())?;
+        self.frames.check(self.function.sends(), self.function.is_sequenced())?;
         within("-b", self.burst, &Self::BURST)?;
         within("-T", self.interval_ms, &Self::INTERVAL_MS)?;
         within("-w", self.wait_s, &Self::WAIT_S)
@@ -113,6 +116,7 @@ fn within(flag: &'static str, value: u32, range: &RangeInclusive<u32>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Size;
     use ports::Mac;
 
     #[test]
@@ -132,7 +136,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Config>(short).unwrap(), Config::new("vale0:1", Function::Tx));
         for bad in [
             r#"{"prot": ""}"#,
-            r#"{"frames": {"len": -1}}"#,
+            r#"{"frames": {"size": {"fixed": -1}}}"#,
             r#"{"frames": {"src": "x"}}"#,
             r#"{"function": "ping"}"#,
         ] {
@@ -144,9 +148,9 @@ mod tests {
     fn what_is_out_of_range_is_named_with_its_range() {
         type Edit = fn(&mut Config);
         let edits: [(Edit, &str); 6] = [
-            (|c| c.frames.len = 15, "-l 15: out of range (16 to 65536)"),
-            (|c| c.frames.len = 65_537, "-l 65537: out of range (16 to 65536)"),
-            (|c| c.frames.len = 41, "headers take 42 bytes"),
+            (|c| c.frames.size = Size::Fixed(15), "-l 15: out of range (16 to 65536)"),
+            (|c| c.frames.size = Size::Fixed(65_537), "-l 65537: out of range (16 to 65536)"),
+            (|c| c.frames.size = Size::Fixed(41), "headers take 42 bytes"),
             (|c| c.burst = 0, "-b 0: out of range (1 to 65536)"),
             (|c| c.interval_ms = 9, "-T 9: out of range (10 to 3600000)"),
             (|c| c.wait_s = 3601, "-w 3601: out of range (0 to 3600)"),
@@ -158,16 +162,16 @@ mod tests {
             let error = config.check().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-        let small = Config { frames: Frames { len: 16, ..Frames::default() }, ..Config::default() };
+        let small = Config { frames: Frames { size: 16.into(), ..Frames::default() }, ..Config::default() };
         assert_eq!(small.check(), Ok(()), "a receiver does not mind");
     }
 
     #[test]
     fn frames_over_the_mtu_are_refused() {
         let mut config = Config::new("vale0:1", Function::Tx);
-        config.frames.len = 1514;
+        config.frames.size = Size::Fixed(1514);
         assert_eq!(config.check_port(Capabilities::wire(1500)), Ok(()));
-        config.frames.len = 1515;
+        config.frames.size = Size::Fixed(1515);
         let error = config.check_port(Capabilities::all(1500)).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -33,6 +33,30 @@ pub enum Event {
         /// Least room seen in the receive ring, slots, for ports that tell.
         min_space: Option<u64>,
     },
+    /// A frame that was sent or received (`-X`). Those whose numbers are missing were left out.
+    Dump {
+        /// Frames before it.
+        number: u64,
+        /// Its length, bytes.
+        len: u32,
+        /// Its first bytes.
+        bytes: Vec<u8>,
+    },
+    /// A numbered frame was not the one expected, of which is told a few times a second.
+    Sequence(Trouble),
+    /// What became of the numbered frames so far. Follows each [`Interval`](Self::Interval).
+    Order {
+        /// Numbers that were not seen.
+        lost: u64,
+        /// Frames whose number had been seen before.
+        duplicated: u64,
+        /// Frames that came after one with a higher number, and were no duplicates.
+        reordered: u64,
+        /// Frames of sources beyond the 64 that are followed: no telling.
+        untracked: u64,
+        /// The run is over: nothing will be added.
+        last: bool,
+    },
     /// The run is over.
     Final {
         /// Frames.
@@ -53,6 +77,31 @@ pub enum Event {
     },
 }
 
+/// What is wrong with a numbered frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "trouble")]
+pub enum Trouble {
+    /// Numbers before it were left out.
+    Gap {
+        /// The number that would have been next.
+        expected: u32,
+        /// Its number.
+        found: u32,
+    },
+    /// It comes late, or again.
+    OutOfOrder {
+        /// The number that would have been next.
+        expected: u32,
+        /// Its number.
+        found: u32,
+    },
+    /// It is too short for a number.
+    Short {
+        /// Its length, bytes.
+        len: u32,
+    },
+}
+
 /// Where a generator's events go. Called from within a poll, about once a report interval: it must not block.
 pub type EventSink = Box<dyn FnMut(Event) + Send>;
 
@@ -68,6 +117,10 @@ mod tests {
             Event::Interval { packets: 1, bytes: 60, usec: u64::MAX, batches: 1, min_space: None },
             Event::Final { packets: 1, bytes: 60, events: 1, errors: 0, seconds: 1.0 / 3.0 },
             Event::Failed { message: "no".to_owned() },
+            Event::Dump { number: 3, len: 60, bytes: vec![1, 255] },
+            Event::Sequence(Trouble::Gap { expected: 1, found: u32::MAX }),
+            Event::Sequence(Trouble::Short { len: 44 }),
+            Event::Order { lost: 1, duplicated: 2, reordered: 3, untracked: 4, last: true },
         ] {
             let json = serde_json::to_string(&event).unwrap();
             assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");

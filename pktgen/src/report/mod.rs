@@ -2,8 +2,10 @@
 
 mod counts;
 mod event;
+mod hexdump;
+mod numbers;
 mod printer;
 
 pub(crate) use counts::{Pass, Report};
-pub use event::{Event, EventSink};
+pub use event::{Event, EventSink, Trouble};
 pub use printer::Printer;

@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use ports::Mac;
 
+use super::hexdump::Hexdump;
+use super::numbers;
 use crate::{Config, Event, Frames};
 
 /// Intervals shorter than this say too little to be printed, microseconds.
@@ -20,6 +22,8 @@ pub struct Printer {
     config: Config,
     /// Wall clock, since the epoch.
     clock: fn() -> Duration,
+    /// Frames before the next one to be shown.
+    dumped: u64,
     /// Intervals were printed.
     reported: bool,
     exit_status: u8,
@@ -30,7 +34,7 @@ impl Printer {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let clock = || SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        Self { config, clock, reported: false, exit_status: 1 }
+        Self { config, clock, dumped: 0, reported: false, exit_status: 1 }
     }
 
     /// Prints one event: results to `out`, where netmap's stdout is, progress to `err`, its stderr.
@@ -45,8 +49,21 @@ impl Printer {
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 self.interval([*packets, *bytes, *batches], *usec, *min_space, err)
             }
+            Event::Dump { number, len, bytes } => {
+                self.left_out(*number, out)?;
+                self.dumped = number + 1;
+                writeln!(out, "{}", Hexdump { number: *number, len: *len, bytes })
+            }
+            Event::Sequence(trouble) => self.log(err, "rxseq_body", trouble),
+            Event::Order { last: false, .. } => Ok(()),
+            Event::Order { lost, duplicated, reordered, untracked, last: true } => {
+                numbers::total([*lost, *duplicated, *reordered, *untracked], out)
+            }
             Event::Final { packets, bytes, events, errors, seconds } => {
                 self.exit_status = 0;
+                if self.config.dump {
+                    self.left_out(*packets, out)?;
+                }
                 if *errors > 0 {
                     self.log(
                         err,
@@ -57,6 +74,14 @@ impl Printer {
                 self.total([*packets, *bytes, *events], *seconds, out)
             }
             Event::Failed { message } => self.log(err, "main", message),
+        }
+    }
+
+    /// Tells of the frames between the last one shown and this one.
+    fn left_out(&self, number: u64, out: &mut impl Write) -> io::Result<()> {
+        match number.saturating_sub(self.dumped) {
+            0 => Ok(()),
+            frames => writeln!(out, "({frames} frames not shown)"),
         }
     }
 
@@ -83,9 +108,8 @@ impl Printer {
             }
         }
         for range in [src, dst] {
-            let ((first, port0), (last, port1)) = (range.first(), range.last());
-            let text = format_args!("range is {first}:{port0} to {last}:{port1}");
-            self.log(err, "extract_ip_range", text)?;
+            let [first, last] = range.ends();
+            self.log(err, "extract_ip_range", format_args!("range is {first} to {last}"))?;
         }
         let verb = if sends { "Sending on" } else { "Receiving from" };
         writeln!(out, "{verb} {port}: 1 queues, 1 threads and {cpus} cpus.")?;

@@ -1,7 +1,9 @@
 //! The functions of `-f`, one a file.
 
+mod dump;
 mod pacer;
 mod receiver;
+mod rxseq;
 mod sender;
 
 use std::time::Duration;
@@ -57,8 +59,9 @@ pub(crate) trait Role: Send {
 /// The role of `config`, whose frames have this source.
 pub(crate) fn of(config: &Config, src_mac: Mac) -> Box<dyn Role> {
     match config.function {
-        Function::Tx => Box::new(sender::Sender::new(config, src_mac)),
+        Function::Tx | Function::Txseq => Box::new(sender::Sender::new(config, src_mac)),
         Function::Rx => Box::new(receiver::Receiver::new(config)),
+        Function::Rxseq => Box::new(rxseq::SequenceReceiver::new(config)),
     }
 }
 
