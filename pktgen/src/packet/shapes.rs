@@ -36,7 +36,7 @@ impl Shapes {
                 shapes.resize();
                 shapes
             }
-            Size::Imix => Self::Imix { templates: [make(60), make(590), make(1514)], at: 0 },
+            Size::Imix => Self::Imix { templates: Box::new([60, 590, 1514].map(make)), at: 0 },
         }
     }
 
@@ -49,10 +49,10 @@ impl Shapes {
     pub(super) fn template(&self) -> &Template {
         match self {
             Self::Fixed(template) | Self::Random { template, .. } => template,
-            Self::Imix { templates: [short, middle, long], at } => match Size::IMIX[*at] {
-                60 => short,
-                590 => middle,
-                _ => long,
+            Self::Imix { templates, at } => match Size::IMIX[*at] {
+                60 => &templates[0],
+                590 => &templates[1],
+                _ => &templates[2],
             },
         }
     }
