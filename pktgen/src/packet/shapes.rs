@@ -19,7 +19,7 @@ pub(super) enum Shapes {
     },
     /// One of each size, and the position in the pattern.
     Imix {
-        templates: [Template; 3],
+        templates: Box<[Template; 3]>,
         at: usize,
     },
 }
