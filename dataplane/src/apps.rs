@@ -35,8 +35,10 @@ impl Event {
             Self::Pktgen(
                 Pktgen::Interval { .. }
                     | Pktgen::Waiting
+                    | Pktgen::Ping(_)
+                    | Pktgen::Delay(_)
+                    | Pktgen::Order(_)
                     | Pktgen::Dump { .. }
-                    | Pktgen::Order { last: false, .. }
             ) | Self::Iperf(Iperf::Interval(_))
         )
     }

@@ -63,12 +63,26 @@ pub enum Error {
     /// `-l imix` beside another `-l`.
     #[error("-l: imix stands alone")]
     Mix,
+    /// Sizes that differ where they cannot.
+    #[error("-l: frames of -f ping are all of one size")]
+    ManySizes,
     /// `-H` is no length of a virtio-net header.
     #[error("-H {value}: a virtio-net header has 0, 10 or 12 bytes")]
     VirtioHeader {
         /// What was asked, bytes.
         value: u32,
     },
+    /// A frame to stamp has no room for it.
+    #[error("-l {frame_len}: too short for a number and a time: use -l {least} or more")]
+    NoStamp {
+        /// What was asked, bytes.
+        frame_len: u32,
+        /// Least that will do, bytes.
+        least: u32,
+    },
+    /// A flag is about latency, and none is measured.
+    #[error("{0}: only with {1}")]
+    NoLatency(&'static str, &'static str),
     /// A frame to send is longer than the port takes.
     #[error("{port}: -l {frame_len}: the port takes frames of up to {most} bytes (MTU {mtu})")]
     Long {
@@ -98,7 +112,7 @@ pub enum Error {
         have: u32,
     },
     /// `-f` names no function.
-    #[error("-f {0}: no such function (tx, rx, txseq, rxseq)")]
+    #[error("-f {0}: no such function (tx, rx, ping, pong, txseq, rxseq)")]
     UnknownFunction(String),
 }
 

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use fastrand::Rng;
 use ports::{Capabilities, Mac};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, within};
-use crate::packet::{Family, Layout, Template};
+use crate::packet::{Family, Layout, Stamp, Template};
 use crate::{AddressRange, Payload, Size, Tag};
 
 /// Sizes, stations, addresses and contents of the frames to send.
@@ -67,6 +68,11 @@ impl Frames {
     /// Destination where none is given, with IPv6.
     pub const DST_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 1);
 
+    /// What is random about them.
+    pub(crate) fn rng(&self) -> Rng {
+        self.seed.map_or_else(Rng::new, Rng::with_seed)
+    }
+
     pub(crate) const fn layout(&self) -> Layout {
         let family = if self.src.is_v6() { Family::V6 } else { Family::V4 };
         Layout::new(family, self.vlans.as_slice())
@@ -110,6 +116,18 @@ impl Frames {
             return Err(Error::Short { frame_len: self.size.shortest(), headers, least });
         }
         within("-l", self.size.longest(), &(least..=bytes(layout.longest()).min(*Size::LEN.end())))
+    }
+
+    /// Checks that each has room for a stamp.
+    pub(super) fn check_stamp(&self) -> Result<(), Error> {
+        let least = Template::shortest(self.layout(), false) + Stamp::LEN;
+        let (frame_len, least) = (self.size.shortest(), u32::try_from(least).unwrap_or(u32::MAX));
+        if frame_len < least { Err(Error::NoStamp { frame_len, least }) } else { Ok(()) }
+    }
+
+    /// Checks that they are all of one size.
+    pub(super) const fn check_one_size(&self) -> Result<(), Error> {
+        if matches!(self.size, Size::Fixed(_)) { Ok(()) } else { Err(Error::ManySizes) }
     }
 
     /// Checks that a port takes them. Tagged frames may be four bytes longer than its MTU says, as on Linux.

@@ -8,15 +8,19 @@ pub(crate) use sources::Sources;
 
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 /// What became of numbered frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Order {
-    /// Numbers between the lowest and the highest that were not seen (yet).
-    pub(crate) lost: u64,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Numbers between the lowest and the highest of a source that were not seen (yet).
+    pub lost: u64,
     /// Frames whose number had been seen before.
-    pub(crate) duplicated: u64,
+    pub duplicated: u64,
     /// Frames that came after one with a higher number (Type-P-Reordered of RFC 4737, 3), and were no duplicates.
-    pub(crate) reordered: u64,
+    pub reordered: u64,
+    /// Frames of sources beyond the 64 that are followed: no telling.
+    pub untracked: u64,
 }
 
 impl AddAssign for Order {
@@ -24,5 +28,6 @@ impl AddAssign for Order {
         self.lost += other.lost;
         self.duplicated += other.duplicated;
         self.reordered += other.reordered;
+        self.untracked += other.untracked;
     }
 }

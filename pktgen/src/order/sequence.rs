@@ -70,7 +70,7 @@ impl Sequence {
 
     pub(super) const fn order(&self) -> Order {
         let lost = self.lost_before + self.span - self.distinct;
-        Order { lost, duplicated: self.duplicated, reordered: self.reordered }
+        Order { lost, duplicated: self.duplicated, reordered: self.reordered, untracked: 0 }
     }
 
     pub(super) fn arrive(&mut self, number: u32) -> Arrival {
@@ -128,7 +128,7 @@ impl Sequence {
         self.stray_next = number.wrapping_add(1);
         self.reordered += 1;
         if self.strays == RESTART {
-            let Order { lost, duplicated, reordered } = self.order();
+            let Order { lost, duplicated, reordered, .. } = self.order();
             let first = self.stray_next.wrapping_sub(RESTART);
             *self = Self {
                 lost_before: lost,
@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn order(numbers: impl IntoIterator<Item = u32>) -> [u64; 3] {
-        let Order { lost, duplicated, reordered } = follow(numbers).order();
+        let Order { lost, duplicated, reordered, .. } = follow(numbers).order();
         [lost, duplicated, reordered]
     }
 

@@ -39,13 +39,9 @@ impl Sources {
 
     /// Of all sources together.
     pub(crate) fn order(&self) -> Order {
-        let mut order = Order::default();
+        let mut order = Order { untracked: self.untracked, ..Order::default() };
         self.known.iter().for_each(|(_, sequence)| order += sequence.order());
         order
-    }
-
-    pub(crate) const fn untracked(&self) -> u64 {
-        self.untracked
     }
 }
 
@@ -62,11 +58,10 @@ mod tests {
                 assert_eq!(sources.arrive(Mac::from_bits(source.into()), number), Arrival::InOrder);
             }
         }
-        assert_eq!((sources.order(), sources.untracked()), (Order::default(), 0));
+        assert_eq!(sources.order(), Order::default());
         assert_eq!(sources.arrive(Mac::from_bits(2), 2105), Arrival::Gap { expected: 2100 });
         assert_eq!(sources.arrive(Mac::from_bits(65), 9), Arrival::InOrder);
-        assert_eq!(sources.order(), Order { lost: 5, ..Order::default() });
-        assert_eq!(sources.untracked(), 1);
+        assert_eq!(sources.order(), Order { lost: 5, untracked: 1, ..Order::default() });
         assert_eq!(sources.arrive(Mac::from_bits(64), 64_100), Arrival::InOrder);
     }
 }

@@ -6,11 +6,13 @@ mod layout;
 mod odometer;
 mod payload;
 mod range;
+mod reflection;
 mod series;
 mod shapes;
 mod size;
 #[cfg(test)]
 pub(crate) mod sound;
+mod stamp;
 mod tag;
 mod template;
 
@@ -19,7 +21,13 @@ pub(crate) use layout::{Family, Layout};
 pub use odometer::Odometer;
 pub use payload::{BadPayload, Payload};
 pub use range::{AddressRange, BadRange};
+pub(crate) use reflection::reflect;
 pub(crate) use series::Series;
 pub use size::Size;
+pub(crate) use stamp::{Place, Stamp};
 pub use tag::{BadTag, Tag};
 pub(crate) use template::Template;
+
+/// Bytes in which the headers of a frame end, and a stamp behind them: Ethernet with two tags, IPv4 with all options or
+/// IPv6, UDP.
+pub(crate) const HEAD: usize = 128;

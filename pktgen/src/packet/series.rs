@@ -1,11 +1,10 @@
 //! The frames of a run, one after another.
 
-use fastrand::Rng;
 use ports::Mac;
 
 use super::flows::Flows;
 use super::shapes::Shapes;
-use super::{Odometer, Template};
+use super::{Odometer, Place, Template};
 use crate::Frames;
 
 /// Makes frames in place, in their order.
@@ -22,7 +21,7 @@ pub(crate) struct Series {
 impl Series {
     /// Frames as described, of this source; numbered from zero if `sequenced`. A random size lasts for `burst` frames.
     pub(crate) fn new(frames: &Frames, src_mac: Mac, burst: u32, sequenced: bool) -> Self {
-        let mut rng = frames.seed.map_or_else(Rng::new, Rng::with_seed);
+        let mut rng = frames.rng();
         let first = Odometer::new(frames.src, frames.dst).flow();
         let [flows, sizes] = [rng.fork(), rng.fork()];
         let make = |len| {
@@ -43,6 +42,11 @@ impl Series {
     pub(crate) fn constant(&self) -> Option<&[u8]> {
         let constant = self.shapes.is_fixed() && self.flows.is_single() && !self.sequenced && !self.rubbish;
         constant.then(|| self.shapes.template().bytes())
+    }
+
+    /// Where its frames can be stamped; `None` if they have no room, or are not written at all.
+    pub(crate) fn place(&self) -> Option<Place> {
+        if self.rubbish { None } else { Place::within(self.shapes.template().bytes()) }
     }
 
     /// Bytes of the next frame.

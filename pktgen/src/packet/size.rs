@@ -48,6 +48,16 @@ impl Size {
             Self::Imix => 1514,
         }
     }
+
+    /// Bytes of the mean frame, to the nearest.
+    #[must_use]
+    pub const fn mean(self) -> u32 {
+        match self {
+            Self::Fixed(len) => len,
+            Self::Random { .. } => self.shortest().midpoint(self.longest()),
+            Self::Imix => (7 * 60 + 4 * 590 + 1514 + 6) / 12,
+        }
+    }
 }
 
 impl From<u32> for Size {
@@ -66,6 +76,7 @@ mod tests {
         assert_eq!([of(60), of(590), of(1514)], [7, 4, 1]);
         let wire: u32 = Size::IMIX.iter().map(|l| l + 4).sum();
         assert_eq!(wire, 7 * 64 + 4 * 594 + 1518);
+        assert_eq!(Size::Imix.mean(), (wire - 12 * 4 + 6) / 12);
     }
 
     #[test]
@@ -77,5 +88,6 @@ mod tests {
         assert_eq!(ends(random(60, 60)), (60, 60));
         assert_eq!(ends(Size::Imix), (60, 1514));
         assert_eq!(ends(99.into()), (99, 99));
+        assert_eq!([random(60, 1514).mean(), random(60, 60).mean(), Size::Fixed(9).mean()], [786, 60, 9]);
     }
 }

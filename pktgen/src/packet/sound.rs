@@ -1,6 +1,16 @@
 //! How tests read a frame: by a reading of their own, shared with nothing that made it.
 
-use super::Flow;
+use ports::Mac;
+
+use super::{Flow, Template};
+use crate::Frames;
+
+/// A frame of `len` bytes that is nothing special.
+pub(crate) fn plain(len: usize) -> Vec<u8> {
+    let mut template = Template::first(&Frames { size: 2000.into(), ..Frames::default() }, Mac::ZERO);
+    template.resize(len);
+    template.bytes().to_vec()
+}
 
 /// Ones' complement sum, word by word (RFC 1071, 4.1).
 fn sum(bytes: &[u8]) -> u32 {

@@ -4,7 +4,7 @@ use fastrand::Rng;
 use ports::{Mac, checksum, wire};
 
 use super::flow::v4;
-use super::{Family, Flow, Layout, Tag};
+use super::{Family, Flow, Layout, Odometer, Tag};
 use crate::Frames;
 
 /// What the checksums cover and no flow changes, to which a flow adds its own words. Instead of correcting a
@@ -37,6 +37,14 @@ impl Template {
     /// Bytes of the headers of such frames, and of their sequence number.
     pub(crate) const fn shortest(layout: Layout, sequenced: bool) -> usize {
         layout.body() + if sequenced { Self::SEQUENCE } else { 0 }
+    }
+
+    /// The frame of the first flow, of the longest size.
+    #[must_use]
+    pub(crate) fn first(frames: &Frames, src_mac: Mac) -> Self {
+        let flow = Odometer::new(frames.src, frames.dst).flow();
+        let len = usize::try_from(frames.size.longest()).unwrap_or(usize::MAX);
+        Self::new(frames, len, src_mac, flow, false, &mut frames.rng())
     }
 
     /// A frame of `len` bytes without FCS, brought within what its headers need and can tell of. `rng` fills a random

@@ -100,7 +100,7 @@ impl Report {
     /// Tells of the interval that ends now. The next one is due on the beat of the first, whatever was late.
     pub(crate) fn end_interval(&mut self, now: Time) {
         let Counts { packets, bytes, batches } = self.current;
-        let usec = u64::try_from(now.since(self.since).as_micros()).unwrap_or(u64::MAX);
+        let usec = micros(now - self.since);
         self.total.add(std::mem::take(&mut self.current));
         self.since = now;
         let interval = u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX).max(1);
@@ -122,4 +122,9 @@ impl Report {
         let seconds = took.as_secs_f64();
         self.tell(Event::Final { packets, bytes, events: batches, errors, seconds });
     }
+}
+
+/// Whole microseconds.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,7 @@
 //! Frames in hexadecimal.
 
 use std::fmt;
+use std::io::{self, Write};
 
 /// A frame's bytes and their characters, sixteen a line (`dump_payload` of netmap's pkt-gen).
 pub(super) struct Hexdump<'a> {
@@ -10,6 +11,22 @@ pub(super) struct Hexdump<'a> {
     pub(super) len: u32,
     /// As much of it as there is to show.
     pub(super) bytes: &'a [u8],
+}
+
+/// Which frames were shown, so that those left out can be told of.
+#[derive(Default)]
+pub(super) struct Shown {
+    /// Frames before the next one expected.
+    next: u64,
+}
+
+impl Shown {
+    /// All frames before this one have been shown, or are told of now.
+    pub(super) fn up_to(&mut self, number: u64, out: &mut dyn Write) -> io::Result<()> {
+        let left_out = number.saturating_sub(self.next);
+        self.next = number.saturating_add(1);
+        if left_out > 0 { writeln!(out, "({left_out} frames not shown)") } else { Ok(()) }
+    }
 }
 
 impl fmt::Display for Hexdump<'_> {
@@ -46,5 +63,15 @@ mod tests {
             "   20: 10 bytes more",
         ];
         assert_eq!(dump.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn frames_left_out_are_told_of() {
+        let (mut shown, mut out) = (Shown::default(), Vec::new());
+        for number in [0, 1, 5, 6] {
+            shown.up_to(number, &mut out).unwrap();
+        }
+        shown.up_to(10, &mut out).unwrap(); // ten in all
+        assert_eq!(String::from_utf8(out).unwrap(), "(3 frames not shown)\n(3 frames not shown)\n");
     }
 }

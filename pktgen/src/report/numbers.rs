@@ -1,9 +1,8 @@
 //! What is told of numbered frames, in words.
 
 use std::fmt;
-use std::io::{self, Write};
 
-use crate::Trouble;
+use crate::{Order, Trouble};
 
 /// netmap's lines of rxseq.
 impl fmt::Display for Trouble {
@@ -19,13 +18,11 @@ impl fmt::Display for Trouble {
 }
 
 /// The last line of rxseq's, which netmap has not.
-pub(super) fn total(
-    [lost, duplicated, reordered, untracked]: [u64; 4],
-    out: &mut impl Write,
-) -> io::Result<()> {
-    writeln!(out, "Sequence: {lost} lost, {duplicated} duplicated, {reordered} reordered.")?;
-    if untracked > 0 {
-        writeln!(out, "({untracked} frames came from more sources than can be followed)")?;
+pub(super) fn total(order: &Order) -> String {
+    let Order { lost, duplicated, reordered, untracked } = order;
+    let total = format!("Sequence: {lost} lost, {duplicated} duplicated, {reordered} reordered.");
+    match untracked {
+        0 => total,
+        _ => format!("{total} No telling of {untracked} packets: they came from too many sources."),
     }
-    Ok(())
 }

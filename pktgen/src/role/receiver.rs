@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use ports::{BURST, Burst, Frame, Port, Rx, Time};
 
+use super::delays::Tally;
 use super::dump::Dump;
 use super::{Role, Shape, left};
 use crate::report::Pass;
-use crate::{Config, EventSink};
+use crate::{Config, Event, EventSink};
 
 /// Receives, counts and gives back.
 pub(crate) struct Receiver {
     intake: Intake,
+    /// Of stamped frames, if that is asked.
+    delays: Option<Tally>,
     dump: Option<Dump>,
 }
 
@@ -95,7 +98,11 @@ impl Intake {
 
 impl Receiver {
     pub(crate) fn new(config: &Config) -> Self {
-        Self { intake: Intake::new(config), dump: Dump::new(config.dump) }
+        Self {
+            intake: Intake::new(config),
+            delays: config.stamp.then(Tally::new),
+            dump: Dump::new(config.dump),
+        }
     }
 }
 
@@ -108,16 +115,34 @@ impl Role for Receiver {
         false
     }
 
-    fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
-        match &mut self.dump {
-            None => self.intake.take(&mut *port.rx, now, |_| ()),
-            Some(dump) => self.intake.take(&mut *port.rx, now, |frame| dump.show(frame.bytes(), tell)),
-        }
+    fn begin(&mut self, now: Time) {
+        self.delays.iter_mut().for_each(|delays| delays.begin(now));
     }
 
-    fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {
+    fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
+        let Self { intake, delays, dump } = self;
+        if delays.is_none() && dump.is_none() {
+            return intake.take(&mut *port.rx, now, |_| ());
+        }
+        intake.take(&mut *port.rx, now, |frame| {
+            if let Some(delays) = delays {
+                delays.frame(frame, now);
+            }
+            if let Some(dump) = dump {
+                dump.show(frame.bytes(), tell);
+            }
+        })
+    }
+
+    fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {
         if let Some(dump) = &mut self.dump {
             dump.interval();
+        }
+        let Some(delays) = &mut self.delays else { return };
+        if last {
+            tell(Event::DelayTotal(delays.total(now)));
+        } else if let Some(interval) = delays.end_interval(now) {
+            tell(Event::Delay(interval));
         }
     }
 

@@ -8,7 +8,8 @@ use ports::{Frame, Mac, Port, Time};
 use super::dump::Dump;
 use super::receiver::Intake;
 use super::{Role, Shape};
-use crate::order::{Arrival, Order, Sources};
+use crate::order::{Arrival, Sources};
+use crate::packet::HEAD;
 use crate::report::{Pass, Trouble};
 use crate::{Config, Event, EventSink};
 
@@ -35,9 +36,6 @@ enum Number {
     /// Somebody else's: ARP, TCP, and so on.
     Foreign,
 }
-
-/// Bytes in which the headers of a frame end, and its number: two tags, and options of IPv4.
-const HEAD: usize = 128;
 
 impl Number {
     fn of(frame: &Frame<'_>) -> Self {
@@ -128,9 +126,8 @@ impl Role for SequenceReceiver {
         if let Some(dump) = &mut self.dump {
             dump.interval();
         }
-        let Order { lost, duplicated, reordered } = self.numbers.sources.order();
-        let untracked = self.numbers.sources.untracked();
-        tell(Event::Order { lost, duplicated, reordered, untracked, last });
+        let order = self.numbers.sources.order();
+        tell(if last { Event::OrderTotal(order) } else { Event::Order(order) });
     }
 
     fn took(&self, _ran: Duration) -> Duration {

@@ -1,13 +1,11 @@
 //! The sending functions, `-f tx` and `-f txseq`.
 
-use std::time::Duration;
-
 use ports::{Mac, Offload, Port, Time, Tx};
 
 use super::dump::Dump;
 use super::pacer::Pacer;
-use super::{Role, Shape, discard, left};
-use crate::packet::Series;
+use super::{RETRY, Role, Shape, discard, left};
+use crate::packet::{Place, Series, Stamp};
 use crate::report::Pass;
 use crate::{Config, EventSink};
 
@@ -17,21 +15,35 @@ pub(crate) struct Sender {
     pacer: Pacer,
     /// Frames still to send; `None` without end.
     left: Option<u64>,
+    stamps: Option<Stamps>,
     dump: Option<Dump>,
 }
 
-/// A full port has nothing to wake us with: how long to sleep before trying again.
-const RETRY: Duration = Duration::from_micros(100);
+/// Where frames are stamped, and the number of the next one.
+struct Stamps {
+    place: Place,
+    sequence: u32,
+}
+
+impl Stamps {
+    fn stamp(&mut self, now: Time, frame: &mut [u8]) {
+        self.place.stamp(Stamp { sequence: self.sequence, time: now }, frame);
+        self.sequence = self.sequence.wrapping_add(1);
+    }
+}
 
 /// Frames and bytes.
-type Sent = (usize, u64);
+type Sent = (u64, u64);
 
 impl Sender {
     pub(crate) fn new(config: &Config, src_mac: Mac) -> Self {
-        let pacer = Pacer::new(config.rate_pps, config.burst, Time::ZERO);
+        let pacer = Pacer::new(config.rate, config.burst, config.frames.size.mean(), Time::ZERO);
         let burst = u32::try_from(pacer.burst()).unwrap_or(u32::MAX);
+        let series = Series::new(&config.frames, src_mac, burst, config.function.is_sequenced());
+        let place = series.place().filter(|_| config.stamp);
         Self {
-            series: Series::new(&config.frames, src_mac, burst, config.function.is_sequenced()),
+            stamps: place.map(|place| Stamps { place, sequence: 0 }),
+            series,
             pacer,
             left: left(config.count),
             dump: Dump::new(config.dump),
@@ -43,27 +55,33 @@ impl Sender {
         if self.left == Some(0) {
             return Pass::over(now);
         }
-        let due = self.pacer.due(now);
-        let wanted = self.left.map_or(due, |left| due.min(usize::try_from(left).unwrap_or(usize::MAX)));
-        let (sent, bytes) = self.send(tx, wanted, tell);
-        self.pacer.sent(sent);
+        let wanted = (self.pacer.due(now) as u64).min(self.left.unwrap_or(u64::MAX));
+        let (packets, bytes) = self.send(tx, wanted, now, tell);
+        self.pacer.sent(packets, bytes);
         if let Some(left) = &mut self.left {
-            *left -= sent as u64;
+            *left -= packets;
         }
         let next = match self.left {
             Some(0) => now,
-            _ if sent < wanted => now + RETRY,
+            _ if packets < wanted => now + RETRY,
             _ => self.pacer.next().max(now),
         };
-        Pass { packets: sent as u64, bytes, next, over: false }
+        Pass { packets, bytes, next, over: false }
     }
 
     /// Sends up to `wanted` frames; how many found room.
-    fn send(&mut self, tx: &mut dyn Tx, wanted: usize, tell: &mut EventSink) -> Sent {
-        match (self.series.constant(), &mut self.dump) {
-            (Some(frame), None) => send_same(tx, frame, wanted),
-            (_, None) => send_series(tx, &mut self.series, wanted, |_| ()),
-            (_, Some(dump)) => send_series(tx, &mut self.series, wanted, |frame| dump.show(frame, tell)),
+    fn send(&mut self, tx: &mut dyn Tx, wanted: u64, now: Time, tell: &mut EventSink) -> Sent {
+        let Self { series, stamps, dump, .. } = self;
+        match (series.constant(), &stamps, &dump) {
+            (Some(frame), None, None) => send_same(tx, frame, wanted),
+            _ => send_series(tx, series, wanted, |frame| {
+                if let Some(stamps) = stamps {
+                    stamps.stamp(now, frame);
+                }
+                if let Some(dump) = dump {
+                    dump.show(frame, tell);
+                }
+            }),
         }
     }
 }
@@ -71,9 +89,9 @@ impl Sender {
 /// Written into the port's slots one by one. [`Tx::transmit`] of many views of the frame is no faster: equal at
 /// 60 bytes and slower at 1514 (10.7 and 28.0 ns a frame against 10.9 and 23.6; benches/generator.rs), and it
 /// could not send frames that differ.
-fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: usize) -> Sent {
+fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: u64) -> Sent {
     let len = frame.len();
-    let all = |sent: usize| (sent, sent as u64 * len as u64);
+    let all = |sent: u64| (sent, sent * len as u64);
     for sent in 0..wanted {
         let Some(slot) = tx.reserve(len) else { return all(sent) };
         slot.copy_from_slice(frame);
@@ -82,8 +100,8 @@ fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: usize) -> Sent {
     all(wanted)
 }
 
-/// The same of frames that differ.
-fn send_series(tx: &mut dyn Tx, series: &mut Series, wanted: usize, mut each: impl FnMut(&[u8])) -> Sent {
+/// The same of frames that differ, each of which is handed to `each` before it goes.
+fn send_series(tx: &mut dyn Tx, series: &mut Series, wanted: u64, mut each: impl FnMut(&mut [u8])) -> Sent {
     let mut bytes = 0;
     for sent in 0..wanted {
         let len = series.len();
