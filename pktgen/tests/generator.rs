@@ -287,6 +287,24 @@ fn a_receiver_counts_what_comes_and_no_more_than_asked() {
 }
 
 #[test]
+fn a_receiver_reports_the_least_room_of_each_interval() {
+    let config = Config { burst: 1, interval_ms: 10, ..Config::new("test", Function::Rx) };
+    let (mut app, events) = generator(config);
+    let (mut far, mut near) = cable(64);
+    for now in 0..50 {
+        if now == 2 || now == 24 {
+            far.tx.transmit(&[Frame::new(&[0; 60]); 64][..now + 1]);
+            far.tx.flush();
+        }
+        app.poll(&mut near, Time(now as u64 * MS));
+    }
+    let events = events.lock().unwrap();
+    let room = |e: &Event| if let Event::Interval { min_space, .. } = e { Some(*min_space) } else { None };
+    let rooms: Vec<_> = events.iter().filter_map(room).collect();
+    assert_eq!(rooms, [Some(61), Some(64), Some(39), Some(46)], "one frame a poll is taken");
+}
+
+#[test]
 fn a_receiver_ends_on_stop_with_what_has_arrived_and_when_idle() {
     let (mut far, mut near) = cable(64);
     let (mut app, events) = generator(Config::new("test", Function::Rx));

@@ -45,6 +45,8 @@ fn main() -> ExitCode {
     };
     match tool::run(job, print) {
         Ok(()) => ExitCode::from(printer.exit_status()),
+        // Who read our report has had enough of it.
+        Err(tool::Error::Io(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(why) => {
             let _ = printer.broken_off(&why.to_string(), &mut io::stdout(), &mut io::stderr());
             ExitCode::FAILURE

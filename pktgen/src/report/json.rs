@@ -123,7 +123,7 @@ impl Json {
 
     /// Something to say in the next object.
     fn add(&mut self, name: &str, what: &impl Serialize) -> io::Result<()> {
-        self.more.insert(name.to_owned(), serde_json::to_value(what)?);
+        self.more.insert(name.to_owned(), plain(serde_json::to_value(what)?));
         Ok(())
     }
 
@@ -145,6 +145,25 @@ impl Json {
             rate_bps,
             rate_framing_bytes,
         }
+    }
+}
+
+/// Without what the object around says already, and what only fills pages: `--hdr` writes histograms. Means to a
+/// thousandth.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let told = |name: &str| !["since_us", "interval_us", "histogram"].contains(&name);
+            fields
+                .into_iter()
+                .filter(|(name, _)| told(name))
+                .map(|(name, value)| (name, plain(value)))
+                .collect()
+        }
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().map_or(Value::Null, |mean| ((mean * 1000.0).round() / 1000.0).into())
+        }
+        other => other,
     }
 }
 

@@ -153,7 +153,7 @@ impl Text {
     }
 
     fn total(&mut self, through: &Throughput, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
-        self.live.leave(err)?;
+        self.live.clear(err)?;
         let verb = words::last_verb(self.config.function);
         let Throughput { packets, bytes, batches, seconds } = through;
         let Some(size) = through.mean_bytes() else {
@@ -197,14 +197,14 @@ impl Lines for Text {
             }
             Event::Ping(pings) => self.latencies("RTT", &pings.rtt, err),
             Event::PingTotal(pings) => {
-                self.live.leave(err)?;
+                self.live.clear(err)?;
                 self.log(err, "ping_body", words::whole("RTT", &pings.rtt))?;
                 writeln!(out, "{}\n{}", words::pings(pings), words::quantiles("RTT", &pings.rtt))?;
                 out.flush()
             }
             Event::Delay(delays) => self.latencies("delay", &delays.delay, err),
             Event::DelayTotal(delays) => {
-                self.live.leave(err)?;
+                self.live.clear(err)?;
                 writeln!(out, "{}\n{}", words::delays(delays), words::quantiles("Delay", &delays.delay))
             }
             Event::Sequence(trouble) => self.log(err, "rxseq_body", trouble),
