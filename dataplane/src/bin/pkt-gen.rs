@@ -15,6 +15,9 @@ use pktgen::{Args, Event, HdrLog, Printer, Style};
 fn main() -> ExitCode {
     let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
     let args = Args::parse();
+    for note in args.notes() {
+        eprintln!("pkt-gen: {note}");
+    }
     let style = Style { columns: terminal::columns, ..args.style() };
     let hdr = args.hdr().map(Path::to_owned);
     let config = match args.into_config(cpus) {

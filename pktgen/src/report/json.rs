@@ -52,6 +52,15 @@ enum Line<'a> {
         more: &'a BTreeMap<String, Value>,
         start: &'a Option<Start>,
     },
+    /// One that was sent or received (`-X`); those whose numbers are missing were left out.
+    Frame {
+        /// Frames before it.
+        number: u64,
+        /// Its length, bytes.
+        len: u32,
+        /// Its first bytes, in hexadecimal.
+        bytes: String,
+    },
     Error {
         message: &'a str,
     },
@@ -181,6 +190,12 @@ impl Lines for Json {
             Event::Ready | Event::Waiting => Ok(()),
             Event::Ping(pings) | Event::PingTotal(pings) => self.add("ping", pings),
             Event::Delay(delays) | Event::DelayTotal(delays) => self.add("delay", delays),
+            Event::Order(order) | Event::OrderTotal(order) => self.add("order", order),
+            Event::Sequence(_) => Ok(()), // their sum is in the order
+            Event::Dump { number, len, bytes } => {
+                let bytes = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                print(&Line::Frame { number: *number, len: *len, bytes }, out)
+            }
             Event::Ignored { packets } => self.add("ignored_packets", packets),
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 self.elapsed_us += usec;
