@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use ports::Mac;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -105,7 +106,8 @@ struct Start {
     function: Function,
     /// Wall clock, since the epoch.
     unix_us: u64,
-    src_mac: String,
+    /// What is sent; null for functions that send nothing of their own.
+    frames: Option<Frames>,
     burst_packets: u64,
     /// From burst to burst; zero as fast as there is room.
     period_ns: u64,
@@ -114,6 +116,31 @@ struct Start {
     rate_bps: Option<u64>,
     /// Bytes a packet that count in `rate_bps` besides its own.
     rate_framing_bytes: u32,
+}
+
+/// The frames that are sent.
+#[derive(Serialize)]
+struct Frames {
+    /// Without FCS.
+    least_bytes: u32,
+    most_bytes: u32,
+    src: String,
+    dst: String,
+    src_mac: String,
+    dst_mac: String,
+}
+
+impl Frames {
+    fn new(frames: &crate::Frames, src_mac: Mac) -> Self {
+        Self {
+            least_bytes: frames.size.shortest(),
+            most_bytes: frames.size.longest(),
+            src: frames.src.to_string(),
+            dst: frames.dst.to_string(),
+            src_mac: src_mac.to_string(),
+            dst_mac: frames.dst_mac.to_string(),
+        }
+    }
 }
 
 impl Json {
@@ -127,8 +154,8 @@ impl Json {
         Ok(())
     }
 
-    fn start(&self, src_mac: String, burst_packets: u64, period_ns: u64) -> Start {
-        let Config { port, function, rate, .. } = &self.config;
+    fn start(&self, src_mac: Mac, burst_packets: u64, period_ns: u64) -> Start {
+        let Config { port, function, rate, frames, .. } = &self.config;
         let limit = Some(rate.per_s()).filter(|limit| *limit > 0);
         let (rate_pps, rate_bps, rate_framing_bytes) = match *rate {
             Rate::Pps(_) => (limit, None, 0),
@@ -138,7 +165,7 @@ impl Json {
             port: port.clone(),
             function: *function,
             unix_us: u64::try_from((self.clock)().as_micros()).unwrap_or(u64::MAX),
-            src_mac,
+            frames: function.sends().then(|| Frames::new(frames, src_mac)),
             burst_packets,
             period_ns,
             rate_pps,
@@ -184,7 +211,7 @@ impl Lines for Json {
     fn event(&mut self, event: &Event, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
         match event {
             Event::Start { src_mac, burst, period_ns } => {
-                self.start = Some(self.start(src_mac.to_string(), *burst, *period_ns));
+                self.start = Some(self.start(*src_mac, *burst, *period_ns));
                 Ok(())
             }
             Event::Ready | Event::Waiting => Ok(()),
@@ -228,8 +255,6 @@ impl Lines for Json {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use ports::Mac;
 
     use super::*;
     use crate::{Format, Latency, Pings, Printer};
@@ -282,7 +307,11 @@ mod tests {
                 "bytes_per_packet": 60, "send_errors": 2,
                 "start": {
                     "port": "vale0:tx", "function": "tx", "unix_us": 1_700_000_130_360_039_u64,
-                    "src_mac": "00:00:00:00:00:00", "burst_packets": 3, "period_ns": 3_000_000,
+                    "frames": {
+                        "least_bytes": 60, "most_bytes": 60, "src": "10.0.0.1", "dst": "10.1.0.1",
+                        "src_mac": "00:00:00:00:00:00", "dst_mac": "ff:ff:ff:ff:ff:ff",
+                    },
+                    "burst_packets": 3, "period_ns": 3_000_000,
                     "rate_pps": 1000, "rate_bps": null, "rate_framing_bytes": 0,
                 },
             })

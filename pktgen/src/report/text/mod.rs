@@ -210,7 +210,7 @@ impl Lines for Text {
             Event::Sequence(trouble) => self.log(err, "rxseq_body", trouble),
             Event::Order(_) => Ok(()),
             Event::OrderTotal(order) => {
-                self.live.leave(err)?;
+                self.live.clear(err)?;
                 writeln!(out, "{}", numbers::total(order))
             }
             Event::Dump { number, len, bytes } => {
