@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pktgen::{Config, Event, Frames, Function, Generator, Rate, Replay, Speed};
+use pktgen::{Config, Event, Frames, Function, Generator, Rate, Replay, Size, Speed};
 use ports::pcap::Capture;
 use ports::virtual_port::pair;
 use ports::{App, Burst, Capabilities, Mac, Port, Time};
@@ -204,7 +204,7 @@ fn frames_too_long_are_refused_with_their_number() {
     let message = "p: 4 of 14 frames are too long: the port takes up to 1514 bytes".to_owned();
     assert_eq!(*events.lock().unwrap(), [Event::Failed { message }], "four bytes may be a tag");
     // What would be made without a capture does not matter.
-    let frames = Frames { len: 9000, ..Frames::default() };
+    let frames = Frames { size: Size::Fixed(9000), ..Frames::default() };
     let (mut app, _) = generator(Config { frames, ..replay(None, 1) }, capture(&[0], 60));
     assert_eq!(run(&mut app, 0).len(), 1);
 }

@@ -6,5 +6,6 @@ mod common;
 mod control;
 mod daemon;
 mod help;
+mod reports;
 mod tools;
 mod vanish;

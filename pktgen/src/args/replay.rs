@@ -6,10 +6,28 @@ use clap::Args;
 
 use crate::config::{Replay, Speed};
 
+/// What says how frames are to be made.
+const FRAMES: [&str; 13] = [
+    "size",
+    "v4",
+    "v6",
+    "src",
+    "dst",
+    "random_src",
+    "random_dst",
+    "src_mac",
+    "dst_mac",
+    "vlans",
+    "payload",
+    "rubbish",
+    "stamp",
+];
+
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "A capture to send")]
 pub(super) struct ReplayArgs {
     /// Send the frames of this pcap or pcapng file, all of them, instead of made ones: as fast as they go, or at -R
-    #[arg(short = 'P', value_name = "FILE", conflicts_with_all = ["len", "src", "dst", "src_mac", "dst_mac", "stamp"])]
+    #[arg(short = 'P', value_name = "FILE", conflicts_with_all = FRAMES)]
     file: Option<PathBuf>,
     /// With -P: send them at the times they were captured (original), or so many times as fast
     #[arg(long, value_name = "original|FACTOR", requires = "file", conflicts_with_all = ["pps", "rate"])]

@@ -1,11 +1,13 @@
 //! The functions of `-f`, one a file.
 
 mod delays;
+mod dump;
 mod pacer;
 mod ping;
 mod pong;
 mod receiver;
 mod replayer;
+mod rxseq;
 mod sender;
 
 use std::sync::Arc;
@@ -91,8 +93,9 @@ pub(crate) fn of(config: &Config, src_mac: Mac, capture: Option<Arc<Capture>>) -
         return Box::new(replayer::Replayer::new(config, replay, capture));
     }
     match config.function {
-        Function::Tx => Box::new(sender::Sender::new(config, src_mac)),
+        Function::Tx | Function::Txseq => Box::new(sender::Sender::new(config, src_mac)),
         Function::Rx => Box::new(receiver::Receiver::new(config)),
+        Function::Rxseq => Box::new(rxseq::SequenceReceiver::new(config)),
         Function::Ping => Box::new(ping::Ping::new(config, src_mac)),
         Function::Pong => Box::new(pong::Pong::new(config, src_mac)),
     }

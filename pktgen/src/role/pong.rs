@@ -25,7 +25,7 @@ pub(crate) struct Pong {
 
 impl Pong {
     pub(crate) fn new(config: &Config, own: Mac) -> Self {
-        let pacer = Pacer::new(config.rate, config.burst, config.frames.len, Time::ZERO);
+        let pacer = Pacer::new(config.rate, config.burst, config.frames.size.mean(), Time::ZERO);
         Self { own, pacer, left: left(config.count), ignored: 0, seen: None }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ports::pcap::Capture;
 use ports::{Burst, Capabilities, Frame, Offload, Port, Reason, Time};
 
+use super::dump::Dump;
 use super::pacer::Pacer;
 use super::{RETRY, Role, Shape, discard, left};
 use crate::config::{Replay, Speed};
@@ -23,6 +24,7 @@ pub(crate) struct Replayer {
     left: Option<u64>,
     /// It has been sent to its end.
     ended: bool,
+    dump: Option<Dump>,
 }
 
 /// When frames are due.
@@ -80,6 +82,7 @@ impl Replayer {
             next: 0,
             left: left(config.count).map_or(all, |count| Some(all.map_or(count, |all| all.min(count)))),
             ended: false,
+            dump: Dump::new(config.dump),
         }
     }
 
@@ -101,7 +104,7 @@ impl Replayer {
     }
 
     /// Sends up to `wanted` frames, to the end of the capture at most; how many, and their bytes.
-    fn send(&mut self, port: &mut Port, wanted: usize) -> (u64, u64) {
+    fn send(&mut self, port: &mut Port, wanted: usize, tell: &mut EventSink) -> (u64, u64) {
         let (mut packets, mut bytes) = (0, 0);
         let end = self.capture.len().min(self.next.saturating_add(wanted));
         while self.next < end {
@@ -110,7 +113,12 @@ impl Replayer {
             let sent = port.tx.transmit(&burst);
             port.counters.add_drops(Reason::Error, (sent.taken as u64).saturating_sub(sent.frames));
             packets += sent.taken as u64;
-            bytes += burst.iter().take(sent.taken).map(|f| f.len() as u64).sum::<u64>();
+            for frame in burst.iter().take(sent.taken) {
+                bytes += frame.len() as u64;
+                if let Some(dump) = &mut self.dump {
+                    dump.show(frame.bytes(), tell);
+                }
+            }
             self.next += sent.taken;
             if sent.taken < burst.len() {
                 break;
@@ -119,7 +127,7 @@ impl Replayer {
         (packets, bytes)
     }
 
-    fn send_due(&mut self, port: &mut Port, now: Time) -> Pass {
+    fn send_due(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
@@ -127,7 +135,7 @@ impl Replayer {
         let rest = self.capture.len() - self.next;
         let most = self.left.map_or(due, |left| due.min(usize::try_from(left).unwrap_or(usize::MAX)));
         let wanted = most.min(rest);
-        let (packets, bytes) = self.send(port, wanted);
+        let (packets, bytes) = self.send(port, wanted, tell);
         if let Some(left) = &mut self.left {
             *left -= packets;
         }
@@ -189,13 +197,19 @@ impl Role for Replayer {
         }
     }
 
-    fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
+    fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
         discard(&mut *port.rx);
-        self.send_due(port, now)
+        self.send_due(port, now, tell)
     }
 
     fn stop(&mut self, _port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
         Pass::over(now)
+    }
+
+    fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {
+        if let Some(dump) = &mut self.dump {
+            dump.interval();
+        }
     }
 
     fn note(&self) -> Option<String> {

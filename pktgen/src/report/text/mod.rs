@@ -8,8 +8,10 @@ use std::panic::Location;
 
 use ports::Mac;
 
+use super::hexdump::{Hexdump, Shown};
 use super::live::Live;
 use super::norm::Norm;
+use super::numbers;
 use super::printer::{Clock, Lines};
 use super::throughput::Throughput;
 use super::window::Window;
@@ -30,6 +32,10 @@ pub(super) struct Text {
     window: Window,
     /// Of the interval, for the line that redraws.
     latency: Option<String>,
+    /// Frames shown.
+    shown: Shown,
+    /// Length of the intervals so far, microseconds.
+    elapsed_us: u64,
     /// Intervals were printed.
     reported: bool,
     /// The terminal says that the first frame is waited for.
@@ -46,6 +52,8 @@ impl Text {
             live,
             window: Window::default(),
             latency: None,
+            shown: Shown::default(),
+            elapsed_us: 0,
             reported: false,
             waiting: false,
         }
@@ -68,9 +76,8 @@ impl Text {
             }
         }
         for range in [src, dst].iter().filter(|_| replay.is_none()) {
-            let ((first, port0), (last, port1)) = (range.first(), range.last());
-            let text = format_args!("range is {first}:{port0} to {last}:{port1}");
-            self.log(err, "extract_ip_range", text)?;
+            let [first, last] = range.ends();
+            self.log(err, "extract_ip_range", format_args!("range is {first} to {last}"))?;
         }
         let sends = self.config.function.sends();
         let verb = words::first_verb(self.config.function);
@@ -109,6 +116,7 @@ impl Text {
         min_space: Option<u64>,
         err: &mut dyn Write,
     ) -> io::Result<()> {
+        self.elapsed_us += usec;
         if usec < SHORTEST_USEC {
             return Ok(());
         }
@@ -120,19 +128,24 @@ impl Text {
         let average = self.average(pps);
         let (packets, bps) = (self.norm(through.packets as f64), self.norm(through.bps(self.style.framing)));
         let pps = format!("{}pps", self.norm(pps));
-        let amount = format!("({packets}pkts {bps}bps in {usec} usec)");
         let batch = format!("{:.2} avg_batch", through.batch());
-        let known = min_space.map(|slots| format!("{slots} min_space"));
-        let latency = self.latency.take();
-        let parts =
-            [Some(&pps), average.as_ref(), latency.as_ref(), Some(&amount), Some(&batch), known.as_ref()];
-        if self.live.draw(&parts.into_iter().flatten().cloned().collect::<Vec<_>>(), err)? {
+        let parts = [
+            Some(format!("{} s: {pps}", self.elapsed_us / 1_000_000)),
+            self.latency.take(),
+            average.clone(),
+            Some(format!("{bps}bps")),
+            Some(batch.clone()),
+            min_space.map(|slots| format!("{slots} min_space")),
+        ];
+        if self.live.draw(&parts.into_iter().flatten().collect::<Vec<_>>(), err)? {
             return Ok(());
         }
-        let average = average.unwrap_or_default();
-        let min_space = min_space.unwrap_or(unknown_space);
+        let (average, min_space) = (average.unwrap_or_default(), min_space.unwrap_or(unknown_space));
         // No space after the average: netmap's has none.
-        self.log(err, "main_thread", format_args!("{pps} {average}{amount} {batch} {min_space} min_space"))
+        let text = format_args!(
+            "{pps} {average}({packets}pkts {bps}bps in {usec} usec) {batch} {min_space} min_space"
+        );
+        self.log(err, "main_thread", text)
     }
 
     /// netmap's two lines of an interval's latencies; on a terminal, what they say is in the line that redraws.
@@ -154,7 +167,7 @@ impl Text {
     }
 
     fn total(&mut self, through: &Throughput, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
-        self.live.leave(err)?;
+        self.live.clear(err)?;
         let verb = words::last_verb(self.config.function);
         let Throughput { packets, bytes, batches, seconds } = through;
         let Some(size) = through.mean_bytes() else {
@@ -198,20 +211,35 @@ impl Lines for Text {
             }
             Event::Ping(pings) => self.latencies("RTT", &pings.rtt, err),
             Event::PingTotal(pings) => {
-                self.live.leave(err)?;
+                self.live.clear(err)?;
                 self.log(err, "ping_body", words::whole("RTT", &pings.rtt))?;
                 writeln!(out, "{}\n{}", words::pings(pings), words::quantiles("RTT", &pings.rtt))?;
                 out.flush()
             }
             Event::Delay(delays) => self.latencies("delay", &delays.delay, err),
             Event::DelayTotal(delays) => {
-                self.live.leave(err)?;
+                self.live.clear(err)?;
                 writeln!(out, "{}\n{}", words::delays(delays), words::quantiles("Delay", &delays.delay))
+            }
+            Event::Sequence(trouble) => self.log(err, "rxseq_body", trouble),
+            Event::Order(_) => Ok(()),
+            Event::OrderTotal(order) => {
+                self.live.clear(err)?;
+                writeln!(out, "{}", numbers::total(order))
+            }
+            Event::Dump { number, len, bytes } => {
+                self.live.clear(err)?;
+                self.shown.up_to(*number, out)?;
+                writeln!(out, "{}", Hexdump { number: *number, len: *len, bytes })?;
+                out.flush()
             }
             Event::Ignored { packets } => {
                 self.log(err, "pong_body", format_args!("{packets} packets could not be answered"))
             }
             Event::Final { packets, bytes, events, errors, seconds } => {
+                if self.config.dump {
+                    self.shown.up_to(*packets, out)?;
+                }
                 if *errors > 0 {
                     self.log(
                         err,
