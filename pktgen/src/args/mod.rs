@@ -241,10 +241,8 @@ mod tests {
 
     #[test]
     fn flags_of_later_are_not_unknown() {
-        for line in ["-p 2"] {
-            let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
-            assert!(error.starts_with(&format!("{}: not available yet", &line[..2])), "{error}");
-        }
+        let error = parse("pkt-gen -i vale0:1 -p 2").unwrap_err();
+        assert!(error.starts_with("-p: not available yet"), "{error}");
     }
 
     #[test]
