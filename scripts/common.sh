@@ -7,6 +7,7 @@ cd "$root"
 build_packages="gcc libc6-dev ca-certificates make pkg-config libelf-dev clang"
 run_packages="iproute2 ethtool iperf3 iputils-ping procps"
 test_packages="tcpdump"
+bench_packages="jq gnuplot-nox"
 
 say() { printf '\n== %s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
@@ -66,7 +67,7 @@ scratch_end() {
     for pid in "${processes[@]}"; do kill "$pid" 2>/dev/null || true; done
     for pid in "${processes[@]}"; do wait "$pid" 2>/dev/null || true; done
     for ns in "${namespaces[@]}"; do ip netns del "$ns" 2>/dev/null || true; done
-    rm -rf "$scratch"
+    [ -n "${KEEP:-}" ] || rm -rf "$scratch"
 }
 
 # background COMMAND...: starts it; it ends with the script. Its pid is in $started.

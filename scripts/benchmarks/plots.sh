@@ -1,0 +1,2 @@
+# Plots of the curves. Sourced by scripts/bench.
+plots() { :; }
