@@ -33,9 +33,14 @@ def one_case: {theme: .[0], case: .[1], unit: .[2], note: (if .[4] == "" then nu
 
 def cases_all: lines($cases) | map(one_case);
 
+# Lines in groups of one series each.
+def in_order_of_appearance: . as $all
+    | reduce .[] as $line ([]; if index([$line[1]]) then . else . + [$line[1]] end)
+    | map(. as $name | $all | map(select(.[1] == $name)));
+
 def curves_all: lines($curves) | group_by(.[0]) | map({
     curve: .[0][0],
-    series: (group_by(.[1]) | map({
+    series: (in_order_of_appearance | map({
         name: .[0][1],
         points: (group_by(.[2] | tonumber)
             | map({x: (.[0][2] | tonumber), rounds: map(.[4] | number), median: (map(.[4] | number) | median)})),
