@@ -17,11 +17,9 @@ pub(crate) const NOWHERE: Destination = 255;
 const _: () = assert!(MAX_PORTS == FLOOD as usize);
 
 /// What one burst comes to.
-pub(crate) struct Classes {
-    /// By frame.
-    to: [Destination; BURST],
-    /// Frames classified.
-    count: usize,
+pub(crate) struct Classes<'d> {
+    /// Where each frame goes.
+    pub(crate) to: &'d [Destination],
     /// Whether frames go to more than one destination.
     pub(crate) mixed: bool,
     pub(crate) sums: Sums,
@@ -36,13 +34,6 @@ pub(crate) struct Sums {
     runts: u64,
     reflected: u64,
     lonely: u64,
-}
-
-impl Classes {
-    /// The destinations, frame by frame.
-    pub(crate) fn destinations(&self) -> &[Destination] {
-        &self.to[..self.count]
-    }
 }
 
 impl Sums {
@@ -89,17 +80,20 @@ impl<'p> Classifier<'p> {
     }
 
     /// Classifies a burst, of whose first frames `states` says whether they are through.
-    pub(crate) fn burst(mut self, burst: &[Frame<'_>], states: &[u16]) -> Classes {
-        let mut to = [NOWHERE; BURST];
+    pub(crate) fn burst<'d>(
+        mut self,
+        burst: &[Frame<'_>],
+        states: &[u16],
+        destinations: &'d mut [Destination; BURST],
+    ) -> Classes<'d> {
         let mut sums = Sums::default();
-        for (i, (frame, to)) in burst.iter().zip(&mut to).enumerate() {
-            if states.get(i) != Some(&THROUGH) {
-                *to = self.frame(frame, &mut sums);
-            }
+        let mut differ = !states.is_empty();
+        let mut last = None;
+        for (i, (frame, to)) in burst.iter().zip(&mut *destinations).enumerate() {
+            *to = if states.get(i) == Some(&THROUGH) { NOWHERE } else { self.frame(frame, &mut sums) };
+            differ |= *last.get_or_insert(*to) != *to;
         }
-        let count = burst.len();
-        let differ = to[..count].iter().fold(0, |differ, one| differ | (one ^ to[0]));
-        Classes { to, count, mixed: differ != 0 || !states.is_empty(), sums }
+        Classes { to: &destinations[..burst.len().min(BURST)], mixed: differ, sums }
     }
 
     #[inline]

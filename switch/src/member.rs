@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ports::{Counters, Frame, Offload, Reason, Sent, Time, Tx};
+use ports::ring::Landing;
+use ports::{Counters, Reason, Sent, Time, Tx};
 
 use crate::PortIndex;
 use crate::backlog::Backlog;
@@ -46,6 +47,8 @@ pub struct Member {
     gone: AtomicBool,
     /// Used by the one worker that receives from the port; a lock, since ports move between workers.
     backlog: Mutex<Backlog>,
+    /// There is something in it: the lock is taken only then.
+    waiting: AtomicBool,
     egress: Egress,
 }
 
@@ -55,6 +58,8 @@ struct Egress {
     tx: Mutex<Option<Box<dyn Tx>>>,
     /// Since when the port accepted nothing, ns; `Time::NEVER` while it does.
     full_since: AtomicU64,
+    /// What can be done to `tx` without the lock.
+    landing: Option<Landing>,
 }
 
 impl Member {
@@ -67,7 +72,12 @@ impl Member {
             when_full,
             gone: AtomicBool::new(false),
             backlog: Mutex::default(),
-            egress: Egress { tx: Mutex::new(Some(tx)), full_since: AtomicU64::new(Time::NEVER.0) },
+            waiting: AtomicBool::new(false),
+            egress: Egress {
+                landing: tx.landing(),
+                tx: Mutex::new(Some(tx)),
+                full_since: AtomicU64::new(Time::NEVER.0),
+            },
         }
     }
 
@@ -99,6 +109,16 @@ impl Member {
         self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The backlog, if frames wait in it.
+    pub(crate) fn waiting(&self) -> Option<MutexGuard<'_, Backlog>> {
+        self.waiting.load(Ordering::Relaxed).then(|| self.backlog())
+    }
+
+    /// Says whether frames wait in the backlog.
+    pub(crate) fn set_waiting(&self, waiting: bool) {
+        self.waiting.store(waiting, Ordering::Relaxed);
+    }
+
     /// Makes the member one that left: it takes no more frames. What it sent them with is the caller's to drop.
     pub(crate) fn close(&self) -> Option<Box<dyn Tx>> {
         self.gone.store(true, Ordering::SeqCst);
@@ -115,10 +135,7 @@ impl Member {
         let mut tx = self.tx();
         let Some(tx) = tx.as_deref_mut() else { return self.miss(load) };
         let takes = tx.capabilities();
-        let plain = load.plain.is_some_and(|longest| takes.takes(longest, Offload::NONE));
-        let as_is = |f: &Frame<'_>| takes.takes(f.len(), f.offload());
-        let whole = plain || (load.starts.is_empty() && load.frames.iter().all(as_is));
-        let transmitted = if whole {
+        let transmitted = if load.fits(&takes) {
             let sent = tx.transmit(load.frames);
             offload::Transmitted { done: sent.taken.min(load.frames.len()), sent, ..Default::default() }
         } else {
@@ -133,9 +150,25 @@ impl Member {
         }
     }
 
-    /// Makes what was delivered visible to the other side. Says whether all of it is on its way.
+    /// Asks the processor for what a delivery of so many frames will write to.
+    #[inline]
+    pub(crate) fn prefetch(&self, frames: usize) {
+        if let Some(landing) = &self.egress.landing {
+            landing.prefetch(frames);
+        }
+    }
+
+    /// Makes what was delivered visible to the other side. Says whether all of it is on its way. Between the
+    /// deliveries and this belongs a full fence.
+    #[inline]
     pub(crate) fn flush(&self) -> bool {
-        self.tx().as_mut().is_none_or(|tx| tx.flush())
+        match &self.egress.landing {
+            Some(landing) => {
+                landing.kick();
+                true
+            }
+            None => self.tx().as_mut().is_none_or(|tx| tx.flush()),
+        }
     }
 
     fn tx(&self) -> MutexGuard<'_, Option<Box<dyn Tx>>> {

@@ -23,6 +23,14 @@ impl Members {
         self.slots[index.slot()].as_ref()
     }
 
+    /// Asks the processor for what a delivery of so many frames to a member will write to.
+    #[inline]
+    pub(crate) fn prefetch(&self, index: PortIndex, frames: usize) {
+        if let Some(member) = self.at(index) {
+            member.prefetch(frames);
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Member>> {
         self.slots.iter().flatten()
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use super::layout::{Desc, MASK_INT, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT, start};
+use super::landing::Landing;
+use super::layout::{Desc, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT, start};
 use super::shared::{Map, Shared};
 use crate::{Frame, Offload, Sent};
 
@@ -99,10 +100,15 @@ impl Producer {
         // The consumer clears MASK_INT and then looks at head; we wrote head and now look at MASK_INT. With a
         // full fence between on both sides, one of the two sees the other.
         fence(Ordering::SeqCst);
-        if self.shared.header().flags.load(Ordering::Relaxed) & MASK_INT == 0 {
-            // Fails only when the counter is full, and then the consumer is being woken already.
-            let _ = rustix::io::write(self.shared.wake(), &1u64.to_ne_bytes());
+        if self.shared.is_awaited() {
+            self.shared.kick();
         }
+    }
+
+    /// What can be done without the producer.
+    #[must_use]
+    pub fn landing(&self) -> Landing {
+        Landing::new(self.shared.clone())
     }
 
     /// Where the next frame goes, if `len` bytes have room.

@@ -57,6 +57,19 @@ impl Shared {
         &self.header().tail
     }
 
+    /// Whether the consumer sleeps, or is about to, and wants to be kicked.
+    #[inline]
+    pub(super) fn is_awaited(&self) -> bool {
+        self.header().flags.load(Ordering::Relaxed) & MASK_INT == 0
+    }
+
+    /// Wakes the consumer.
+    #[cold]
+    pub(super) fn kick(&self) {
+        // Fails only when the counter is full, and then the consumer is being woken already.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
     /// Where everything is, to be held in registers while a burst is worked on.
     pub(super) fn map(&self) -> Map {
         Map {
@@ -92,6 +105,13 @@ impl Map {
         self.descs.wrapping_add(usize::from(index & self.mask))
     }
 
+    /// Asks the processor for a slot's descriptor and for the first line of a frame in it, to be written.
+    #[inline]
+    pub(super) fn prefetch(self, index: u16) {
+        prefetch(self.desc(index).cast());
+        prefetch(self.buffers.wrapping_add(self.start(index)));
+    }
+
     /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
     pub(super) fn start(self, index: u16) -> usize {
         usize::from(index & self.mask) * SLOT + start(index)
@@ -100,5 +120,15 @@ impl Map {
     /// Bytes of all slots.
     pub(super) fn buffer_len(self) -> usize {
         (usize::from(self.mask) + 1) * SLOT
+    }
+}
+
+/// Asks the processor for the line that holds this byte, to be written.
+#[inline]
+fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint: it never faults, whatever the address.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_ET0 }>(at.cast());
     }
 }
