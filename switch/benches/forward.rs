@@ -5,28 +5,22 @@
 //! the cases to run.
 #![forbid(unsafe_code)]
 
+mod bed;
+
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ports::virtual_port::{self, DEFAULT_SLOTS};
-use ports::{BURST, Burst, Capabilities, Frame, Mac, Offload, Port, Rx, Time};
-use switch::{Forwarder, Joining, Options, PortIndex, Switch, WhenFull};
+use bed::{Bed, frame, mac};
+use ports::virtual_port::DEFAULT_SLOTS;
+use ports::{BURST, Capabilities, Frame, Mac, Offload};
 
 const SLOT: usize = 2048;
+/// Stations that the switch has room for, unless told otherwise.
+const STATIONS: usize = 1 << 16;
 
 /// Where frames start in their slots: eight places, as in a ring, lest all compete for the same cache sets.
 fn start(slot: usize) -> usize {
     slot * SLOT + 64 + (slot & 7) * 64
-}
-
-/// A frame between two stations, of `len` bytes.
-fn frame(dst: Mac, src: Mac, len: usize) -> Vec<u8> {
-    let mut frame = vec![0x5a; len];
-    frame[..6].copy_from_slice(&dst.octets());
-    frame[6..12].copy_from_slice(&src.octets());
-    frame[12..14].copy_from_slice(&[0x88, 0xb5]); // IEEE's EtherType for experiments
-    frame
 }
 
 /// This thread's processor time: others on the machine cost nothing but their share of the caches.
@@ -60,83 +54,6 @@ fn copy(run: Duration, len: usize) -> f64 {
         }
         BURST
     })
-}
-
-/// Ports on a switch, and the app's ends of them.
-struct Bench {
-    forwarder: Forwarder,
-    indices: Vec<PortIndex>,
-    rxs: Vec<Box<dyn Rx>>,
-    apps: Vec<Port>,
-}
-
-impl Bench {
-    /// Ports that take what `takes` says, a station behind each.
-    fn new(ports: usize, takes: Capabilities) -> Self {
-        let switch = Arc::new(Switch::new("vale0", Options::default()));
-        let mut bench = Self {
-            forwarder: Forwarder::new(switch.clone()),
-            indices: Vec::new(),
-            rxs: Vec::new(),
-            apps: Vec::new(),
-        };
-        for n in 0..ports {
-            let name = n.to_string();
-            let (port, app) = virtual_port::pair(&name, DEFAULT_SLOTS, takes).expect("memory for a ring");
-            let counters = port.counters.clone();
-            let joining = Joining { name, tx: port.tx, counters, when_full: WhenFull::Wait };
-            bench.indices.push(switch.join(joining).expect("a new name"));
-            bench.rxs.push(port.rx);
-            bench.apps.push(app);
-        }
-        for n in 0..ports {
-            bench.apps[n].tx.transmit(&[Frame::new(&frame(Mac::BROADCAST, mac(n), 60))]);
-            bench.pass(n);
-        }
-        for n in 0..ports {
-            bench.drain(n);
-        }
-        bench
-    }
-
-    fn pass(&mut self, ingress: usize) {
-        self.forwarder.forward(self.indices[ingress], &mut *self.rxs[ingress], Time::now());
-        self.forwarder.flush();
-    }
-
-    fn drain(&mut self, n: usize) -> usize {
-        let mut burst = Burst::new();
-        self.apps[n].rx.receive(&mut burst);
-        let frames = burst.len();
-        drop(burst);
-        self.apps[n].rx.release(frames);
-        frames
-    }
-
-    /// Sends a burst from port 0 in copies, moves it, and takes it out of the ports it went to.
-    fn burst(&mut self, frames: &[Frame<'_>], to: impl Iterator<Item = usize>) -> usize {
-        self.apps[0].tx.transmit(frames);
-        self.apps[0].tx.flush();
-        self.pass(0);
-        to.map(|n| self.drain(n)).sum()
-    }
-
-    /// Sends a burst by writing it into the ring, as a generator does.
-    fn generate(&mut self, template: &[u8], burst: usize) -> usize {
-        let tx = &mut self.apps[0].tx;
-        for _ in 0..burst {
-            let Some(slot) = tx.reserve(template.len()) else { break };
-            slot.copy_from_slice(template);
-            tx.commit(template.len(), Offload::NONE);
-        }
-        tx.flush();
-        self.pass(0);
-        self.drain(1)
-    }
-}
-
-fn mac(n: usize) -> Mac {
-    Mac::from_bits(0x0200_0000_0000 | n as u64)
 }
 
 /// Runs cases and prints them.
@@ -180,20 +97,20 @@ fn two_ports(report: &Report, len: usize) {
     for burst in [256, 32, 1] {
         let bytes = frame(mac(1), mac(0), len);
         let frames = vec![Frame::new(&bytes); burst];
-        let mut bench = Bench::new(2, Capabilities::all(1500));
-        report.case(&format!("transmit, switch, receive, burst {burst}"), || bench.burst(&frames, 1..2));
-        report.case(&format!("reserve, switch, receive, burst {burst}"), || bench.generate(&bytes, burst));
+        let mut bed = Bed::new(2, Capabilities::all(1500), STATIONS);
+        report.case(&format!("transmit, switch, receive, burst {burst}"), || bed.burst(&frames, 1..2));
+        report.case(&format!("reserve, switch, receive, burst {burst}"), || bed.generate(&bytes, burst));
     }
 }
 
 fn many_ports(report: &Report, len: usize, ports: usize) {
     let all: Vec<_> = (1..ports).map(|n| frame(mac(n), mac(0), len)).collect();
     let frames: Vec<_> = (0..BURST).map(|n| Frame::new(&all[n % (ports - 1)])).collect();
-    let mut bench = Bench::new(ports, Capabilities::all(1500));
-    report.case(&format!("unicast in turn to {} ports", ports - 1), || bench.burst(&frames, 1..ports));
+    let mut bed = Bed::new(ports, Capabilities::all(1500), STATIONS);
+    report.case(&format!("unicast in turn to {} ports", ports - 1), || bed.burst(&frames, 1..ports));
     let bytes = frame(Mac::BROADCAST, mac(0), len);
     let flood = vec![Frame::new(&bytes); BURST];
-    report.case(&format!("flood to {} ports, a copy", ports - 1), || bench.burst(&flood, 1..ports));
+    report.case(&format!("flood to {} ports, a copy", ports - 1), || bed.burst(&flood, 1..ports));
 }
 
 /// Super-frames of 45 segments, and checksums left open, to a port that takes neither.
@@ -204,9 +121,9 @@ fn offloads(report: &Report) {
     bytes[46] = 0x50;
     let csum = Offload { flags: 1, csum_start: 34, csum_offset: 16, ..Offload::NONE };
     let tso = Offload { gso_type: Offload::GSO_TCPV4, hdr_len: 54, gso_size: 1448, ..csum };
-    let mut bench = Bench::new(2, Capabilities::wire(1500));
+    let mut bed = Bed::new(2, Capabilities::wire(1500), STATIONS);
     let frames = [Frame::with_offload(&bytes, tso); 4];
-    report.case("super-frames segmented, a segment", || bench.burst(&frames, 1..2));
+    report.case("super-frames segmented, a segment", || bed.burst(&frames, 1..2));
     let frames = [Frame::with_offload(&bytes[..1514], csum); 64];
-    report.case("checksums completed", || bench.burst(&frames, 1..2));
+    report.case("checksums completed", || bed.burst(&frames, 1..2));
 }
