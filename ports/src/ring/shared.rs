@@ -57,12 +57,14 @@ impl Shared {
         &self.header().tail
     }
 
-    /// Where everything is, to be held in registers while a burst is worked on.
-    pub(super) fn map(&self) -> Map {
+    /// Where everything is, to be held in registers while a burst is worked on; slots have the buffers `shift` further
+    /// on.
+    pub(super) fn map(&self, shift: u16) -> Map {
         Map {
             descs: self.rings.base().wrapping_add(size_of::<Header>()).cast(),
             buffers: self.buffers.base(),
             mask: self.slots - 1,
+            shift,
         }
     }
 
@@ -84,6 +86,8 @@ pub(super) struct Map {
     /// The first buffer byte; readable and writable for twice [`Self::buffer_len`].
     pub(super) buffers: *mut u8,
     mask: u16,
+    /// From the index of a slot to that of its buffer.
+    shift: u16,
 }
 
 impl Map {
@@ -94,7 +98,8 @@ impl Map {
 
     /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
     pub(super) fn start(self, index: u16) -> usize {
-        usize::from(index & self.mask) * SLOT + start(index)
+        let buffer = index.wrapping_add(self.shift);
+        usize::from(buffer & self.mask) * SLOT + start(buffer)
     }
 
     /// Bytes of all slots.
