@@ -20,7 +20,7 @@ impl Landing {
     /// Asks the processor for the memory of the next `frames` slots, which will be written soon.
     #[inline]
     pub fn prefetch(&self, frames: usize) {
-        let map = self.shared.map();
+        let map = self.shared.map(self.shared.shift().load(Ordering::Relaxed));
         let head = self.shared.head().load(Ordering::Relaxed);
         for ahead in 0..u16::try_from(frames).unwrap_or(u16::MAX).min(self.shared.slots()) {
             map.prefetch(head.wrapping_add(ahead));

@@ -20,6 +20,8 @@ pub(super) struct Shared {
     buffers: Region,
     slots: u16,
     wake: OwnedFd,
+    /// Where the producer's next buffer is, as a [`Map`] has it, for [`Landing`](super::Landing): a hint.
+    shift: AtomicU16,
 }
 
 impl Shared {
@@ -35,6 +37,7 @@ impl Shared {
             slots,
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .map_err(|e| Error::io(name, "eventfd", e))?,
+            shift: AtomicU16::new(0),
         };
         let cookie = shared.rings.base().cast::<u32>(); // the first field of the header
         // SAFETY: the region is large enough and nobody else knows of it yet.
@@ -57,6 +60,10 @@ impl Shared {
         &self.header().tail
     }
 
+    pub(super) const fn shift(&self) -> &AtomicU16 {
+        &self.shift
+    }
+
     /// Whether the consumer sleeps, or is about to, and wants to be kicked.
     #[inline]
     pub(super) fn is_awaited(&self) -> bool {
@@ -70,12 +77,14 @@ impl Shared {
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// Where everything is, to be held in registers while a burst is worked on.
-    pub(super) fn map(&self) -> Map {
+    /// Where everything is, to be held in registers while a burst is worked on; slots have the buffers `shift` further
+    /// on.
+    pub(super) fn map(&self, shift: u16) -> Map {
         Map {
             descs: self.rings.base().wrapping_add(size_of::<Header>()).cast(),
             buffers: self.buffers.base(),
             mask: self.slots - 1,
+            shift,
         }
     }
 
@@ -97,6 +106,8 @@ pub(super) struct Map {
     /// The first buffer byte; readable and writable for twice [`Self::buffer_len`].
     pub(super) buffers: *mut u8,
     mask: u16,
+    /// From the index of a slot to that of its buffer.
+    shift: u16,
 }
 
 impl Map {
@@ -114,7 +125,8 @@ impl Map {
 
     /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
     pub(super) fn start(self, index: u16) -> usize {
-        usize::from(index & self.mask) * SLOT + start(index)
+        let buffer = index.wrapping_add(self.shift);
+        usize::from(buffer & self.mask) * SLOT + start(buffer)
     }
 
     /// Bytes of all slots.
