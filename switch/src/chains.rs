@@ -4,41 +4,34 @@ use std::ops::Range;
 
 use ports::BURST;
 
-use crate::classify::{Destination, FLOOD};
+use crate::PortIndex;
+use crate::classify::{Destination, FLOOD, NOWHERE};
 use crate::port_index::PortSet;
-use crate::{MAX_PORTS, PortIndex};
 
-const END: u16 = u16::MAX;
-
-/// A chain of frames for every port, and one for frames to all of them.
+/// A chain of frames for every destination, those of frames to all and to nobody included.
 pub(crate) struct Chains {
-    /// By destination.
-    ends: Box<[Ends; MAX_PORTS + 1]>,
+    ends: Box<[Ends; Destination::MAX as usize + 1]>,
     /// The next frame of the same destination, by frame.
-    next: Box<[u16; BURST]>,
-    /// Destinations with a chain.
+    next: Box<[u8; BURST]>,
+    /// Ports with a chain.
     ports: PortSet,
 }
 
+const _: () = assert!(BURST == u8::MAX as usize + 1, "a frame's place in a burst is a byte");
+
 /// One chain: its first frame, its last, and how many there are.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Ends {
-    first: u16,
-    last: u16,
+    first: u8,
+    last: u8,
     len: u16,
 }
-
-impl Ends {
-    const NONE: Self = Self { first: END, last: END, len: 0 };
-}
-
-const ALL: usize = MAX_PORTS;
 
 impl Chains {
     pub(crate) fn new() -> Self {
         Self {
-            ends: Box::new([Ends::NONE; MAX_PORTS + 1]),
-            next: Box::new([END; BURST]),
+            ends: Box::new([Ends::default(); Destination::MAX as usize + 1]),
+            next: Box::new([0; BURST]),
             ports: PortSet::default(),
         }
     }
@@ -46,18 +39,20 @@ impl Chains {
     /// Makes the chains of a burst, of which this says where each frame goes.
     pub(crate) fn fill(&mut self, burst: &[Destination]) {
         for port in std::mem::take(&mut self.ports) {
-            self.ends[port.slot()] = Ends::NONE;
+            self.ends[port.slot()] = Ends::default();
         }
-        self.ends[ALL] = Ends::NONE;
-        for (i, to) in (0..).zip(burst) {
-            match PortIndex::new(usize::from(*to)) {
-                Some(to) => {
-                    self.ports.insert(to);
-                    self.append(i, to.slot());
-                }
-                None if *to == FLOOD => self.append(i, ALL),
-                None => {}
+        for other in [FLOOD, NOWHERE] {
+            self.ends[usize::from(other)] = Ends::default();
+        }
+        for (i, to) in (0..=u8::MAX).zip(burst) {
+            let ends = &mut self.ends[usize::from(*to)];
+            if ends.len == 0 {
+                ends.first = i;
+                PortIndex::new(usize::from(*to)).into_iter().for_each(|port| self.ports.insert(port));
+            } else {
+                self.next[usize::from(ends.last)] = i;
             }
+            (ends.last, ends.len) = (i, ends.len + 1);
         }
     }
 
@@ -68,47 +63,65 @@ impl Chains {
 
     /// Whether frames go to all.
     pub(crate) fn floods(&self) -> bool {
-        self.ends[ALL].len > 0
+        self.ends[usize::from(FLOOD)].len > 0
     }
 
     /// How many frames go to one port.
     pub(crate) fn len(&self, to: PortIndex) -> usize {
-        usize::from(self.ends[to.slot()].len + self.ends[ALL].len)
+        usize::from(self.ends[to.slot()].len + self.ends[usize::from(FLOOD)].len)
     }
 
     /// The frames for one port, if they are neighbours in the burst and none is for all.
     pub(crate) fn run(&self, to: PortIndex) -> Option<Range<usize>> {
         let Ends { first, last, len } = self.ends[to.slot()];
-        (last.wrapping_sub(first).wrapping_add(1) == len && !self.floods())
-            .then(|| usize::from(first)..usize::from(last) + 1)
+        let (first, end) = (usize::from(first), usize::from(last) + 1);
+        (end - first == usize::from(len) && !self.floods()).then_some(first..end)
     }
 
-    /// The frames for one port, its own and those for all, in order.
+    /// The frames for one port alone, in order.
+    pub(crate) fn own(&self, to: PortIndex) -> Chain<'_> {
+        self.chain(to.number())
+    }
+
+    /// The frames for one port, its own and those for all, and whether they are for all; in order.
     pub(crate) fn merged(&self, to: PortIndex) -> impl Iterator<Item = (usize, bool)> + Clone + '_ {
-        let (mut own, mut all) = (self.ends[to.slot()].first, self.ends[ALL].first);
-        std::iter::from_fn(move || {
-            let (i, flooded) = if all < own { (all, true) } else { (own, false) };
-            let next = *self.next.get(usize::from(i))?; // END is beyond
-            *(if flooded { &mut all } else { &mut own }) = next;
-            Some((usize::from(i), flooded))
+        let (mut own, mut all) = (self.own(to).peekable(), self.chain(FLOOD).peekable());
+        std::iter::from_fn(move || match (own.peek(), all.peek()) {
+            (Some(one), Some(other)) if other < one => Some((all.next()?, true)),
+            (Some(_), _) => Some((own.next()?, false)),
+            (None, _) => Some((all.next()?, true)),
         })
     }
 
-    fn append(&mut self, i: u16, chain: usize) {
-        let Ends { first, last, len } = &mut self.ends[chain];
-        match self.next.get_mut(usize::from(*last)) {
-            Some(next) => *next = i,
-            None => *first = i,
-        }
-        (*last, *len) = (i, *len + 1);
-        self.next[usize::from(i)] = END;
+    fn chain(&self, to: Destination) -> Chain<'_> {
+        let Ends { first, len, .. } = self.ends[usize::from(to)];
+        Chain { next: &self.next, at: first, left: len }
+    }
+}
+
+/// The places of a chain's frames, in order.
+#[derive(Clone)]
+pub(crate) struct Chain<'c> {
+    next: &'c [u8; BURST],
+    at: u8,
+    left: u16,
+}
+
+impl Iterator for Chain<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let place = usize::from(self.at);
+        self.at = self.next[place];
+        Some(place)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classify::NOWHERE;
 
     #[test]
     fn chains_merge_in_order() {

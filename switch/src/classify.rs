@@ -1,6 +1,6 @@
 //! The first step of a pass: learn where each frame came from, look up where it goes.
 
-use ports::{BURST, Counters, Frame, Mac, Reason};
+use ports::{BURST, Counters, Flow, Frame, Mac, Reason};
 
 use crate::backlog::THROUGH;
 use crate::clock::Tick;
@@ -30,6 +30,7 @@ pub(crate) struct Classes<'d> {
 pub(crate) struct Sums {
     pub(crate) bytes: u64,
     longest: usize,
+    /// Some frame has offload metadata to honour.
     offloads: bool,
     runts: u64,
     reflected: u64,
@@ -37,13 +38,26 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
+    #[inline]
+    fn add(&mut self, frame: &Frame<'_>) {
+        self.bytes += frame.len() as u64;
+        self.longest = self.longest.max(frame.len());
+        self.offloads |= !frame.offload().is_plain();
+    }
+
     /// If no frame has offload metadata to honour, the length of the longest.
     pub(crate) fn plain(&self) -> Option<usize> {
         (!self.offloads).then_some(self.longest)
     }
 
-    /// Counts the frames that go nowhere, and says how many there are.
-    pub(crate) fn count_drops(&self, counters: &Counters) -> u64 {
+    /// Frames that go nowhere.
+    pub(crate) const fn drops(&self) -> u64 {
+        self.runts + self.reflected + self.lonely
+    }
+
+    /// Counts the frames that go nowhere.
+    #[cold]
+    pub(crate) fn count_drops(&self, counters: &Counters) {
         let drops = [
             (Reason::Runt, self.runts),
             (Reason::Reflect, self.reflected),
@@ -52,7 +66,6 @@ impl Sums {
         for (reason, n) in drops.into_iter().filter(|(_, n)| *n > 0) {
             counters.add_drops(reason, n);
         }
-        self.runts + self.reflected + self.lonely
     }
 }
 
@@ -74,7 +87,7 @@ pub(crate) struct Classifier<'p> {
 
 impl<'p> Classifier<'p> {
     pub(crate) fn new(table: &'p MacTable, members: &'p Members, ingress: &'p Member, tick: Tick) -> Self {
-        let alone = members.present().without(ingress.index()).is_empty();
+        let alone = members.count() < 2;
         // No station has address zero: frames from it teach nothing, frames to it go to all.
         Self { table, members, ingress, tick, alone, heard: Mac::ZERO, sought: Mac::ZERO, found: FLOOD }
     }
@@ -87,29 +100,36 @@ impl<'p> Classifier<'p> {
         destinations: &'d mut [Destination; BURST],
     ) -> Classes<'d> {
         let mut sums = Sums::default();
-        let mut differ = !states.is_empty();
-        let mut last = None;
-        for (i, (frame, to)) in burst.iter().zip(&mut *destinations).enumerate() {
-            *to = if states.get(i) == Some(&THROUGH) { NOWHERE } else { self.frame(frame, &mut sums) };
-            differ |= *last.get_or_insert(*to) != *to;
+        let (mut flow, mut to, mut changes) = (Flow::NONE, None, 0);
+        for (i, (frame, its)) in burst.iter().zip(&mut *destinations).enumerate() {
+            let through = states.get(i) == Some(&THROUGH);
+            if through || frame.flow() != Some(flow) {
+                let next = if through { NOWHERE } else { self.frame(frame, &mut sums) };
+                flow = if next == NOWHERE { Flow::NONE } else { frame.flow().unwrap_or(Flow::NONE) };
+                changes += u32::from(to != Some(next));
+                to = Some(next);
+            }
+            if !through {
+                sums.add(frame);
+            }
+            *its = to.unwrap_or(NOWHERE);
         }
-        Classes { to: &destinations[..burst.len().min(BURST)], mixed: differ, sums }
+        let mixed = changes > 1 || !states.is_empty();
+        Classes { to: &destinations[..burst.len().min(BURST)], mixed, sums }
     }
 
+    /// Where a frame goes that is not of the flow of the one before.
     #[inline]
     fn frame(&mut self, frame: &Frame<'_>, sums: &mut Sums) -> Destination {
-        sums.bytes += frame.len() as u64;
-        sums.longest = sums.longest.max(frame.len());
-        sums.offloads |= !frame.offload().is_plain();
-        let Some((dst, src)) = frame.stations() else {
+        let Some(flow) = frame.flow() else {
             sums.runts += 1;
             return NOWHERE;
         };
-        if src != self.heard {
-            self.learn(src);
+        if flow.src() != self.heard {
+            self.learn(flow.src());
         }
-        if dst != self.sought {
-            self.look_up(dst);
+        if flow.dst() != self.sought {
+            self.look_up(flow.dst());
         }
         if self.found == self.ingress.index().number() {
             sums.reflected += 1;

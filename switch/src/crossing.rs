@@ -64,7 +64,10 @@ impl<'p> Crossing<'p> {
             states,
             destinations,
         );
-        self.outcomes += classes.sums.count_drops(self.ingress.counters());
+        if classes.sums.drops() > 0 {
+            classes.sums.count_drops(self.ingress.counters());
+            self.outcomes += classes.sums.drops();
+        }
         let sorted = Sorted { burst, classes, states };
         match sorted.classes.to.first() {
             _ if sorted.classes.mixed => self.scatter(&sorted, chains, scratch),
@@ -114,7 +117,11 @@ impl<'p> Crossing<'p> {
                 Some(run) => &sorted.burst[run],
                 None => {
                     frames.clear();
-                    frames.extend(places.clone().map(|(place, _)| sorted.burst[place]));
+                    if chains.floods() {
+                        frames.extend(places.clone().map(|(place, _)| sorted.burst[place]));
+                    } else {
+                        frames.extend(chains.own(to).map(|place| sorted.burst[place]));
+                    }
                     &frames
                 }
             };

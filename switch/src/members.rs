@@ -10,12 +10,13 @@ use crate::{MAX_PORTS, Member, PortIndex};
 pub(crate) struct Members {
     slots: Vec<Option<Arc<Member>>>,
     present: PortSet,
+    count: usize,
     pub(crate) version: u64,
 }
 
 impl Members {
     pub(crate) fn none() -> Self {
-        Self { slots: vec![None; MAX_PORTS], present: PortSet::default(), version: 0 }
+        Self { slots: vec![None; MAX_PORTS], present: PortSet::default(), count: 0, version: 0 }
     }
 
     #[inline]
@@ -39,6 +40,11 @@ impl Members {
         self.present
     }
 
+    /// How many there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.count
+    }
+
     /// The lowest index that is free.
     pub(crate) fn vacancy(&self) -> Option<PortIndex> {
         self.slots.iter().position(Option::is_none).and_then(PortIndex::new)
@@ -50,6 +56,7 @@ impl Members {
         let index = member.index();
         next.present.insert(index);
         next.slots[index.slot()] = Some(member);
+        next.count = next.iter().count();
         next
     }
 
@@ -58,6 +65,7 @@ impl Members {
         let mut next = Self { version: self.version + 1, ..self.clone() };
         next.present.remove(index);
         next.slots[index.slot()] = None;
+        next.count = next.iter().count();
         next
     }
 }

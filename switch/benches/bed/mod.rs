@@ -46,7 +46,12 @@ impl Bed {
         };
         for n in 0..ports {
             let name = n.to_string();
-            let (port, app) = virtual_port::pair(&name, std::env::var("SLOTS").map_or(DEFAULT_SLOTS, |s| s.parse().unwrap()), takes).expect("memory for a ring");
+            let (port, app) = virtual_port::pair(
+                &name,
+                std::env::var("SLOTS").map_or(DEFAULT_SLOTS, |s| s.parse().unwrap()),
+                takes,
+            )
+            .expect("memory for a ring");
             let counters = port.counters.clone();
             let joining = Joining { name, tx: port.tx, counters, when_full: WhenFull::Wait };
             bed.indices.push(switch.join(joining).expect("a new name"));
