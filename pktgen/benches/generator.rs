@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 
-use pktgen::{Config, Function, Generator};
+use pktgen::{Config, Frames, Function, Generator};
 use ports::virtual_port::{DEFAULT_SLOTS, pair};
 use ports::{App, BURST, Burst, Capabilities, Frame, Offload, Port, Time};
 
@@ -49,8 +49,11 @@ fn measure(name: &str, len: usize, mut fill: impl FnMut(&mut Port), mut empty: i
 
 fn generator(function: Function, len: usize, range: &str) -> Generator {
     let config = Config {
-        frame_len: u32::try_from(len).expect("a small number"),
-        src: range.parse().expect("a range"),
+        frames: Frames {
+            len: u32::try_from(len).expect("a small number"),
+            src: range.parse().expect("a range"),
+            ..Frames::default()
+        },
         ..Config::new("bench", function)
     };
     Generator::new(config, None, Box::new(|event| drop(black_box(event)))).expect("a sound config")

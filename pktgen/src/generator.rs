@@ -1,18 +1,12 @@
-//! The app: a sender or a receiver on a port, from its start to its final report.
+//! The app: a role on a port, from its start to its final report.
 
 use std::time::Duration;
 
-use ports::{App, Burst, Mac, Port, Progress, Reason, Rx, Time};
+use ports::{App, Mac, Port, Progress, Reason, Time};
 
-use crate::receiver::Receiver;
-use crate::report::{Pass, Report};
-use crate::sender::Sender;
-use crate::{Config, Error, Event, EventSink, Function};
-
-enum Role {
-    Sender(Sender),
-    Receiver(Receiver),
-}
+use crate::report::Report;
+use crate::role::{self, Role, Shape};
+use crate::{Config, Error, Event, EventSink};
 
 enum Phase {
     /// Has not seen its port yet.
@@ -35,7 +29,7 @@ enum Phase {
 pub struct Generator {
     config: Config,
     src_mac: Mac,
-    role: Role,
+    role: Box<dyn Role>,
     phase: Phase,
     stopping: bool,
     /// Frames that the port had failed to send before this run.
@@ -52,11 +46,8 @@ impl Generator {
     /// that wants to know before asks [`Config::check_port`].
     pub fn new(config: Config, interface_mac: Option<Mac>, events: EventSink) -> Result<Self, Error> {
         config.check()?;
-        let src_mac = config.src_mac.or(interface_mac).unwrap_or(Mac::ZERO);
-        let role = match config.function {
-            Function::Tx => Role::Sender(Sender::new(&config, src_mac)),
-            Function::Rx => Role::Receiver(Receiver::new(&config)),
-        };
+        let src_mac = config.frames.src_mac.or(interface_mac).unwrap_or(Mac::ZERO);
+        let role = role::of(&config, src_mac);
         let report = Report::new(Duration::from_millis(config.interval_ms.into()), events);
         Ok(Self { config, src_mac, role, phase: Phase::New, stopping: false, errors_before: 0, report })
     }
@@ -69,19 +60,15 @@ impl Generator {
             return;
         }
         self.errors_before = errors(port);
-        let (burst, period, wait_s) = match &self.role {
-            Role::Sender(s) => (s.pacer().burst() as u64, s.pacer().period(), self.config.wait_s),
-            Role::Receiver(_) => (self.config.burst.into(), Duration::ZERO, 0),
-        };
+        let Shape { burst, period } = self.role.shape();
+        let wait_s = if self.role.sends() { self.config.wait_s } else { 0 };
         let period_ns = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
         self.report.tell(Event::Start { src_mac: self.src_mac, burst, period_ns });
         self.phase = Phase::Waiting(now + Duration::from_secs(wait_s.into()));
     }
 
     fn begin(&mut self, now: Time) {
-        if let Role::Sender(sender) = &mut self.role {
-            sender.begin(now);
-        }
+        self.role.begin(now);
         self.report.begin(now);
         self.report.tell(Event::Ready);
         self.phase = Phase::Running(now);
@@ -89,41 +76,30 @@ impl Generator {
 
     /// One pass of the role, counted and reported.
     fn run(&mut self, port: &mut Port, now: Time, since: Time) -> Progress {
-        let pass = match &mut self.role {
-            Role::Sender(_) if self.stopping => Pass::over(now),
-            Role::Sender(sender) => sender.poll(&mut *port.tx, now),
-            Role::Receiver(receiver) => receiver.poll(&mut *port.rx, now), // also at the end: what has arrived counts
-        };
+        let tell = self.report.events();
+        let pass =
+            if self.stopping { self.role.stop(port, now, tell) } else { self.role.poll(port, now, tell) };
         self.report.count(&pass);
         if pass.over || self.stopping {
             return self.finish(port, now, now - since);
         }
         if now >= self.report.due() {
-            if matches!(self.role, Role::Receiver(_)) && self.report.is_empty() {
+            if !self.role.sends() && self.report.is_empty() {
                 self.report.tell(Event::Waiting);
             }
             self.report.end_interval(now);
+            self.role.interval(now, false, self.report.events());
         }
         Progress { busy: pass.packets > 0, deadline: pass.next.min(self.report.due()), done: false }
     }
 
     fn finish(&mut self, port: &Port, now: Time, ran: Duration) -> Progress {
-        let (took, errors) = match &self.role {
-            Role::Sender(_) => (ran, errors(port) - self.errors_before),
-            Role::Receiver(receiver) => (receiver.span(), 0),
-        };
-        self.report.finish(now, took, errors);
+        let errors = if self.role.sends() { errors(port) - self.errors_before } else { 0 };
+        self.report.end_last_interval(now);
+        self.role.interval(now, true, self.report.events());
+        self.report.finish(self.role.took(ran), errors);
         self.phase = Phase::Done;
         DONE
-    }
-
-    /// Gives back what others send to a sender: left alone it would keep a host from ever going to sleep.
-    fn discard(rx: &mut dyn Rx) {
-        let mut burst = Burst::new();
-        rx.receive(&mut burst);
-        let n = burst.len();
-        drop(burst);
-        rx.release(n);
     }
 }
 
@@ -138,11 +114,9 @@ impl App for Generator {
         if let Phase::New = self.phase {
             self.start(port, now);
         }
-        if matches!(self.role, Role::Sender(_)) {
-            Self::discard(&mut *port.rx);
-        }
         match self.phase {
             Phase::Waiting(until) if now < until && !self.stopping => {
+                self.role.wait(port);
                 Progress { busy: false, deadline: until, done: false }
             }
             Phase::Waiting(_) => {

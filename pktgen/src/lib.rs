@@ -9,20 +9,13 @@
 
 mod args;
 mod config;
-mod event;
 mod generator;
-mod pacer;
 mod packet;
-mod printer;
-mod range;
-mod receiver;
 mod report;
-mod sender;
+mod role;
 
 pub use args::Args;
-pub use config::{Config, Error, Function};
-pub use event::{Event, EventSink};
+pub use config::{Config, Error, Frames, Function};
 pub use generator::Generator;
-pub use packet::Flow;
-pub use printer::Printer;
-pub use range::{AddressRange, BadRange, Odometer};
+pub use packet::{AddressRange, BadRange, Flow, Odometer};
+pub use report::{Event, EventSink, Printer};

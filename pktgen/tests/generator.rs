@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pktgen::{Config, Event, Function, Generator, Odometer};
+use pktgen::{Config, Event, Frames, Function, Generator, Odometer};
 use ports::virtual_port::pair;
 use ports::{
     App, Burst, Capabilities, Counters, Frame, Mac, Offload, Port, Progress, Reason, Sent, Time, Tx,
@@ -89,7 +89,11 @@ fn assert_sound(frame: &[u8]) {
 #[test]
 fn exactly_the_count_goes_out_whole_and_sound() {
     for (count, len) in [(1u64, 42u32), (511, 60), (513, 61), (10_000, 1514)] {
-        let config = Config { count, frame_len: len, ..Config::new("test", Function::Tx) };
+        let config = Config {
+            count,
+            frames: Frames { len, ..Frames::default() },
+            ..Config::new("test", Function::Tx)
+        };
         let (mut app, events) = generator(config);
         let (mut far, mut near) = cable(256);
         let (mut frames, mut now, mut done) = (Vec::new(), 0, false);
@@ -117,8 +121,11 @@ fn stations_are_those_asked_for() {
     for (config_mac, interface_mac, expected) in
         [(None, None, Mac::ZERO), (None, Some(own), own), (Some(asked), Some(own), asked)]
     {
-        let config =
-            Config { src_mac: config_mac, dst_mac: asked, count: 1, ..Config::new("test", Function::Tx) };
+        let config = Config {
+            frames: Frames { src_mac: config_mac, dst_mac: asked, ..Frames::default() },
+            count: 1,
+            ..Config::new("test", Function::Tx)
+        };
         let mut app = Generator::new(config, interface_mac, Box::new(drop)).unwrap();
         let (mut far, mut near) = cable(64);
         app.poll(&mut near, Time::ZERO);
@@ -204,7 +211,7 @@ fn a_sleeping_host_keeps_the_rate_by_the_deadlines() {
 fn a_stuck_receiver_costs_no_frame_and_no_spinning() {
     let config = Config {
         count: 1000,
-        src: "10.0.0.1:1-10.0.0.1:2000".parse().unwrap(),
+        frames: Frames { src: "10.0.0.1:1-10.0.0.1:2000".parse().unwrap(), ..Frames::default() },
         ..Config::new("test", Function::Tx)
     };
     let (mut app, _) = generator(config);
@@ -298,7 +305,10 @@ fn a_sender_gives_back_what_others_send_it() {
 #[test]
 fn frames_over_the_mtu_fail_the_run_with_a_reason() {
     let (mut far, mut near) = cable(64);
-    let (mut app, events) = generator(Config { frame_len: 1515, ..Config::new("vale0:1", Function::Tx) });
+    let (mut app, events) = generator(Config {
+        frames: Frames { len: 1515, ..Frames::default() },
+        ..Config::new("vale0:1", Function::Tx)
+    });
     assert!(app.poll(&mut near, Time(0)).done);
     assert!(app.poll(&mut near, Time(1)).done);
     near.tx.flush();
@@ -386,13 +396,16 @@ proptest! {
     #[test]
     fn ranges_go_out_in_order_and_sound((src, dst) in any_ends(), drains in proptest::collection::vec(0usize..90, 1..40)) {
         let config = Config {
-            src: src.parse().unwrap(),
-            dst: dst.parse().unwrap(),
-            frame_len: 64,
+            frames: Frames {
+                src: src.parse().unwrap(),
+                dst: dst.parse().unwrap(),
+                len: 64,
+                ..Frames::default()
+            },
             burst: 50,
             ..Config::new("test", Function::Tx)
         };
-        let mut odometer = Odometer::new(config.src, config.dst);
+        let mut odometer = Odometer::new(config.frames.src, config.frames.dst);
         let (mut app, events) = generator(config);
         let (mut far, mut near) = cable(64);
         let mut total = 0;

@@ -46,6 +46,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ring::Landing;
 use crate::{Burst, Capabilities, Counters, Frame, Mac, Offload};
 
 /// What became of a slice of frames handed to [`Tx::transmit`].
@@ -106,6 +107,12 @@ pub trait Tx: Send {
     /// Makes everything queued visible to the other side: one kick a pass, never one a frame. Returns whether all of
     /// it is on its way; if not (the kernel was busy), the caller flushes again soon, whether there is traffic or not.
     fn flush(&mut self) -> bool;
+
+    /// If all that a flush does is to kick who drains the port: how to do that without the port. Whoever has it need
+    /// not [`flush`](Self::flush) after [`transmit`](Self::transmit).
+    fn landing(&self) -> Option<Landing> {
+        None
+    }
 }
 
 impl Rx for Box<dyn Rx> {

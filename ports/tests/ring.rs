@@ -1,6 +1,6 @@
 //! The frame ring against a queue that is plainly right, and between two threads.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::iter::successors;
 use std::sync::LazyLock;
 use std::thread;
@@ -167,6 +167,31 @@ fn indices_wrap_many_times() {
         share = share.wrapping_add(77);
         modelled.receive(share);
     }
+}
+
+/// A ring that is drained in time uses the first of its slots over and over.
+#[test]
+fn a_drained_ring_starts_over() {
+    let (mut producer, mut consumer) = ring("short", 1024).expect("a ring");
+    let mut places = BTreeSet::new();
+    for number in 0..100_000 {
+        let slot = producer.reserve(60).expect("room");
+        slot.copy_from_slice(contents(number, 60));
+        places.insert(slot.as_ptr().addr());
+        producer.commit(60, Offload::NONE);
+        producer.flush();
+        if number % 64 == 63 {
+            let mut burst = Burst::new();
+            assert_eq!(consumer.receive(&mut burst), 0);
+            assert_eq!(burst.len(), 64);
+            for (frame, number) in burst.iter().zip(number - 63..) {
+                assert!(frame.bytes() == contents(number, 60), "frame {number}");
+            }
+            drop(burst);
+            consumer.release(64);
+        }
+    }
+    assert_eq!(places.len(), 256);
 }
 
 #[test]

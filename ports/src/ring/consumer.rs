@@ -28,7 +28,7 @@ impl Consumer {
     /// number is returned. Each is counted once: the burst ends before one that follows good frames, which
     /// comes first, and is given back at once, when those have been released.
     pub fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) -> u64 {
-        let map = self.shared.map();
+        let map = self.shared.map(0);
         // A producer that claims more than the ring holds is believed only so far.
         let claimed = self.shared.head().load(Ordering::Acquire).wrapping_sub(self.tail);
         let head = self.tail.wrapping_add(claimed.min(self.shared.slots()));

@@ -22,8 +22,8 @@ fn ends() -> (Arc<Shared>, Producer, Consumer) {
 
 /// The addresses that may be touched: the region as it is mapped, twice over.
 fn mapped(shared: &Shared) -> Range<usize> {
-    let start = shared.map().buffers.addr();
-    start..start + 2 * shared.map().buffer_len()
+    let start = shared.map(0).buffers.addr();
+    start..start + 2 * shared.map(0).buffer_len()
 }
 
 fn within(mapped: &Range<usize>, bytes: &[u8]) -> bool {
@@ -33,7 +33,7 @@ fn within(mapped: &Range<usize>, bytes: &[u8]) -> bool {
 
 fn write(shared: &Shared, index: u16, desc: Desc) {
     // SAFETY: `desc` is in bounds for every index, and no other thread is there.
-    unsafe { shared.map().desc(index).write(desc) };
+    unsafe { shared.map(0).desc(index).write(desc) };
 }
 
 /// Descriptors that are nonsense, nearly right, or right.

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use super::layout::{Desc, MASK_INT, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT, start};
+use super::landing::Landing;
+use super::layout::{Desc, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT};
 use super::shared::{Map, Shared};
 use crate::{Frame, Offload, Sent};
+
+/// Slots filled between two looks at the consumer's index.
+const WINDOW: u16 = 256;
 
 /// Fills slots and publishes them. One per ring.
 pub struct Producer {
@@ -14,8 +18,11 @@ pub struct Producer {
     head: u16,
     /// Slots published.
     published: u16,
-    /// The consumer's index as last seen: reading it anew costs a cache miss when the consumer runs elsewhere.
-    tail: u16,
+    /// Slots that can be filled before the consumer's index is to be read again, which costs a cache miss when the
+    /// consumer runs elsewhere.
+    room: u16,
+    /// The buffer of a slot, less its index: see [`Self::look`].
+    shift: u16,
     /// Bytes of the slot that `reserve` gave out, while it is good.
     reserved: Option<usize>,
     /// Published since the consumer was last woken.
@@ -23,17 +30,18 @@ pub struct Producer {
 }
 
 impl Producer {
-    pub(super) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, head: 0, published: 0, tail: 0, reserved: None, unkicked: false }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let room = shared.slots().min(WINDOW);
+        Self { shared, head: 0, published: 0, room, shift: 0, reserved: None, unkicked: false }
     }
 
     /// Copies frames into the ring, in order, as many as find room, and publishes them. A frame longer than
     /// any can be fails: it would never find room, and hold up all behind it.
     pub fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
         self.reserved = None;
-        let map = self.shared.map();
+        let mut map = self.map();
         // In registers: each of these through memory would cost more than all else does to a short frame.
-        let (mut head, mut room) = (self.head, self.free());
+        let (mut head, mut room) = (self.head, self.room);
         let (mut taken, mut failed, mut bytes) = (0, 0, 0);
         for frame in frames {
             let len = frame.len();
@@ -42,10 +50,11 @@ impl Producer {
                 taken += 1;
                 continue;
             }
-            let needed = slots_for(head, len);
+            let needed = slots_for(map, head, len);
             if room < needed {
                 self.head = head;
-                room = self.room(needed);
+                self.look();
+                (room, map) = (self.room, self.map());
                 if room < needed {
                     break;
                 }
@@ -63,7 +72,7 @@ impl Producer {
             taken += 1;
             bytes += len as u64;
         }
-        self.head = head;
+        (self.head, self.room) = (head, room);
         self.publish();
         Sent { taken, frames: taken as u64 - failed, bytes }
     }
@@ -81,7 +90,8 @@ impl Producer {
     /// Queues what was written into the reservation.
     pub fn commit(&mut self, len: usize, offload: Offload) {
         if self.reserved.take().is_some_and(|reserved| len <= reserved) {
-            let map = self.shared.map();
+            let map = self.map();
+            self.room -= slots_for(map, self.head, len);
             self.head = if len <= ONE_SLOT && offload.is_none() {
                 describe(map, self.head, len)
             } else {
@@ -99,33 +109,44 @@ impl Producer {
         // The consumer clears MASK_INT and then looks at head; we wrote head and now look at MASK_INT. With a
         // full fence between on both sides, one of the two sees the other.
         fence(Ordering::SeqCst);
-        if self.shared.header().flags.load(Ordering::Relaxed) & MASK_INT == 0 {
-            // Fails only when the counter is full, and then the consumer is being woken already.
-            let _ = rustix::io::write(self.shared.wake(), &1u64.to_ne_bytes());
+        if self.shared.is_awaited() {
+            self.shared.kick();
         }
+    }
+
+    /// What can be done without the producer.
+    #[must_use]
+    pub fn landing(&self) -> Landing {
+        Landing::new(self.shared.clone())
     }
 
     /// Where the next frame goes, if `len` bytes have room.
     fn slot(&mut self, len: usize) -> Option<*mut u8> {
-        let needed = slots_for(self.head, len);
-        if self.room(needed) < needed {
-            return None;
+        if self.room < slots_for(self.map(), self.head, len) {
+            self.look();
+            if self.room < slots_for(self.map(), self.head, len) {
+                return None;
+            }
         }
-        let map = self.shared.map();
+        let map = self.map();
         Some(map.buffers.wrapping_add(map.start(self.head)))
     }
 
-    /// Free slots, looked up anew if there were fewer than needed.
-    fn room(&mut self, needed: usize) -> usize {
-        if self.free() < needed {
-            self.tail = self.shared.tail().load(Ordering::Acquire);
+    /// Looks at how far the consumer is. If it has drained the ring, the next frame goes into the first buffer, and
+    /// not into one that left the cache since it was last used: a ring that is kept short fills few of its slots.
+    fn look(&mut self) {
+        let tail = self.shared.tail().load(Ordering::Acquire);
+        // A consumer that claims to have consumed what was never filled makes the ring look full, not larger.
+        let free = self.shared.slots().saturating_sub(self.head.wrapping_sub(tail));
+        if tail == self.head {
+            self.shift = 0_u16.wrapping_sub(tail);
+            self.shared.shift().store(self.shift, Ordering::Relaxed);
         }
-        self.free()
+        self.room = free.min(WINDOW);
     }
 
-    fn free(&self) -> usize {
-        // A consumer that claims to have consumed what was never filled makes the ring look full, not larger.
-        usize::from(self.shared.slots().saturating_sub(self.head.wrapping_sub(self.tail)))
+    fn map(&self) -> Map {
+        self.shared.map(self.shift)
     }
 
     fn publish(&mut self) {
@@ -139,8 +160,9 @@ impl Producer {
 
 /// Slots that a frame of `len` bytes takes if it starts at slot `head`.
 #[inline]
-fn slots_for(head: u16, len: usize) -> usize {
-    if len <= ONE_SLOT { 1 } else { (start(head) + len).div_ceil(SLOT) }
+fn slots_for(map: Map, head: u16, len: usize) -> u16 {
+    #[expect(clippy::cast_possible_truncation, reason = "`len` is at most MAX_FRAME")]
+    if len <= ONE_SLOT { 1 } else { (map.start(head) % SLOT + len).div_ceil(SLOT) as u16 }
 }
 
 /// Writes the descriptor of the frame without metadata that now stands in slot `head` alone, and says which slot

@@ -20,6 +20,8 @@ pub(super) struct Shared {
     buffers: Region,
     slots: u16,
     wake: OwnedFd,
+    /// Where the producer's next buffer is, as a [`Map`] has it, for [`Landing`](super::Landing): a hint.
+    shift: AtomicU16,
 }
 
 impl Shared {
@@ -35,6 +37,7 @@ impl Shared {
             slots,
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .map_err(|e| Error::io(name, "eventfd", e))?,
+            shift: AtomicU16::new(0),
         };
         let cookie = shared.rings.base().cast::<u32>(); // the first field of the header
         // SAFETY: the region is large enough and nobody else knows of it yet.
@@ -57,12 +60,31 @@ impl Shared {
         &self.header().tail
     }
 
-    /// Where everything is, to be held in registers while a burst is worked on.
-    pub(super) fn map(&self) -> Map {
+    pub(super) const fn shift(&self) -> &AtomicU16 {
+        &self.shift
+    }
+
+    /// Whether the consumer sleeps, or is about to, and wants to be kicked.
+    #[inline]
+    pub(super) fn is_awaited(&self) -> bool {
+        self.header().flags.load(Ordering::Relaxed) & MASK_INT == 0
+    }
+
+    /// Wakes the consumer.
+    #[cold]
+    pub(super) fn kick(&self) {
+        // Fails only when the counter is full, and then the consumer is being woken already.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    /// Where everything is, to be held in registers while a burst is worked on; slots have the buffers `shift` further
+    /// on.
+    pub(super) fn map(&self, shift: u16) -> Map {
         Map {
             descs: self.rings.base().wrapping_add(size_of::<Header>()).cast(),
             buffers: self.buffers.base(),
             mask: self.slots - 1,
+            shift,
         }
     }
 
@@ -84,6 +106,8 @@ pub(super) struct Map {
     /// The first buffer byte; readable and writable for twice [`Self::buffer_len`].
     pub(super) buffers: *mut u8,
     mask: u16,
+    /// From the index of a slot to that of its buffer.
+    shift: u16,
 }
 
 impl Map {
@@ -92,13 +116,31 @@ impl Map {
         self.descs.wrapping_add(usize::from(index & self.mask))
     }
 
+    /// Asks the processor for a slot's descriptor and for the first line of a frame in it, to be written.
+    #[inline]
+    pub(super) fn prefetch(self, index: u16) {
+        prefetch(self.desc(index).cast());
+        prefetch(self.buffers.wrapping_add(self.start(index)));
+    }
+
     /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
     pub(super) fn start(self, index: u16) -> usize {
-        usize::from(index & self.mask) * SLOT + start(index)
+        let buffer = index.wrapping_add(self.shift);
+        usize::from(buffer & self.mask) * SLOT + start(buffer)
     }
 
     /// Bytes of all slots.
     pub(super) fn buffer_len(self) -> usize {
         (usize::from(self.mask) + 1) * SLOT
+    }
+}
+
+/// Asks the processor for the line that holds this byte, to be written.
+#[inline]
+fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint: it never faults, whatever the address.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_ET0 }>(at.cast());
     }
 }

@@ -5,8 +5,9 @@
 //! names of the cases to run, and `--tsv` for `NAME<TAB>NANOSECONDS<TAB>ns`, where NAME is LEN/WHAT/X.
 #![forbid(unsafe_code)]
 
+#[path = "../bed/mod.rs"]
+mod bed;
 mod report;
-mod rig;
 mod shapes;
 
 use std::time::Duration;

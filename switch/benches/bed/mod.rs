@@ -1,15 +1,15 @@
-//! A switch with virtual ports, and the app's end of each in hand.
+//! What is measured: apps on virtual ports of a switch, all on this thread, in virtual time.
+#![allow(dead_code, clippy::allow_attributes, reason = "each bench uses its part")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ports::virtual_port::{self, DEFAULT_SLOTS};
 use ports::{Burst, Capabilities, Frame, Mac, Offload, Port, Rx, Time};
 use switch::{Forwarder, Joining, Options, PortIndex, Switch, WhenFull};
 
-/// The station behind port `n`.
-pub(crate) fn mac(n: usize) -> Mac {
-    Mac::from_bits(0x0200_0000_0000 | n as u64)
-}
+/// Time between two passes, ns: about what they take. It is not looked up, so that it costs nothing.
+const PASS_NS: u64 = 1000;
 
 /// A frame between two stations, of `len` bytes.
 pub(crate) fn frame(dst: Mac, src: Mac, len: usize) -> Vec<u8> {
@@ -20,61 +20,63 @@ pub(crate) fn frame(dst: Mac, src: Mac, len: usize) -> Vec<u8> {
     frame
 }
 
-/// Ports on a switch, and the app's ends of them.
-pub(crate) struct Rig {
+/// Station `n`.
+pub(crate) fn mac(n: usize) -> Mac {
+    Mac::from_bits(0x0200_0000_0000 | n as u64)
+}
+
+/// Ports on a switch, and the apps' ends of them.
+pub(crate) struct Bed {
     forwarder: Forwarder,
     indices: Vec<PortIndex>,
     rxs: Vec<Box<dyn Rx>>,
-    apps: Vec<Port>,
+    pub(crate) apps: Vec<Port>,
+    now: Time,
 }
 
-impl Rig {
-    /// Ports that take what `takes` says, a station behind each, which the switch knows.
-    pub(crate) fn new(ports: usize, takes: Capabilities) -> Self {
-        Self::with_options(ports, takes, Options::default())
-    }
-
-    /// The same, on a switch with these options.
-    pub(crate) fn with_options(ports: usize, takes: Capabilities, options: Options) -> Self {
-        let switch = Arc::new(Switch::new("vale0", options));
-        let mut rig = Self {
+impl Bed {
+    /// Ports that take what `takes` says, station n behind the nth, on a switch with room for so many stations.
+    pub(crate) fn new(ports: usize, takes: Capabilities, stations: usize) -> Self {
+        let switch = Arc::new(Switch::new("vale0", Options { stations, ..Options::default() }));
+        let mut bed = Self {
             forwarder: Forwarder::new(switch.clone()),
             indices: Vec::new(),
             rxs: Vec::new(),
             apps: Vec::new(),
+            now: Time::from_secs(1),
         };
         for n in 0..ports {
             let name = n.to_string();
             let (port, app) = virtual_port::pair(&name, DEFAULT_SLOTS, takes).expect("memory for a ring");
             let counters = port.counters.clone();
             let joining = Joining { name, tx: port.tx, counters, when_full: WhenFull::Wait };
-            rig.indices.push(switch.join(joining).expect("a new name"));
-            rig.rxs.push(port.rx);
-            rig.apps.push(app);
+            bed.indices.push(switch.join(joining).expect("a new name"));
+            bed.rxs.push(port.rx);
+            bed.apps.push(app);
         }
         for n in 0..ports {
-            rig.send(n, &[Frame::new(&frame(Mac::BROADCAST, mac(n), 60))]);
-            rig.pass(n);
+            bed.introduce(n, mac(n));
         }
-        for n in 0..ports {
-            rig.drain(n);
-        }
-        rig
+        bed
     }
 
-    /// Has app `n` transmit frames, by copying them.
-    pub(crate) fn send(&mut self, n: usize, frames: &[Frame<'_>]) {
-        self.apps[n].tx.transmit(frames);
-        self.apps[n].tx.flush();
+    /// Lets a station be heard behind port `n`.
+    pub(crate) fn introduce(&mut self, n: usize, station: Mac) {
+        self.apps[n].tx.transmit(&[Frame::new(&frame(Mac::BROADCAST, station, 60))]);
+        self.pass(n);
+        for n in 0..self.apps.len() {
+            self.drain(n);
+        }
     }
 
-    /// Has the switch move a burst from port `n`.
-    pub(crate) fn pass(&mut self, n: usize) {
-        self.forwarder.forward(self.indices[n], &mut *self.rxs[n], Time::now());
+    /// One pass of the switch over one port.
+    pub(crate) fn pass(&mut self, ingress: usize) {
+        self.now.0 += PASS_NS;
+        self.forwarder.forward(self.indices[ingress], &mut *self.rxs[ingress], self.now);
         self.forwarder.flush();
     }
 
-    /// Has app `n` take the burst that waits for it. How many frames that were.
+    /// One pass of a receiving app; says how many frames there were.
     pub(crate) fn drain(&mut self, n: usize) -> usize {
         let mut burst = Burst::new();
         self.apps[n].rx.receive(&mut burst);
@@ -84,19 +86,21 @@ impl Rig {
         frames
     }
 
-    /// Sends a burst from port 0 in copies, moves it, and takes it out of the ports it went to.
+    /// Sends a burst from port 0, moves it, and takes it out of the ports it went to. Says how many frames came out.
     pub(crate) fn burst(&mut self, frames: &[Frame<'_>], to: impl Iterator<Item = usize>) -> usize {
-        self.send(0, frames);
+        self.apps[0].tx.transmit(frames);
+        self.apps[0].tx.flush();
         self.pass(0);
         to.map(|n| self.drain(n)).sum()
     }
 
-    /// Sends a burst from port 0 to port 1 as a generator does, which writes into the ring.
+    /// As [`Self::burst`], written into the ring in place, as a generator does, to port 1.
     pub(crate) fn generate(&mut self, template: &[u8], burst: usize) -> usize {
         self.write(template.len(), burst, |slot| slot.copy_from_slice(template))
     }
 
-    /// Sends a burst from port 0 to port 1 of frames that `fill` writes into their slots, as many as there is room for.
+    /// Has `fill` write frames of `len` bytes in place, as many as there is room for, moves them to port 1, and takes
+    /// them out.
     pub(crate) fn write(&mut self, len: usize, burst: usize, mut fill: impl FnMut(&mut [u8])) -> usize {
         let tx = &mut self.apps[0].tx;
         let mut sent = 0;
@@ -113,5 +117,10 @@ impl Rig {
             received += self.drain(1);
         }
         received
+    }
+
+    /// Lets time go by.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        self.now = self.now + time;
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use ports::Mac;
 
-use crate::{Config, Event, Function};
+use crate::{Config, Event, Frames};
 
 /// Intervals shorter than this say too little to be printed, microseconds.
 const SHORTEST_USEC: u64 = 10_000;
@@ -74,8 +74,8 @@ impl Printer {
         out: &mut impl Write,
         err: &mut impl Write,
     ) -> io::Result<()> {
-        let Config { port, src, dst, dst_mac, cpus, .. } = &self.config;
-        let sends = self.config.function == Function::Tx;
+        let Config { port, cpus, frames: Frames { src, dst, dst_mac, .. }, .. } = &self.config;
+        let sends = self.config.function.sends();
         self.log(err, "main", format_args!("interface is {port}"))?;
         if self.config.verbose > 0 {
             for mac in [src_mac, *dst_mac] {
@@ -110,7 +110,7 @@ impl Printer {
             return Ok(());
         }
         // netmap's first report of a sender says 0.
-        let first_of_sender = self.config.function == Function::Tx && !self.reported;
+        let first_of_sender = self.config.function.sends() && !self.reported;
         let min_space = min_space.unwrap_or(if first_of_sender { 0 } else { UNKNOWN_SPACE });
         self.reported = true;
         let pps = (u128::from(packets) * 1_000_000 + u128::from(usec / 2)) / u128::from(usec);
@@ -129,7 +129,7 @@ impl Printer {
         seconds: f64,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let verb = if self.config.function == Function::Tx { "Sent" } else { "Received" };
+        let verb = if self.config.function.sends() { "Sent" } else { "Received" };
         let Some(size) = bytes.checked_div(packets) else {
             writeln!(out, "{verb} nothing.")?;
             return out.flush();
@@ -185,6 +185,7 @@ impl Display for Norm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Function;
 
     /// What goes to stdout and stderr, the latter with the line numbers, which are ours, replaced by `#`.
     fn print(config: Config, events: &[Event]) -> (String, String, u8) {

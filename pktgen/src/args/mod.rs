@@ -1,13 +1,16 @@
-//! netmap's command line.
+//! netmap's command line, by theme.
+
+mod cpus;
+mod frames;
+mod netmap;
+mod report;
 
 use std::ops::RangeInclusive;
 
+use clap::Parser;
 use clap::builder::RangedU64ValueParser;
-use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, Parser, value_parser};
-use ports::Mac;
 
-use crate::{AddressRange, Config, Error, Function};
+use crate::{Config, Error};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,10 +39,8 @@ pub struct Args {
     /// Frames to send or receive; 0 for no end
     #[arg(short = 'n', value_name = "COUNT", default_value_t = 0, allow_negative_numbers = true)]
     count: u64,
-    /// Bytes of a frame without its CRC
-    #[arg(short = 'l', value_name = "BYTES", default_value = "60", allow_negative_numbers = true,
-        action = ArgAction::Append, value_parser = within(Config::FRAME_LEN))]
-    frame_len: Vec<u32>,
+    #[command(flatten)]
+    frames: frames::FrameArgs,
     /// Most frames in one go; 0 for the default [default: 512]
     #[arg(short = 'b', value_name = "FRAMES", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
@@ -47,43 +48,18 @@ pub struct Args {
     /// Frames a second; 0 for as many as there is room for
     #[arg(short = 'R', value_name = "PPS", default_value_t = 0, allow_negative_numbers = true)]
     rate_pps: u32,
-    /// Source addresses and UDP ports: ADDR[:PORT][-ADDR[:PORT]]
-    #[arg(short = 's', value_name = "RANGE", default_value = "10.0.0.1")]
-    src: AddressRange,
-    /// Destination addresses and UDP ports, likewise
-    #[arg(short = 'd', value_name = "RANGE", default_value = "10.1.0.1")]
-    dst: AddressRange,
-    /// Source MAC address [default: the interface's own]
-    #[arg(short = 'S', value_name = "MAC")]
-    src_mac: Option<Mac>,
-    /// Destination MAC address
-    #[arg(short = 'D', value_name = "MAC", default_value_t = Mac::BROADCAST)]
-    dst_mac: Mac,
-    /// Run on this CPU; -1 for any
-    #[arg(short = 'a', value_name = "CPU", allow_negative_numbers = true,
-        value_parser = value_parser!(i32).range(-1..))]
-    pin: Option<i32>,
-    /// CPUs to use; 0 for all
-    #[arg(short = 'c', value_name = "CPUS", default_value_t = 1, allow_negative_numbers = true)]
-    cpus: u32,
-    /// Milliseconds from report to report
-    #[arg(short = 'T', value_name = "MS", default_value_t = 1000, allow_negative_numbers = true,
-        value_parser = within(Config::INTERVAL_MS))]
-    interval_ms: u32,
+    #[command(flatten)]
+    cpus: cpus::CpuArgs,
     /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports and null]
     #[arg(short = 'w', value_name = "SECS", allow_negative_numbers = true, value_parser = within(Config::WAIT_S))]
     wait_s: Option<u32>,
     /// Receiver: end when nothing has come for a second after the first frame
     #[arg(short = 'W')]
     until_idle: bool,
-    /// Print whole numbers instead of K, M, G and T
-    #[arg(short = 'N')]
-    plain: bool,
-    /// More messages
-    #[arg(short = 'v', action = ArgAction::Count)]
-    verbose: u8,
     #[command(flatten)]
-    later: Later,
+    report: report::ReportArgs,
+    #[command(flatten)]
+    later: netmap::Later,
 }
 
 fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
@@ -96,58 +72,25 @@ impl Args {
     /// # Errors
     /// If a flag is one of netmap's that is not available yet, or a number is out of range.
     pub fn into_config(self, have_cpus: u32) -> Result<Config, Error> {
-        if let Some(flag) = self.later.first {
-            return Err(Error::Unavailable(flag));
-        }
-        let function = match self.function.as_str() {
-            "tx" => Function::Tx,
-            "rx" => Function::Rx,
-            known @ ("ping" | "pong" | "txseq" | "rxseq") => {
-                return Err(Error::Unavailable(format!("-f {known}")));
-            }
-            _ => return Err(Error::UnknownFunction(self.function)),
-        };
-        let [frame_len] = self.frame_len[..] else {
-            return Err(Error::Unavailable("-l given twice, for random sizes".to_owned()));
-        };
+        self.later.refuse()?;
+        let cpus = self.cpus.resolve(have_cpus)?;
         let config = Config {
-            function,
-            frame_len,
+            function: self.function.parse()?,
+            frames: self.frames.into_frames()?,
             count: self.count,
             burst: if self.burst == 0 { Config::default().burst } else { self.burst },
             rate_pps: self.rate_pps,
-            src_mac: self.src_mac,
-            dst_mac: self.dst_mac,
-            src: self.src,
-            dst: self.dst,
-            cpus: cpus(self.cpus, have_cpus)?,
-            pin: pin(self.pin, have_cpus)?,
-            interval_ms: self.interval_ms,
+            cpus: cpus.count,
+            pin: cpus.pin,
+            interval_ms: self.report.interval_ms,
             wait_s: self.wait_s.unwrap_or_else(|| default_wait_s(&self.port)),
             until_idle: self.until_idle,
-            normalize: !self.plain,
-            verbose: self.verbose,
+            normalize: !self.report.plain,
+            verbose: self.report.verbose,
             port: self.port,
         };
         config.check()?;
         Ok(config)
-    }
-}
-
-const fn cpus(value: u32, have: u32) -> Result<u32, Error> {
-    match value {
-        0 => Ok(have),
-        _ if value <= have => Ok(value),
-        _ => Err(Error::TooManyCpus { value, have }),
-    }
-}
-
-/// netmap takes `-a` modulo `-c`, whose default is 1, so that everybody ends up on CPU 0. Here `-a` means what it
-/// says.
-fn pin(value: Option<i32>, have: u32) -> Result<Option<u32>, Error> {
-    match value.and_then(|cpu| u32::try_from(cpu).ok()) {
-        Some(cpu) if cpu >= have => Err(Error::NoCpu { value: cpu, have }),
-        cpu => Ok(cpu),
     }
 }
 
@@ -156,62 +99,10 @@ fn default_wait_s(port: &str) -> u32 {
     if port.starts_with("vale") || port == "null" { 0 } else { 2 }
 }
 
-/// Flags of netmap's pkt-gen that are known here but not available yet, and whether they take a value.
-const LATER: [(&str, bool); 16] = [
-    ("-4", false),
-    ("-6", false),
-    ("-p", true),
-    ("-X", false),
-    ("-A", false),
-    ("-B", false),
-    ("-H", true),
-    ("-P", true),
-    ("-r", false),
-    ("-I", false),
-    ("-z", false),
-    ("-Z", false),
-    ("-F", true),
-    ("-M", true),
-    ("-C", true),
-    ("-o", true),
-];
-
-/// Notes the first such flag instead of calling it unknown.
-#[derive(Clone, Debug, Default)]
-struct Later {
-    first: Option<String>,
-}
-
-impl clap::Args for Later {
-    fn augment_args(command: Command) -> Command {
-        LATER.iter().fold(command, |command, (flag, takes_value)| {
-            let action = if *takes_value { ArgAction::Append } else { ArgAction::SetTrue };
-            let arg = Arg::new(*flag).short(flag.chars().nth(1)).action(action).hide(true);
-            command.arg(arg.allow_hyphen_values(*takes_value))
-        })
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-impl FromArgMatches for Later {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = |flag: &&str| matches.value_source(flag) == Some(ValueSource::CommandLine);
-        let first = LATER.iter().map(|(flag, _)| *flag).find(given);
-        Ok(Self { first: first.map(str::to_owned) })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Frames, Function};
 
     fn parse(line: &str) -> Result<Config, String> {
         let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
@@ -238,13 +129,15 @@ mod tests {
                     -S 02:00:00:00:00:01 -D 02:00:00:00:00:02 -a 1 -c 0 -T 500 -w 3 -W -N -v -v";
         let expected = Config {
             count: 7,
-            frame_len: 1514,
             burst: 32,
             rate_pps: 1000,
-            src: "10.0.0.1:5-10.0.0.2:6".parse().unwrap(),
-            dst: "10.9.0.1".parse().unwrap(),
-            src_mac: Some("02:00:00:00:00:01".parse().unwrap()),
-            dst_mac: "02:00:00:00:00:02".parse().unwrap(),
+            frames: Frames {
+                len: 1514,
+                src: "10.0.0.1:5-10.0.0.2:6".parse().unwrap(),
+                dst: "10.9.0.1".parse().unwrap(),
+                src_mac: Some("02:00:00:00:00:01".parse().unwrap()),
+                dst_mac: "02:00:00:00:00:02".parse().unwrap(),
+            },
             pin: Some(1),
             cpus: 2,
             interval_ms: 500,

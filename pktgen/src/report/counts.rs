@@ -65,6 +65,11 @@ impl Report {
         }
     }
 
+    /// Where events go that are not counts.
+    pub(crate) const fn events(&mut self) -> &mut EventSink {
+        &mut self.events
+    }
+
     pub(crate) fn tell(&mut self, event: Event) {
         (self.events)(event);
     }
@@ -104,11 +109,15 @@ impl Report {
         self.tell(Event::Interval { packets, bytes, usec, batches, min_space: None });
     }
 
-    /// Tells of what is left and of the whole, which took this long.
-    pub(crate) fn finish(&mut self, now: Time, took: Duration, errors: u64) {
+    /// Tells of what the reports have not told of.
+    pub(crate) fn end_last_interval(&mut self, now: Time) {
         if self.current.packets > 0 {
             self.end_interval(now);
         }
+    }
+
+    /// Tells of the whole, which took this long.
+    pub(crate) fn finish(&mut self, took: Duration, errors: u64) {
         let Counts { packets, bytes, batches } = self.total;
         let seconds = took.as_secs_f64();
         self.tell(Event::Final { packets, bytes, events: batches, errors, seconds });

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use ports::{BURST, Burst, Rx, Time};
+use ports::{BURST, Burst, Port, Rx, Time};
 
-use crate::Config;
+use super::{Role, Shape, left};
 use crate::report::Pass;
+use crate::{Config, EventSink};
 
 /// Receives, counts and gives back.
 pub(crate) struct Receiver {
@@ -24,19 +25,14 @@ impl Receiver {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             burst: usize::try_from(config.burst).unwrap_or(usize::MAX),
-            left: (config.count > 0).then_some(config.count),
+            left: left(config.count),
             until_idle: config.until_idle,
             seen: None,
         }
     }
 
-    /// From the first frame to the last.
-    pub(crate) fn span(&self) -> Duration {
-        self.seen.map_or(Duration::ZERO, |(first, last)| last - first)
-    }
-
     /// Takes up to a burst of what is there.
-    pub(crate) fn poll(&mut self, rx: &mut dyn Rx, now: Time) -> Pass {
+    fn take(&mut self, rx: &mut dyn Rx, now: Time) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
@@ -75,5 +71,24 @@ impl Receiver {
         if self.left == Some(0) {
             pass.next = now;
         }
+    }
+}
+
+impl Role for Receiver {
+    fn shape(&self) -> Shape {
+        Shape { burst: self.burst as u64, period: Duration::ZERO }
+    }
+
+    fn sends(&self) -> bool {
+        false
+    }
+
+    fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
+        self.take(&mut *port.rx, now)
+    }
+
+    /// From the first frame to the last.
+    fn took(&self, _ran: Duration) -> Duration {
+        self.seen.map_or(Duration::ZERO, |(first, last)| last - first)
     }
 }

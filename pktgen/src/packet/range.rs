@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Flow;
+use super::Flow;
 
 /// UDP port where none is given.
 const DEFAULT_PORT: u16 = 1234;

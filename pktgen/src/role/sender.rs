@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use ports::{Mac, Offload, Time, Tx};
+use ports::{Mac, Offload, Port, Time, Tx};
 
-use crate::pacer::Pacer;
-use crate::packet::Template;
+use super::pacer::Pacer;
+use super::{Role, Shape, discard, left};
+use crate::packet::{Odometer, Template};
 use crate::report::Pass;
-use crate::{Config, Odometer};
+use crate::{Config, EventSink};
 
 /// Sends frames of a template: the same again and again, or one for each step of the odometer.
 pub(crate) struct Sender {
@@ -23,27 +24,19 @@ const RETRY: Duration = Duration::from_micros(100);
 
 impl Sender {
     pub(crate) fn new(config: &Config, src_mac: Mac) -> Self {
-        let odometer = Odometer::new(config.src, config.dst);
-        let len = usize::try_from(config.frame_len).unwrap_or(usize::MAX);
+        let frames = &config.frames;
+        let odometer = Odometer::new(frames.src, frames.dst);
+        let len = usize::try_from(frames.len).unwrap_or(usize::MAX);
         Self {
-            template: Template::new(len, src_mac, config.dst_mac, odometer.flow()),
+            template: Template::new(len, src_mac, frames.dst_mac, odometer.flow()),
             odometer,
             pacer: Pacer::new(config.rate_pps, config.burst, Time::ZERO),
-            left: (config.count > 0).then_some(config.count),
+            left: left(config.count),
         }
     }
 
-    /// The first burst is due now.
-    pub(crate) const fn begin(&mut self, now: Time) {
-        self.pacer.restart(now);
-    }
-
-    pub(crate) const fn pacer(&self) -> &Pacer {
-        &self.pacer
-    }
-
     /// Sends what is due, as far as there is room; the rest stays due.
-    pub(crate) fn poll(&mut self, tx: &mut dyn Tx, now: Time) -> Pass {
+    fn send_due(&mut self, tx: &mut dyn Tx, now: Time) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
@@ -81,5 +74,29 @@ impl Sender {
             tx.commit(frame.len(), Offload::NONE);
         }
         wanted
+    }
+}
+
+impl Role for Sender {
+    fn shape(&self) -> Shape {
+        Shape { burst: self.pacer.burst() as u64, period: self.pacer.period() }
+    }
+
+    fn sends(&self) -> bool {
+        true
+    }
+
+    /// The first burst is due now.
+    fn begin(&mut self, now: Time) {
+        self.pacer.restart(now);
+    }
+
+    fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
+        discard(&mut *port.rx);
+        self.send_due(&mut *port.tx, now)
+    }
+
+    fn stop(&mut self, _port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
+        Pass::over(now)
     }
 }

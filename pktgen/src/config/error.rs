@@ -1,0 +1,60 @@
+//! What cannot be done, in words for the user.
+
+/// The generator cannot do what was asked. A program that says so exits with status 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A flag of netmap's pkt-gen that this one does not have yet.
+    #[error("{0}: not available yet (pkt-gen -h lists what is)")]
+    Unavailable(String),
+    /// A number is out of range.
+    #[error("{flag} {value}: out of range ({least} to {most})")]
+    Range {
+        /// The flag, as on the command line.
+        flag: &'static str,
+        /// What was asked.
+        value: i64,
+        /// Least value allowed.
+        least: u32,
+        /// Greatest value allowed.
+        most: u32,
+    },
+    /// A frame to send has no room for its headers.
+    #[error("-l {frame_len}: too short to send: Ethernet, IPv4 and UDP headers take {headers} bytes")]
+    Short {
+        /// What was asked, bytes.
+        frame_len: u32,
+        /// Bytes of the headers.
+        headers: u32,
+    },
+    /// A frame to send is longer than the port takes.
+    #[error("{port}: -l {frame_len}: the port takes frames of up to {most} bytes (MTU {mtu})")]
+    Long {
+        /// The port.
+        port: String,
+        /// What was asked, bytes.
+        frame_len: u32,
+        /// What the port takes, bytes.
+        most: u32,
+        /// IP MTU of the port, bytes.
+        mtu: u32,
+    },
+    /// `-a` names a CPU that is not there.
+    #[error("-a {value}: no such CPU (this machine has 0 to {})", have.saturating_sub(1))]
+    NoCpu {
+        /// What was asked.
+        value: u32,
+        /// CPUs of the machine.
+        have: u32,
+    },
+    /// `-c` asks for more CPUs than there are.
+    #[error("-c {value}: more CPUs than this machine has (0 to {have})")]
+    TooManyCpus {
+        /// What was asked.
+        value: u32,
+        /// CPUs of the machine.
+        have: u32,
+    },
+    /// `-f` names no function.
+    #[error("-f {0}: no such function (tx, rx)")]
+    UnknownFunction(String),
+}

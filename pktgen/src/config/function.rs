@@ -1,0 +1,39 @@
+//! What a generator does.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+
+/// What the generator does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Function {
+    /// Receives and counts.
+    #[default]
+    Rx,
+    /// Sends.
+    Tx,
+}
+
+impl Function {
+    /// Whether it makes frames, as the config's [`Frames`](crate::Frames) say.
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::Tx)
+    }
+}
+
+impl FromStr for Function {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name {
+            "tx" => Ok(Self::Tx),
+            "rx" => Ok(Self::Rx),
+            "ping" | "pong" | "txseq" | "rxseq" => Err(Error::Unavailable(format!("-f {name}"))),
+            _ => Err(Error::UnknownFunction(name.to_owned())),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What to generate or receive, how fast, and for how long.
+
+mod error;
+mod frames;
+mod function;
+
+use std::ops::RangeInclusive;
+
+use ports::Capabilities;
+use serde::{Deserialize, Serialize};
+
+pub use error::Error;
+pub use frames::Frames;
+pub use function::Function;
+
+/// Everything about one run. Crosses the control socket when the generator is hosted in the dataplane, so
+/// [`check`](Self::check) is for whoever receives it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Name of the port, for messages (`-i`).
+    pub port: String,
+    /// What to do (`-f`).
+    pub function: Function,
+    /// What the frames look like.
+    pub frames: Frames,
+    /// Frames to send or receive (`-n`); zero for no end.
+    pub count: u64,
+    /// Most frames in one go (`-b`), in [`Self::BURST`].
+    pub burst: u32,
+    /// Frames a second (`-R`); zero for as many as there is room for.
+    pub rate_pps: u32,
+    /// CPUs of the report's first line (`-c`). One thread serves a port for now, whatever this says.
+    pub cpus: u32,
+    /// CPU that the generator is to run on (`-a`); any if not given.
+    pub pin: Option<u32>,
+    /// Milliseconds from report to report (`-T`), in [`Self::INTERVAL_MS`].
+    pub interval_ms: u32,
+    /// Seconds to wait before sending (`-w`), in [`Self::WAIT_S`]. A receiver need not wait: it begins with the
+    /// first frame anyway.
+    pub wait_s: u32,
+    /// A receiver ends when nothing has come for a second after the first frame (`-W`).
+    pub until_idle: bool,
+    /// Reports in K, M, G and T (`-N` turns it off).
+    pub normalize: bool,
+    /// More messages (`-v`).
+    pub verbose: u8,
+}
+
+impl Default for Config {
+    /// netmap's defaults: receive, bursts of 512, a report a second.
+    fn default() -> Self {
+        Self {
+            port: String::new(),
+            function: Function::Rx,
+            frames: Frames::default(),
+            count: 0,
+            burst: 512,
+            rate_pps: 0,
+            cpus: 1,
+            pin: None,
+            interval_ms: 1000,
+            wait_s: 0,
+            until_idle: false,
+            normalize: true,
+            verbose: 0,
+        }
+    }
+}
+
+impl Config {
+    /// Frames in one go.
+    pub const BURST: RangeInclusive<u32> = 1..=65_536;
+    /// Milliseconds from report to report.
+    pub const INTERVAL_MS: RangeInclusive<u32> = 10..=3_600_000;
+    /// Seconds to wait before sending.
+    pub const WAIT_S: RangeInclusive<u32> = 0..=3600;
+
+    /// netmap's defaults on this port.
+    #[must_use]
+    pub fn new(port: &str, function: Function) -> Self {
+        Self { port: port.to_owned(), function, ..Self::default() }
+    }
+
+    /// Checks every number against its range.
+    ///
+    /// # Errors
+    /// The first that is out of it, by its flag.
+    pub fn check(&self) -> Result<(), Error> {
+        self.frames.check(self.function.sends())?;
+        within("-b", self.burst, &Self::BURST)?;
+        within("-T", self.interval_ms, &Self::INTERVAL_MS)?;
+        within("-w", self.wait_s, &Self::WAIT_S)
+    }
+
+    /// Checks that the port takes the frames to be sent.
+    ///
+    /// # Errors
+    /// [`Error::Long`] if they exceed its MTU.
+    pub fn check_port(&self, port: Capabilities) -> Result<(), Error> {
+        if self.function.sends() { self.frames.check_port(&self.port, port) } else { Ok(()) }
+    }
+}
+
+/// Checks a number of one flag.
+fn within(flag: &'static str, value: u32, range: &RangeInclusive<u32>) -> Result<(), Error> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(Error::Range { flag, value: value.into(), least: *range.start(), most: *range.end() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ports::Mac;
+
+    #[test]
+    fn json_round_trips_and_what_is_missing_is_netmaps_default() {
+        let config = Config {
+            frames: Frames {
+                src: "10.0.0.1:5-10.0.0.2:6".parse().unwrap(),
+                src_mac: Some(Mac::local("a")),
+                ..Frames::default()
+            },
+            pin: Some(1),
+            ..Config::new("vale0:1", Function::Tx)
+        };
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
+        let short = r#"{"port": "vale0:1", "function": "tx"}"#;
+        assert_eq!(serde_json::from_str::<Config>(short).unwrap(), Config::new("vale0:1", Function::Tx));
+        for bad in [
+            r#"{"prot": ""}"#,
+            r#"{"frames": {"len": -1}}"#,
+            r#"{"frames": {"src": "x"}}"#,
+            r#"{"function": "ping"}"#,
+        ] {
+            assert!(serde_json::from_str::<Config>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_named_with_its_range() {
+        type Edit = fn(&mut Config);
+        let edits: [(Edit, &str); 6] = [
+            (|c| c.frames.len = 15, "-l 15: out of range (16 to 65536)"),
+            (|c| c.frames.len = 65_537, "-l 65537: out of range (16 to 65536)"),
+            (|c| c.frames.len = 41, "headers take 42 bytes"),
+            (|c| c.burst = 0, "-b 0: out of range (1 to 65536)"),
+            (|c| c.interval_ms = 9, "-T 9: out of range (10 to 3600000)"),
+            (|c| c.wait_s = 3601, "-w 3601: out of range (0 to 3600)"),
+        ];
+        for (edit, expected) in edits {
+            let mut config = Config::new("p", Function::Tx);
+            assert_eq!(config.check(), Ok(()));
+            edit(&mut config);
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let small = Config { frames: Frames { len: 16, ..Frames::default() }, ..Config::default() };
+        assert_eq!(small.check(), Ok(()), "a receiver does not mind");
+    }
+
+    #[test]
+    fn frames_over_the_mtu_are_refused() {
+        let mut config = Config::new("vale0:1", Function::Tx);
+        config.frames.len = 1514;
+        assert_eq!(config.check_port(Capabilities::wire(1500)), Ok(()));
+        config.frames.len = 1515;
+        let error = config.check_port(Capabilities::all(1500)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "vale0:1: -l 1515: the port takes frames of up to 1514 bytes (MTU 1500)"
+        );
+    }
+}

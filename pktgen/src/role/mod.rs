@@ -1,0 +1,78 @@
+//! The functions of `-f`, one a file.
+
+mod pacer;
+mod receiver;
+mod sender;
+
+use std::time::Duration;
+
+use ports::{Burst, Mac, Port, Rx, Time};
+
+use crate::report::Pass;
+use crate::{Config, EventSink, Function};
+
+/// How a role goes about it, for the report's first lines.
+pub(crate) struct Shape {
+    /// Most frames in one go.
+    pub(crate) burst: u64,
+    /// From burst to burst; zero without a rate.
+    pub(crate) period: Duration,
+}
+
+/// What a generator does with its port, from [`begin`](Self::begin) until its [`Pass::over`].
+///
+/// What a role has to say beyond frames and bytes goes to `tell`: as it happens, or once an interval.
+pub(crate) trait Role: Send {
+    fn shape(&self) -> Shape;
+
+    /// Whether it makes frames of its own accord: such a role waits for the link before it begins, its run lasts
+    /// from begin to end, and what the port fails to send counts.
+    fn sends(&self) -> bool;
+
+    /// The wait is not over yet.
+    fn wait(&mut self, port: &mut Port) {
+        discard(&mut *port.rx);
+    }
+
+    /// The wait is over.
+    fn begin(&mut self, _now: Time) {}
+
+    /// One pass: takes what is there, sends what is due and finds room.
+    fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass;
+
+    /// The last pass of a run that was stopped. What has arrived counts; nothing is begun.
+    fn stop(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
+        self.poll(port, now, tell)
+    }
+
+    /// An interval's report was given. With `last`, the run is over, and its final report follows.
+    fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {}
+
+    /// How long it took, if it `ran` that long.
+    fn took(&self, ran: Duration) -> Duration {
+        ran
+    }
+}
+
+/// The role of `config`, whose frames have this source.
+pub(crate) fn of(config: &Config, src_mac: Mac) -> Box<dyn Role> {
+    match config.function {
+        Function::Tx => Box::new(sender::Sender::new(config, src_mac)),
+        Function::Rx => Box::new(receiver::Receiver::new(config)),
+    }
+}
+
+/// Frames still to handle of `count`, where zero is without end.
+const fn left(count: u64) -> Option<u64> {
+    if count > 0 { Some(count) } else { None }
+}
+
+/// Gives back what others send to a role that does not care: left alone it would keep a host from ever going to
+/// sleep.
+fn discard(rx: &mut dyn Rx) {
+    let mut burst = Burst::new();
+    rx.receive(&mut burst);
+    let n = burst.len();
+    drop(burst);
+    rx.release(n);
+}
