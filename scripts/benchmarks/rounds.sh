@@ -14,6 +14,8 @@ figures_begin() {
     : >"$cases_file"
     : >"$figures_file"
     : >"$curves_file"
+    account_file=$scratch/account.tsv # length step nanoseconds instructions
+    : >"$account_file"
     printf '%-62s %9s %9s %-7s %7s  %s\n' "case (ours / peer; median of $rounds)" ours peer "" ratio "bar"
 }
 
@@ -26,10 +28,11 @@ figure() { printf '%s\t%s\t%s\t%s\n' "$@" >>"$figures_file"; }
 # case_end CASE: prints its row.
 case_end() { summary row "$1"; }
 
-# summary row|json|curve [CASE|CURVE]
+# summary row|json|curve|account [CASE|CURVE]
 summary() {
     jq -nr -f "$root/scripts/benchmarks/summary.jq" --arg what "$1" --arg of "${2:-}" --arg rounds "$rounds" \
         --rawfile cases "$cases_file" --rawfile figures "$figures_file" --rawfile curves "$curves_file" \
+        --rawfile account "$account_file" \
         --arg machine "$(lscpu | sed -n 's/^Model name: *//p' | head -n 1), $(nproc) cores, Linux $(uname -r)"
 }
 
@@ -39,8 +42,10 @@ not_here() {
     printf '   not measured here: %s: %s\n' "$1" "$2"
 }
 
+median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+
 # either FUNCTION: what it prints, or nothing where it fails; the rest of the round goes on.
-either() { "$1" || true; }
+either() { ("$1") || true; }
 
 # compare CASE UNIT BAR OURS PEER: two functions that print one number each, run in turn, round by round.
 compare() {
@@ -95,9 +100,14 @@ bench_programs_build() {
 }
 
 bench_program() { # NAME ARGUMENT...
+    bench_program_under env "$@"
+}
+
+bench_program_under() { # WRAPPER NAME ARGUMENT...
     local program
-    program=$(sed -n "s/^$1=//p" <<<"$bench_programs")
-    "$program" "${@:2}"
+    program=$(sed -n "s/^$2=//p" <<<"$bench_programs")
+    # shellcheck disable=SC2086
+    $1 "$program" "${@:3}"
 }
 
 # two_cores_here: whether there are two cores to measure across; else says that there are not.

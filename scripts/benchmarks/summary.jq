@@ -1,4 +1,4 @@
-# Makes of the lines that rounds.sh wrote down what the table, the JSON and the plots show: $what is row, json or curve, $of
+# Makes of the lines that rounds.sh wrote down what the table, the JSON and the plots show: $what is row, json, curve or account, $of
 # the case or curve.
 
 def lines($text): $text | split("\n") | map(select(. != "") | split("\t"));
@@ -47,7 +47,10 @@ def curves_all: lines($curves) | group_by(.[0]) | map({
     })),
 });
 
-def json: {machine: $machine, rounds: ($rounds | tonumber), cases: cases_all, curves: curves_all};
+def account_all: lines($account)
+    | map({length: (.[0] | tonumber), step: .[1], ns: (.[2] | number), instructions: (.[3] | number)});
+
+def json: {machine: $machine, rounds: ($rounds | tonumber), cases: cases_all, curves: curves_all, account: account_all};
 
 # --- For people ---
 
@@ -72,6 +75,32 @@ def row: "\(.case | padded(62)) \(.ours | decimals(2) | right(9)) \(.peer | deci
 
 def one_row: cases_all | map(select(.case == $of)) | .[] | row;
 
+def spelled: {
+    "write": "generator: reserve, write, commit",
+    "publish": "generator: publish",
+    "receive": "switch: receive",
+    "classify": "switch: learn, look up, sort",
+    "copy": "switch: copy into the egress ring",
+    "release": "switch: release",
+    "flush": "switch: publish",
+    "sink-receive": "sink: receive",
+    "sink-release": "sink: release",
+    "whole": "all together, measured as one",
+    "copy-alone": "a bare copy, for comparison",
+}[.] // .;
+
+# The account, a line a step, for each length of frame: its share of the bare copy, ns, instructions.
+def account_table: account_all as $all
+    | ($all | map(.length) | unique) as $lengths
+    | ($all | map(select(.length == $lengths[0]) | .step))[] as $step
+    | ($step | spelled | padded(38)) + ([
+        $lengths[] as $length
+        | ($all | map(select(.length == $length and .step == "copy-alone")) | first | .ns) as $copy
+        | $all[] | select(.length == $length and .step == $step)
+        | " " + (if .ns == null or $copy == null then "" else "\(.ns / $copy | decimals(2))x" end | right(9))
+            + " " + (.ns | decimals(2) | right(9)) + " " + (if .instructions == null then "" else .instructions | decimals(1) end | right(12))
+    ] | add);
+
 # --- For gnuplot: x and one column a series, tab-separated ---
 
 def table: curves_all[] | select(.curve == $of) | . as $c
@@ -79,4 +108,4 @@ def table: curves_all[] | select(.curve == $of) | . as $c
     | (["x"] + ($c.series | map(.name)) | @tsv),
       ($xs[] as $x | [$x, ($c.series[] | (.points | map(select(.x == $x)) | first | .median) // "?")] | @tsv);
 
-if $what == "row" then one_row elif $what == "json" then json else table end
+if $what == "row" then one_row elif $what == "json" then json elif $what == "account" then account_table else table end

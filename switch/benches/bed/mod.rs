@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ports::virtual_port::{self, DEFAULT_SLOTS};
-use ports::{Burst, Capabilities, Frame, Mac, Offload, Port, Rx, Time};
+use ports::{Burst, Capabilities, Frame, Mac, Offload, Port, Rx, Time, Tx};
 use switch::{Forwarder, Joining, Options, PortIndex, Switch, WhenFull};
 
 /// Time between two passes, ns: about what they take. It is not looked up, so that it costs nothing.
@@ -18,6 +18,16 @@ pub(crate) fn frame(dst: Mac, src: Mac, len: usize) -> Vec<u8> {
     frame[6..12].copy_from_slice(&src.octets());
     frame[12..14].copy_from_slice(&[0x88, 0xb5]); // IEEE's EtherType for experiments
     frame
+}
+
+/// Has `fill` write up to `burst` frames of `len` bytes in place. Says for how many there was room.
+pub(crate) fn write(tx: &mut dyn Tx, len: usize, burst: usize, mut fill: impl FnMut(&mut [u8])) -> usize {
+    for sent in 0..burst {
+        let Some(slot) = tx.reserve(len) else { return sent };
+        fill(slot);
+        tx.commit(len, Offload::NONE);
+    }
+    burst
 }
 
 /// Station `n`.
@@ -71,8 +81,18 @@ impl Bed {
 
     /// One pass of the switch over one port.
     pub(crate) fn pass(&mut self, ingress: usize) {
+        self.forward(ingress);
+        self.flush();
+    }
+
+    /// The pass without its end.
+    pub(crate) fn forward(&mut self, ingress: usize) {
         self.now.0 += PASS_NS;
         self.forwarder.forward(self.indices[ingress], &mut *self.rxs[ingress], self.now);
+    }
+
+    /// The end of a pass.
+    pub(crate) fn flush(&mut self) {
         self.forwarder.flush();
     }
 
@@ -101,16 +121,9 @@ impl Bed {
 
     /// Has `fill` write frames of `len` bytes in place, as many as there is room for, moves them to port 1, and takes
     /// them out.
-    pub(crate) fn write(&mut self, len: usize, burst: usize, mut fill: impl FnMut(&mut [u8])) -> usize {
-        let tx = &mut self.apps[0].tx;
-        let mut sent = 0;
-        while sent < burst {
-            let Some(slot) = tx.reserve(len) else { break };
-            fill(slot);
-            tx.commit(len, Offload::NONE);
-            sent += 1;
-        }
-        tx.flush();
+    pub(crate) fn write(&mut self, len: usize, burst: usize, fill: impl FnMut(&mut [u8])) -> usize {
+        let sent = write(&mut *self.apps[0].tx, len, burst, fill);
+        self.apps[0].tx.flush();
         let mut received = 0;
         while received < sent {
             self.pass(0);

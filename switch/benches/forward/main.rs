@@ -2,13 +2,15 @@
 //! beside a bare copy of as many bytes between two such pieces of memory.
 //!
 //! `cargo bench -p switch --bench forward` prints one line a case. Arguments: the seconds that each runs, a part of the
-//! names of the cases to run, and `--tsv` for `NAME<TAB>NANOSECONDS<TAB>ns`, where NAME is LEN/WHAT/X.
+//! names of the cases to run, and `--tsv` for `NAME<TAB>NANOSECONDS<TAB>ns`, where NAME is LEN/WHAT/X. With
+//! `--passes LEN COUNT` it moves that many bursts and measures nothing: valgrind does.
 #![forbid(unsafe_code)]
 
 #[path = "../bed/mod.rs"]
 mod bed;
 mod report;
 mod shapes;
+mod steps;
 
 use std::time::Duration;
 
@@ -16,6 +18,13 @@ use report::Report;
 
 fn main() {
     let (switches, words): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|arg| arg.starts_with('-'));
+    if switches.iter().any(|arg| arg == "--passes") {
+        let numbers: Vec<usize> = words.iter().filter_map(|word| word.parse().ok()).collect();
+        return match numbers[..] {
+            [len @ 60..=1514, count] => steps::passes(len, count),
+            _ => eprintln!("--passes: needs a length (60 to 1514) and a count"),
+        };
+    }
     let seconds = words.iter().find_map(|arg| arg.parse::<f64>().ok()).unwrap_or(1.0);
     let only = words.into_iter().find(|arg| arg.parse::<f64>().is_err()).unwrap_or_default();
     let tabbed = switches.iter().any(|arg| arg == "--tsv");
@@ -23,6 +32,7 @@ fn main() {
     for len in [64, 1514] {
         report.turn_to(len);
         shapes::bursts(&report, len);
+        steps::steps(&report, len);
         for ports in [2, 4, 8, 16, 32, 64, 128] {
             shapes::ports(&report, len, ports);
         }

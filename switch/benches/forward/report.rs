@@ -94,6 +94,16 @@ impl Report {
         }
     }
 
+    /// A figure that was measured otherwise, in nanoseconds a frame.
+    pub(crate) fn figure(&self, key: &str, name: &str, ns: f64) {
+        if self.tabbed {
+            println!("{}/{key}\t{ns:.3}\tns", self.len);
+        } else {
+            let (name, copies) = (format!("{} B: {name}", self.len), ns / self.bare);
+            println!("{name:<44} {ns:7.2} ns {:>34} {copies:6.2} x copy", "");
+        }
+    }
+
     /// Whether any case whose key begins like this is asked for: setting up a million stations takes a while.
     pub(crate) fn wants(&self, key: &str) -> bool {
         self.only.is_empty() || key.contains(&self.only) || self.only.contains(key)
