@@ -99,7 +99,7 @@ dpdk_middle() {
 
 theme_afxdp() {
     two_cores_here || return 0
-    if peer_packages "DPDK net_af_xdp" $testpmd_packages; then
+    if peer_packages "DPDK net_af_xdp" "${testpmd_packages[@]}"; then
         pair_up
         compare_across_cores "64 B, app - switch - AF_XDP = AF_XDP - switch - app / DPDK" Mpps "ratio >= 0.95" ours_pair dpdk_pair
         middle_up

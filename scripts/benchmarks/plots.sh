@@ -4,7 +4,7 @@
 plots() {
     [ -s "$curves_file" ] || return 0
     local curve
-    for curve in $(cut -f 1 "$curves_file" | sort -u); do
+    cut -f 1 "$curves_file" | sort -u | while read -r curve; do
         summary curve "$curve" >"$scratch/$curve.tsv"
     done
     gnuplot -e "from='$scratch'; to='$1'" "$root/scripts/benchmarks/curves.gnuplot"

@@ -3,7 +3,7 @@
 # Each process has a main thread (the prompt) and one forwarding thread, both on the core named: nothing of it runs
 # elsewhere, and while forwarding is stopped both sleep, so that ours and DPDK's may be measured in turn.
 
-testpmd_packages="dpdk-dev librte-net-memif23 librte-net-af-xdp23 librte-net-null23 librte-net-ring23 librte-bus-vdev23 librte-mempool-ring23"
+testpmd_packages=(dpdk-dev librte-net-memif23 librte-net-af-xdp23 librte-bus-vdev23 librte-mempool-ring23)
 declare -A testpmd_prompt testpmd_pid
 
 # testpmd NAME CORE NAMESPACE|- MODE EAL-ARGUMENT... [-- TESTPMD-ARGUMENT...]: starts one and waits for its prompt.

@@ -53,7 +53,7 @@ theme_two-cores() {
     local -a bars=([64]="ratio >= 1.5" [1514]="ratio >= 1.2")
     for length in 64 1514; do
         peer=""
-        if peer_packages "DPDK memif, $length B" $testpmd_packages; then
+        if peer_packages "DPDK memif, $length B" "${testpmd_packages[@]}"; then
             memif_up "$length"
             peer=memif_rate
         fi
