@@ -47,7 +47,8 @@ theme_latency() {
     case_begin "$bare" ns "ratio <= 4"
     case_begin "$tail" ns "ours <= 2000"
     case_begin "$sockets" ns ""
-    for round in $(seq "$rounds"); do
+    for ((round = 1; ; round++)); do
+        another_round "$bare" "$round" || break
         local apart=()
         apart+=("$(bench_program core-to-core 0 1)")
         line=$(either ours_ping)

@@ -1,4 +1,4 @@
-# Makes of the lines that rounds.sh wrote down what the table, the JSON and the plots show: $what is row, json, curve or account, $of
+# Makes of the lines that rounds.sh wrote down what the table, the JSON and the plots show: $what is row, json, curve, kept or account, $of
 # the case or curve.
 
 def lines($text): $text | split("\n") | map(select(. != "") | split("\t"));
@@ -73,6 +73,9 @@ def row: "\(.case | padded(62)) \(.ours | decimals(2) | right(9)) \(.peer | deci
     + "\(.unit | padded(7)) \(if .ratio == null then "" else "\(.ratio | decimals(2))x" end | right(7))  "
     + verdict + apart;
 
+# Rounds that are compared.
+def kept: cases_all | map(select(.case == $of)) | .[0].rounds | map(select(.compared)) | length;
+
 def one_row: cases_all | map(select(.case == $of)) | .[] | row;
 
 def spelled: {
@@ -108,4 +111,4 @@ def table: curves_all[] | select(.curve == $of) | . as $c
     | (["x"] + ($c.series | map(.name)) | @tsv),
       ($xs[] as $x | [$x, ($c.series[] | (.points | map(select(.x == $x)) | first | .median) // "?")] | @tsv);
 
-if $what == "row" then one_row elif $what == "json" then json elif $what == "account" then account_table else table end
+if $what == "row" then one_row elif $what == "json" then json elif $what == "kept" then kept elif $what == "account" then account_table else table end
