@@ -67,7 +67,7 @@ scratch_end() {
     for pid in "${processes[@]}"; do kill "$pid" 2>/dev/null || true; done
     for pid in "${processes[@]}"; do wait "$pid" 2>/dev/null || true; done
     for ns in "${namespaces[@]}"; do ip netns del "$ns" 2>/dev/null || true; done
-    [ -n "${KEEP:-}" ] || rm -rf "$scratch"
+    rm -rf "$scratch"
 }
 
 # background COMMAND...: starts it; it ends with the script. Its pid is in $started.

@@ -12,8 +12,6 @@
 #
 # Nearly all of the time is the kernel's (an skb for each frame, copied in and out): the bar is to add nothing to it.
 
-pps_seconds=${PPS_SECONDS:-1}
-
 pair_up() {
     namespace "$tag-xp"
     ip -n "$tag-xp" link add p0 type veth peer name p1

@@ -5,7 +5,7 @@
 forward_rounds() {
     local round
     for round in $(seq "$rounds"); do
-        bench_program forward "${CASE_SECONDS:-0.1}" --tsv >"$scratch/forward.$round"
+        bench_program forward "$case_seconds" --tsv >"$scratch/forward.$round"
     done
 }
 

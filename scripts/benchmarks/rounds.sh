@@ -5,6 +5,8 @@
 
 rounds=${ROUNDS:-5}
 seconds=${SECONDS_EACH:-2}
+pps_seconds=${PPS_SECONDS:-1}
+case_seconds=${CASE_SECONDS:-0.1}
 theme=""
 
 figures_begin() {

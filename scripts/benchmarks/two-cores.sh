@@ -5,8 +5,6 @@
 # processes joined by a memif link, without a switch, which copies too. Lengths are those of the frame without FCS,
 # on both sides; DPDK sends bursts of 32, as it always does, and ours 512, as netmap's pkt-gen always does.
 
-pps_seconds=${PPS_SECONDS:-1}
-
 # appliance_rate LENGTH: Mpps that arrive at a receiver on core 1 from a sender on core 0.
 appliance_rate() {
     local daemon receiver
