@@ -121,7 +121,20 @@ impl Bench {
         to.map(|n| self.drain(n)).sum()
     }
 
-    /// Sends a burst by writing it into the ring, as a generator does.
+    /// Sends a burst of one frame again and again, as a generator does.
+    fn repeat(&mut self, template: &[u8], burst: usize) -> usize {
+        let tx = &mut self.apps[0].tx;
+        if let Some(slot) = tx.reserve(template.len()) {
+            slot.copy_from_slice(template);
+            tx.commit(template.len(), Offload::NONE);
+            tx.repeat(burst - 1);
+        }
+        tx.flush();
+        self.pass(0);
+        self.drain(1)
+    }
+
+    /// Sends a burst by writing it into the ring, as a generator does with frames that differ.
     fn generate(&mut self, template: &[u8], burst: usize) -> usize {
         let tx = &mut self.apps[0].tx;
         for _ in 0..burst {
@@ -183,6 +196,7 @@ fn two_ports(report: &Report, len: usize) {
         let mut bench = Bench::new(2, Capabilities::all(1500));
         report.case(&format!("transmit, switch, receive, burst {burst}"), || bench.burst(&frames, 1..2));
         report.case(&format!("reserve, switch, receive, burst {burst}"), || bench.generate(&bytes, burst));
+        report.case(&format!("repeat, switch, receive, burst {burst}"), || bench.repeat(&bytes, burst));
     }
 }
 

@@ -95,8 +95,9 @@ proptest! {
             if let Some(slot) = producer.reserve(reserved) {
                 prop_assert!(within(&mapped(&shared), slot));
                 slot.fill(9);
-                producer.commit(reserved, Offload { gso_size: 1, ..Offload::NONE });
+                producer.commit(reserved, Offload { gso_size: tail & 1, ..Offload::NONE });
             }
+            prop_assert!(producer.repeat(transmitted) <= usize::from(SLOTS));
             producer.flush();
         }
     }

@@ -20,10 +20,14 @@ pub struct Producer {
     /// Slots that can be filled before the consumer's index is to be read again, which costs a cache miss when the
     /// consumer runs elsewhere.
     room: u16,
-    /// The buffer of a slot, less its index: see [`Self::look`].
+    /// That index, as last seen.
+    tail: u16,
+    /// The number of the next frame's buffer less `head`, modulo the ring's size.
     shift: u16,
     /// Bytes of the slot that `reserve` gave out, while it is good.
     reserved: Option<usize>,
+    /// Bytes of the frame in the buffer before the next, if it is one that can be repeated.
+    repeatable: Option<usize>,
     /// Published since the consumer was last woken.
     unkicked: bool,
 }
@@ -31,13 +35,23 @@ pub struct Producer {
 impl Producer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let room = shared.slots().min(WINDOW);
-        Self { shared, head: 0, published: 0, room, shift: 0, reserved: None, unkicked: false }
+        Self {
+            shared,
+            head: 0,
+            published: 0,
+            room,
+            tail: 0,
+            shift: 0,
+            reserved: None,
+            repeatable: None,
+            unkicked: false,
+        }
     }
 
     /// Copies frames into the ring, in order, as many as find room, and publishes them. A frame longer than
     /// any can be fails: it would never find room, and hold up all behind it.
     pub fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
-        self.reserved = None;
+        (self.reserved, self.repeatable) = (None, None);
         let mut map = self.map();
         // In registers: each of these through memory would cost more than all else does to a short frame.
         let (mut head, mut room) = (self.head, self.room);
@@ -53,6 +67,7 @@ impl Producer {
             if room < needed {
                 self.head = head;
                 self.look();
+                self.start_over();
                 (room, map) = (self.room, self.map());
                 if room < needed {
                     break;
@@ -78,7 +93,7 @@ impl Producer {
 
     /// Room for one frame of `len` bytes, in place.
     pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.reserved = None;
+        (self.reserved, self.repeatable) = (None, None);
         let at = if len <= MAX_FRAME { self.slot(len)? } else { return None };
         self.reserved = Some(len);
         // SAFETY: `slot` gave room for `len` bytes, which stay ours until they are published; the borrow of
@@ -91,12 +106,39 @@ impl Producer {
         if self.reserved.take().is_some_and(|reserved| len <= reserved) {
             let map = self.map();
             self.room -= slots_for(map, self.head, len);
-            self.head = if len <= ONE_SLOT && offload.is_none() {
+            let plain = len <= ONE_SLOT && offload.is_none();
+            self.repeatable = plain.then_some(len);
+            self.head = if plain {
                 describe(map, self.head, len)
             } else {
                 describe_chain(map, self.head, len, offload)
             };
         }
+    }
+
+    /// Queues the frame committed last up to `n` times more, if it is one of a single slot: descriptors of the same
+    /// buffer. Says how often.
+    pub fn repeat(&mut self, n: usize) -> usize {
+        let Some(len) = self.repeatable else { return 0 };
+        self.reserved = None;
+        let offset = self.map().start(self.head.wrapping_sub(1));
+        let mut left = n;
+        while left > 0 {
+            if self.room == 0 {
+                self.look();
+            }
+            let Ok(times @ 1..) = u16::try_from(left.min(self.room.into())) else { break };
+            for index in 0..times {
+                write(self.map(), self.head.wrapping_add(index), 0, len, offset);
+            }
+            // Each fills a descriptor and no buffer: those of the next frames are one less ahead of their indices. So
+            // what is on its way has a run of buffers that is no longer than its run of descriptors.
+            self.shift = self.shift.wrapping_sub(times);
+            self.head = self.head.wrapping_add(times);
+            self.room -= times;
+            left -= usize::from(times);
+        }
+        n - left
     }
 
     /// Publishes what was committed, and wakes the consumer if it sleeps.
@@ -118,6 +160,7 @@ impl Producer {
     fn slot(&mut self, len: usize) -> Option<*mut u8> {
         if self.room < slots_for(self.map(), self.head, len) {
             self.look();
+            self.start_over();
             if self.room < slots_for(self.map(), self.head, len) {
                 return None;
             }
@@ -126,16 +169,21 @@ impl Producer {
         Some(map.buffers.wrapping_add(map.start(self.head)))
     }
 
-    /// Looks at how far the consumer is. If it has drained the ring, the next frame goes into the first buffer, and
-    /// not into one that left the cache since it was last used: a ring that is kept short fills few of its slots.
+    /// Looks at how far the consumer is.
     fn look(&mut self) {
-        let tail = self.shared.tail().load(Ordering::Acquire);
+        self.tail = self.shared.tail().load(Ordering::Acquire);
         // A consumer that claims to have consumed what was never filled makes the ring look full, not larger.
-        let free = self.shared.slots().saturating_sub(self.head.wrapping_sub(tail));
-        if tail == self.head {
-            self.shift = 0_u16.wrapping_sub(tail);
-        }
+        let free = self.shared.slots().saturating_sub(self.head.wrapping_sub(self.tail));
         self.room = free.min(WINDOW);
+    }
+
+    /// If the consumer has drained the ring, lets the next frame go into the first buffer, and not into one that left
+    /// the cache since it was last used: a ring that is kept short fills few of its buffers.
+    fn start_over(&mut self) {
+        if self.tail == self.head {
+            self.shift = 0_u16.wrapping_sub(self.head);
+            self.repeatable = None;
+        }
     }
 
     fn map(&self) -> Map {
