@@ -52,43 +52,58 @@ impl Producer {
     /// any can be fails: it would never find room, and hold up all behind it.
     pub fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
         (self.reserved, self.repeatable) = (None, None);
-        let mut map = self.map();
-        // In registers: each of these through memory would cost more than all else does to a short frame.
-        let (mut head, mut room) = (self.head, self.room);
-        let (mut taken, mut failed, mut bytes) = (0, 0, 0);
-        for frame in frames {
-            let len = frame.len();
-            if len > MAX_FRAME {
-                failed += 1;
-                taken += 1;
-                continue;
-            }
-            let needed = slots_for(map, head, len);
-            if room < needed {
-                self.head = head;
-                self.look();
-                self.start_over();
-                (room, map) = (self.room, self.map());
-                if room < needed {
+        let mut sent = Sent::default();
+        loop {
+            let (short, bytes) = self.transmit_short(&frames[sent.taken..]);
+            sent.taken += short;
+            sent.frames += short as u64;
+            sent.bytes += bytes;
+            // No frame is left, or there is no more room as far as is known, or the next is one of another kind.
+            let Some(frame) = frames.get(sent.taken) else { break };
+            if frame.len() <= MAX_FRAME {
+                if self.transmit_any(frame).is_none() {
                     break;
                 }
+                sent.frames += 1;
+                sent.bytes += frame.len() as u64;
             }
-            room -= needed;
+            sent.taken += 1;
+        }
+        self.publish();
+        sent
+    }
+
+    /// Copies the first frames, which fit one slot each and have no metadata, as far as there is room. Says how many,
+    /// and their bytes.
+    #[inline]
+    fn transmit_short(&mut self, frames: &[Frame<'_>]) -> (usize, u64) {
+        let map = self.map();
+        let (mut taken, mut bytes) = (0, 0);
+        // The metadata of most frames is never looked at in whole: copying it about shows.
+        let is_short = |frame: &&Frame<'_>| frame.len() <= ONE_SLOT && frame.offload().is_none();
+        for frame in frames.iter().take(self.room.into()).take_while(is_short) {
+            let index = self.head.wrapping_add(taken);
+            let offset = map.start(index);
             // SAFETY: there is room for `len` bytes that nobody else touches before they are published; the
             // frame lives in another port's memory, or in slots of this ring that its consumer still holds.
-            unsafe { frame.copy_to(map.buffers.wrapping_add(map.start(head))) };
-            // The metadata of most frames is never looked at in whole: copying it about shows.
-            head = if len <= ONE_SLOT && frame.offload().is_none() {
-                describe(map, head, len)
-            } else {
-                describe_chain(map, head, len, frame.offload())
-            };
+            unsafe { frame.copy_to(map.buffers.wrapping_add(offset)) };
+            map.write(index, Desc::new(0, frame.len(), offset));
             taken += 1;
-            bytes += len as u64;
+            bytes += frame.len() as u64;
         }
-        (self.head, self.room) = (head, room);
-        self.publish();
-        Sent { taken, frames: taken as u64 - failed, bytes }
+        self.head = self.head.wrapping_add(taken);
+        self.room -= taken;
+        (taken.into(), bytes)
+    }
+
+    /// Copies a frame of whatever kind, if there is room.
+    #[inline(never)]
+    fn transmit_any(&mut self, frame: &Frame<'_>) -> Option<()> {
+        let at = self.slot(frame.len())?;
+        // SAFETY: as in `transmit_short`.
+        unsafe { frame.copy_to(at) };
+        self.describe(frame.len(), frame.offload());
+        Some(())
     }
 
     /// Room for one frame of `len` bytes, in place.
@@ -104,15 +119,15 @@ impl Producer {
     /// Queues what was written into the reservation.
     pub fn commit(&mut self, len: usize, offload: Offload) {
         if self.reserved.take().is_some_and(|reserved| len <= reserved) {
-            let map = self.map();
-            self.room -= slots_for(map, self.head, len);
-            let plain = len <= ONE_SLOT && offload.is_none();
-            self.repeatable = plain.then_some(len);
-            self.head = if plain {
-                describe(map, self.head, len)
+            if len <= ONE_SLOT && offload.is_none() {
+                self.repeatable = Some(len);
+                let map = self.map();
+                map.write(self.head, Desc::new(0, len, map.start(self.head)));
+                self.head = self.head.wrapping_add(1);
+                self.room -= 1;
             } else {
-                describe_chain(map, self.head, len, offload)
-            };
+                self.describe(len, offload);
+            }
         }
     }
 
@@ -121,7 +136,7 @@ impl Producer {
     pub fn repeat(&mut self, n: usize) -> usize {
         let Some(len) = self.repeatable else { return 0 };
         self.reserved = None;
-        let offset = self.map().start(self.head.wrapping_sub(1));
+        let desc = Desc::new(0, len, self.map().start(self.head.wrapping_sub(1)));
         let mut left = n;
         while left > 0 {
             if self.room == 0 {
@@ -129,7 +144,7 @@ impl Producer {
             }
             let Ok(times @ 1..) = u16::try_from(left.min(self.room.into())) else { break };
             for index in 0..times {
-                write(self.map(), self.head.wrapping_add(index), 0, len, offset);
+                self.map().write(self.head.wrapping_add(index), desc);
             }
             // Each fills a descriptor and no buffer: those of the next frames are one less ahead of their indices. So
             // what is on its way has a run of buffers that is no longer than its run of descriptors.
@@ -190,6 +205,33 @@ impl Producer {
         self.shared.map(self.shift)
     }
 
+    /// Writes the descriptors of the frame, of whatever kind, that now stands at `head`, where it has room.
+    #[inline(never)]
+    fn describe(&mut self, len: usize, offload: Offload) {
+        let map = self.map();
+        let mut flags = 0;
+        let mut offset = map.start(self.head);
+        if !offload.is_none() {
+            let at = map.buffers.wrapping_add(offset - Offload::LEN);
+            // SAFETY: the headroom before the frame belongs to its slot.
+            unsafe { at.cast::<[u8; Offload::LEN]>().write(offload.to_bytes()) };
+            flags = OFFLOAD;
+        }
+        let mut left = len;
+        loop {
+            let length = left.min(SLOT - offset % SLOT);
+            left -= length;
+            map.write(self.head, Desc::new(flags | if left > 0 { NEXT } else { 0 }, length, offset));
+            self.head = self.head.wrapping_add(1);
+            self.room -= 1;
+            if left == 0 {
+                return;
+            }
+            flags = 0;
+            offset = (offset + length) % map.buffer_len();
+        }
+    }
+
     fn publish(&mut self) {
         if self.published != self.head {
             self.shared.head().store(self.head, Ordering::Release);
@@ -204,46 +246,4 @@ impl Producer {
 fn slots_for(map: Map, head: u16, len: usize) -> u16 {
     #[expect(clippy::cast_possible_truncation, reason = "`len` is at most MAX_FRAME")]
     if len <= ONE_SLOT { 1 } else { (map.start(head) % SLOT + len).div_ceil(SLOT) as u16 }
-}
-
-/// Writes the descriptor of the frame without metadata that now stands in slot `head` alone, and says which slot
-/// is next.
-#[inline]
-fn describe(map: Map, head: u16, len: usize) -> u16 {
-    write(map, head, 0, len, map.start(head));
-    head.wrapping_add(1)
-}
-
-/// As [`describe`], for frames of whatever kind.
-#[inline(never)]
-fn describe_chain(map: Map, mut head: u16, len: usize, offload: Offload) -> u16 {
-    let mut flags = 0;
-    let mut offset = map.start(head);
-    if !offload.is_none() {
-        let at = map.buffers.wrapping_add(offset - Offload::LEN);
-        // SAFETY: the headroom before the frame belongs to its slot.
-        unsafe { at.cast::<[u8; Offload::LEN]>().write(offload.to_bytes()) };
-        flags = OFFLOAD;
-    }
-    let mut left = len;
-    loop {
-        let length = left.min(SLOT - offset % SLOT);
-        left -= length;
-        write(map, head, flags | if left > 0 { NEXT } else { 0 }, length, offset);
-        head = head.wrapping_add(1);
-        if left == 0 {
-            return head;
-        }
-        flags = 0;
-        offset = (offset + length) % map.buffer_len();
-    }
-}
-
-/// Writes one descriptor.
-#[inline]
-fn write(map: Map, index: u16, flags: u16, length: usize, offset: usize) {
-    #[expect(clippy::cast_possible_truncation, reason = "a region has at most 2^14 slots of 2^11 bytes")]
-    let desc = Desc { flags, region: 1, length: length as u32, offset: offset as u32, metadata: 0 };
-    // SAFETY: in bounds by construction of `desc`, and the producer's until it publishes `index`.
-    unsafe { map.desc(index).write(desc) };
 }

@@ -92,11 +92,34 @@ pub(super) struct Map {
 
 impl Map {
     /// The descriptor of a slot; any index is taken modulo the ring's size.
-    pub(super) fn desc(self, index: u16) -> *mut Desc {
-        self.descs.wrapping_add(usize::from(index & self.mask))
+    fn desc(self, index: u16) -> *mut u64 {
+        self.descs.wrapping_add(usize::from(index & self.mask)).cast()
+    }
+
+    /// Reads the descriptor of a slot: each word once, since the other end may be another process.
+    #[inline]
+    pub(super) fn read(self, index: u16) -> Desc {
+        let at = self.desc(index);
+        // SAFETY: in bounds by construction of `desc`; what both ends access at once is their protocol's fault, and
+        // any bits are a descriptor.
+        let what = unsafe { at.read_volatile() };
+        // SAFETY: as above; the second word of the same descriptor.
+        let place = unsafe { at.wrapping_add(1).read_volatile() };
+        Desc { what, place }
+    }
+
+    /// Writes the descriptor of a slot, which is the producer's.
+    #[inline]
+    pub(super) fn write(self, index: u16, desc: Desc) {
+        let at = self.desc(index);
+        // SAFETY: in bounds by construction of `desc`, and the producer's until it publishes `index`.
+        unsafe { at.write(desc.what) };
+        // SAFETY: as above; the second word of the same descriptor.
+        unsafe { at.wrapping_add(1).write(desc.place) };
     }
 
     /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
+    #[inline]
     pub(super) fn start(self, index: u16) -> usize {
         let buffer = index.wrapping_add(self.shift);
         usize::from(buffer & self.mask) * SLOT + start(buffer)
