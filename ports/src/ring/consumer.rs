@@ -11,29 +11,31 @@ use crate::{BURST, Burst, Frame, Offload};
 /// Reads slots and gives them back. One per ring.
 pub struct Consumer {
     shared: Arc<Shared>,
+    map: Map,
     /// Slots given back.
-    tail: u16,
+    tail: u32,
     /// Frames of the last burst.
     frames: usize,
     /// Of those, the first ones that have one slot each.
     leading: usize,
     /// For each of the others, the index after its last slot.
-    ends: [u16; BURST],
+    ends: [u32; BURST],
 }
 
 impl Consumer {
-    pub(super) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, tail: 0, frames: 0, leading: 0, ends: [0; BURST] }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let map = shared.map();
+        Self { shared, map, tail: 0, frames: 0, leading: 0, ends: [0; BURST] }
     }
 
     /// Appends waiting frames to `burst`. Chains of descriptors that make no sense are passed over; their
     /// number is returned. Each is counted once: the burst ends before one that follows good frames, which
     /// comes first, and is given back at once, when those have been released.
     pub fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) -> u64 {
-        let map = self.shared.map(0);
+        let map = self.map;
         // A producer that claims more than the ring holds is believed only so far.
-        let claimed = self.shared.head().load(Ordering::Acquire).wrapping_sub(self.tail);
-        let head = self.tail.wrapping_add(claimed.min(self.shared.slots()));
+        let waiting = self.waiting().min(self.shared.slots());
+        let head = self.tail.wrapping_add(waiting.into());
         let before = burst.len();
         let mut next = self.tail;
         self.leading = receive_plain(map, &mut next, head, burst);
@@ -47,8 +49,8 @@ impl Consumer {
     fn receive_rest<'a>(
         &mut self,
         map: Map,
-        mut next: u16,
-        head: u16,
+        mut next: u32,
+        head: u32,
         burst: &mut Burst<'a>,
         before: usize,
     ) -> u64 {
@@ -63,8 +65,7 @@ impl Consumer {
                 received += 1;
             } else if received == 0 {
                 broken += 1;
-                self.tail = end;
-                self.shared.tail().store(end, Ordering::Release);
+                self.give_back(end);
             } else {
                 break;
             }
@@ -81,10 +82,22 @@ impl Consumer {
         let n = n.min(std::mem::take(&mut self.frames));
         if n > 0 {
             #[expect(clippy::cast_possible_truncation, reason = "at most BURST")]
-            let leading = self.tail.wrapping_add(n as u16);
-            self.tail = if n <= self.leading { leading } else { self.ends[n - 1] };
-            self.shared.tail().store(self.tail, Ordering::Release);
+            let leading = self.tail.wrapping_add(n as u32);
+            self.give_back(if n <= self.leading { leading } else { self.ends[n - 1] });
         }
+    }
+
+    /// Gives back all slots before `end`.
+    fn give_back(&mut self, end: u32) {
+        self.tail = end;
+        #[expect(clippy::cast_possible_truncation, reason = "what the ends tell each other has 16 bits")]
+        self.shared.tail().store(end as u16, Ordering::Release);
+    }
+
+    /// Slots that the producer claims to have filled.
+    #[expect(clippy::cast_possible_truncation, reason = "as above")]
+    fn waiting(&self) -> u16 {
+        self.shared.head().load(Ordering::Acquire).wrapping_sub(self.tail as u16)
     }
 
     /// The descriptor that becomes readable when frames arrive while armed.
@@ -97,7 +110,7 @@ impl Consumer {
     pub fn arm(&mut self) -> bool {
         self.shared.header().flags.store(0, Ordering::Relaxed);
         fence(Ordering::SeqCst); // see Producer::flush
-        self.shared.head().load(Ordering::Acquire) != self.tail
+        self.waiting() != 0
     }
 
     /// Polls again: no wake-ups wanted.
@@ -111,10 +124,10 @@ impl Consumer {
 /// Appends the frames without metadata, each in one slot, from slot `next` up to `head` or the first of another kind,
 /// which `next` is then. Says how many.
 #[inline]
-fn receive_plain(map: Map, next: &mut u16, head: u16, burst: &mut Burst<'_>) -> usize {
+fn receive_plain(map: Map, next: &mut u32, head: u32, burst: &mut Burst<'_>) -> usize {
     let (first, before) = (*next, burst.len());
     #[expect(clippy::cast_possible_truncation, reason = "at most BURST")]
-    let most = head.wrapping_sub(first).min(burst.remaining_capacity() as u16);
+    let most = head.wrapping_sub(first).min(burst.remaining_capacity() as u32);
     burst.extend((0..most).map_while(|i| {
         let desc = map.read(first.wrapping_add(i));
         let frame = view(map, desc.offset(), desc.plain_len()?, Offload::NONE)?;
@@ -123,7 +136,7 @@ fn receive_plain(map: Map, next: &mut u16, head: u16, burst: &mut Burst<'_>) -> 
     }));
     let plain = burst.len() - before;
     #[expect(clippy::cast_possible_truncation, reason = "at most `most`")]
-    let end = first.wrapping_add(plain as u16);
+    let end = first.wrapping_add(plain as u32);
     *next = end;
     plain
 }
@@ -131,7 +144,7 @@ fn receive_plain(map: Map, next: &mut u16, head: u16, burst: &mut Burst<'_>) -> 
 /// The frame of whatever kind that starts in slot `index`, if its descriptors make sense, and the slot after it.
 /// Each descriptor is read once.
 #[inline(never)]
-fn chain<'a>(map: Map, index: u16, head: u16) -> (Option<Frame<'a>>, u16) {
+fn chain<'a>(map: Map, index: u32, head: u32) -> (Option<Frame<'a>>, u32) {
     let first = map.read(index);
     let (offset, mut len) = (first.offset(), first.len());
     let (mut flags, mut end, mut whole) = (first.flags(), index.wrapping_add(1), true);

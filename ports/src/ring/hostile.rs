@@ -22,8 +22,8 @@ fn ends() -> (Arc<Shared>, Producer, Consumer) {
 
 /// The addresses that may be touched: the region as it is mapped, twice over.
 fn mapped(shared: &Shared) -> Range<usize> {
-    let start = shared.map(0).buffers.addr();
-    start..start + 2 * shared.map(0).buffer_len()
+    let start = shared.map().buffers.addr();
+    start..start + 2 * shared.map().buffer_len()
 }
 
 fn within(mapped: &Range<usize>, bytes: &[u8]) -> bool {
@@ -31,8 +31,8 @@ fn within(mapped: &Range<usize>, bytes: &[u8]) -> bool {
     mapped.start <= part.start.addr() && part.end.addr() <= mapped.end
 }
 
-fn write(shared: &Shared, index: u16, desc: Desc) {
-    shared.map(0).write(index, desc);
+fn write(shared: &Shared, index: u32, desc: Desc) {
+    shared.map().write(index, desc);
 }
 
 /// Descriptors that are nonsense, nearly right, or right.

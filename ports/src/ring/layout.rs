@@ -27,7 +27,7 @@ const _: () = assert!(MAX_FRAME <= super::MIN_SLOTS as usize * SLOT, "it fits in
 
 /// Where in its slot a frame starts. Slots are 2 KiB apart, so frames at one offset would all compete for the
 /// same few sets of the first-level cache: eight staggered starts spread them.
-pub(super) const fn start(index: u16) -> usize {
+pub(super) const fn start(index: u32) -> usize {
     HEADROOM + (index as usize & 7) * 64
 }
 

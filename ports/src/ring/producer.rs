@@ -8,22 +8,19 @@ use super::shared::{Map, Shared};
 use crate::{Frame, Offload, Sent};
 
 /// Slots filled between two looks at the consumer's index.
-const WINDOW: u16 = 256;
+const WINDOW: u32 = 256;
 
 /// Fills slots and publishes them. One per ring.
 pub struct Producer {
     shared: Arc<Shared>,
+    map: Map,
     /// Slots filled, published or not.
-    head: u16,
+    head: u32,
     /// Slots published.
-    published: u16,
+    published: u32,
     /// Slots that can be filled before the consumer's index is to be read again, which costs a cache miss when the
     /// consumer runs elsewhere.
-    room: u16,
-    /// That index, as last seen.
-    tail: u16,
-    /// The number of the next frame's buffer less `head`, modulo the ring's size.
-    shift: u16,
+    room: u32,
     /// Bytes of the slot that `reserve` gave out, while it is good.
     reserved: Option<usize>,
     /// Bytes of the frame in the buffer before the next, if it is one that can be repeated.
@@ -34,18 +31,8 @@ pub struct Producer {
 
 impl Producer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let room = shared.slots().min(WINDOW);
-        Self {
-            shared,
-            head: 0,
-            published: 0,
-            room,
-            tail: 0,
-            shift: 0,
-            reserved: None,
-            repeatable: None,
-            unkicked: false,
-        }
+        let (map, room) = (shared.map(), u32::from(shared.slots()).min(WINDOW));
+        Self { shared, map, head: 0, published: 0, room, reserved: None, repeatable: None, unkicked: false }
     }
 
     /// Copies frames into the ring, in order, as many as find room, and publishes them. A frame longer than
@@ -77,11 +64,11 @@ impl Producer {
     /// and their bytes.
     #[inline]
     fn transmit_short(&mut self, frames: &[Frame<'_>]) -> (usize, u64) {
-        let map = self.map();
+        let map = self.map;
         let (mut taken, mut bytes) = (0, 0);
         // The metadata of most frames is never looked at in whole: copying it about shows.
         let is_short = |frame: &&Frame<'_>| frame.len() <= ONE_SLOT && frame.offload().is_none();
-        for frame in frames.iter().take(self.room.into()).take_while(is_short) {
+        for frame in frames.iter().take(self.room as usize).take_while(is_short) {
             let index = self.head.wrapping_add(taken);
             let offset = map.start(index);
             // SAFETY: there is room for `len` bytes that nobody else touches before they are published; the
@@ -93,7 +80,7 @@ impl Producer {
         }
         self.head = self.head.wrapping_add(taken);
         self.room -= taken;
-        (taken.into(), bytes)
+        (taken as usize, bytes)
     }
 
     /// Copies a frame of whatever kind, if there is room.
@@ -121,7 +108,7 @@ impl Producer {
         if self.reserved.take().is_some_and(|reserved| len <= reserved) {
             if len <= ONE_SLOT && offload.is_none() {
                 self.repeatable = Some(len);
-                let map = self.map();
+                let map = self.map;
                 map.write(self.head, Desc::new(0, len, map.start(self.head)));
                 self.head = self.head.wrapping_add(1);
                 self.room -= 1;
@@ -136,22 +123,26 @@ impl Producer {
     pub fn repeat(&mut self, n: usize) -> usize {
         let Some(len) = self.repeatable else { return 0 };
         self.reserved = None;
-        let desc = Desc::new(0, len, self.map().start(self.head.wrapping_sub(1)));
+        let desc = Desc::new(0, len, self.map.start(self.head.wrapping_sub(1)));
         let mut left = n;
         while left > 0 {
             if self.room == 0 {
                 self.look();
             }
-            let Ok(times @ 1..) = u16::try_from(left.min(self.room.into())) else { break };
+            #[expect(clippy::cast_possible_truncation, reason = "at most `room`")]
+            let times = left.min(self.room as usize) as u32;
+            if times == 0 {
+                break;
+            }
             for index in 0..times {
-                self.map().write(self.head.wrapping_add(index), desc);
+                self.map.write(self.head.wrapping_add(index), desc);
             }
             // Each fills a descriptor and no buffer: those of the next frames are one less ahead of their indices. So
             // what is on its way has a run of buffers that is no longer than its run of descriptors.
-            self.shift = self.shift.wrapping_sub(times);
+            self.map.shift = self.map.shift.wrapping_sub(times);
             self.head = self.head.wrapping_add(times);
             self.room -= times;
-            left -= usize::from(times);
+            left -= times as usize;
         }
         n - left
     }
@@ -172,43 +163,40 @@ impl Producer {
     }
 
     /// Where the next frame goes, if `len` bytes have room.
+    #[inline]
     fn slot(&mut self, len: usize) -> Option<*mut u8> {
-        if self.room < slots_for(self.map(), self.head, len) {
-            self.look();
+        if self.room < slots_for(self.map, self.head, len) {
             self.start_over();
-            if self.room < slots_for(self.map(), self.head, len) {
+            if self.room < slots_for(self.map, self.head, len) {
                 return None;
             }
         }
-        let map = self.map();
-        Some(map.buffers.wrapping_add(map.start(self.head)))
+        Some(self.map.buffers.wrapping_add(self.map.start(self.head)))
     }
 
-    /// Looks at how far the consumer is.
-    fn look(&mut self) {
-        self.tail = self.shared.tail().load(Ordering::Acquire);
+    /// Looks at how far the consumer is. Says whether it has drained the ring.
+    fn look(&mut self) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "what the ends tell each other has 16 bits")]
+        let filled = (self.head as u16).wrapping_sub(self.shared.tail().load(Ordering::Acquire));
         // A consumer that claims to have consumed what was never filled makes the ring look full, not larger.
-        let free = self.shared.slots().saturating_sub(self.head.wrapping_sub(self.tail));
-        self.room = free.min(WINDOW);
+        self.room = u32::from(self.shared.slots().saturating_sub(filled)).min(WINDOW);
+        filled == 0
     }
 
-    /// If the consumer has drained the ring, lets the next frame go into the first buffer, and not into one that left
-    /// the cache since it was last used: a ring that is kept short fills few of its buffers.
+    /// Looks, and if the consumer has drained the ring lets the next frame go into the first buffer, and not into one
+    /// that left the cache since it was last used: a ring that is kept short fills few of its buffers.
+    #[inline(never)]
     fn start_over(&mut self) {
-        if self.tail == self.head {
-            self.shift = 0_u16.wrapping_sub(self.head);
+        if self.look() {
+            self.map.shift = 0_u32.wrapping_sub(self.head);
             self.repeatable = None;
         }
-    }
-
-    fn map(&self) -> Map {
-        self.shared.map(self.shift)
     }
 
     /// Writes the descriptors of the frame, of whatever kind, that now stands at `head`, where it has room.
     #[inline(never)]
     fn describe(&mut self, len: usize, offload: Offload) {
-        let map = self.map();
+        let map = self.map;
         let mut flags = 0;
         let mut offset = map.start(self.head);
         if !offload.is_none() {
@@ -234,7 +222,8 @@ impl Producer {
 
     fn publish(&mut self) {
         if self.published != self.head {
-            self.shared.head().store(self.head, Ordering::Release);
+            #[expect(clippy::cast_possible_truncation, reason = "what the ends tell each other has 16 bits")]
+            self.shared.head().store(self.head as u16, Ordering::Release);
             self.published = self.head;
             self.unkicked = true;
         }
@@ -243,7 +232,7 @@ impl Producer {
 
 /// Slots that a frame of `len` bytes takes if it starts at slot `head`.
 #[inline]
-fn slots_for(map: Map, head: u16, len: usize) -> u16 {
+fn slots_for(map: Map, head: u32, len: usize) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "`len` is at most MAX_FRAME")]
-    if len <= ONE_SLOT { 1 } else { (map.start(head) % SLOT + len).div_ceil(SLOT) as u16 }
+    if len <= ONE_SLOT { 1 } else { (map.start(head) % SLOT + len).div_ceil(SLOT) as u32 }
 }

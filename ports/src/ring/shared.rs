@@ -57,14 +57,13 @@ impl Shared {
         &self.header().tail
     }
 
-    /// Where everything is, to be held in registers while a burst is worked on; slots have the buffers `shift` further
-    /// on.
-    pub(super) fn map(&self, shift: u16) -> Map {
+    /// Where everything is. Good while `self` is alive.
+    pub(super) fn map(&self) -> Map {
         Map {
             descs: self.rings.base().wrapping_add(size_of::<Header>()).cast(),
             buffers: self.buffers.base(),
-            mask: self.slots - 1,
-            shift,
+            mask: u32::from(self.slots) - 1,
+            shift: 0,
         }
     }
 
@@ -80,28 +79,34 @@ impl Shared {
 }
 
 /// Where the descriptors and buffers of a ring are. Good while its [`Shared`] is alive.
+///
+/// Indices are of 32 bits here, though 16 of them are what the ends tell each other: a half of a word that is written
+/// and then read with its other half stalls the processor.
 #[derive(Clone, Copy)]
 pub(super) struct Map {
     descs: *mut Desc,
     /// The first buffer byte; readable and writable for twice [`Self::buffer_len`].
     pub(super) buffers: *mut u8,
-    mask: u16,
+    mask: u32,
     /// From the index of a slot to that of its buffer.
-    shift: u16,
+    pub(super) shift: u32,
 }
+
+// SAFETY: as for the `Region`s that it points into; whoever has a map has their `Shared`.
+unsafe impl Send for Map {}
 
 impl Map {
     /// The descriptor of a slot; any index is taken modulo the ring's size.
-    fn desc(self, index: u16) -> *mut u64 {
-        self.descs.wrapping_add(usize::from(index & self.mask)).cast()
+    fn desc(self, index: u32) -> *mut u64 {
+        self.descs.wrapping_add((index & self.mask) as usize).cast()
     }
 
     /// Reads the descriptor of a slot: each word once, since the other end may be another process.
     #[inline]
-    pub(super) fn read(self, index: u16) -> Desc {
+    pub(super) fn read(self, index: u32) -> Desc {
         let at = self.desc(index);
-        // SAFETY: in bounds by construction of `desc`; what both ends access at once is their protocol's fault, and
-        // any bits are a descriptor.
+        // SAFETY: in bounds by construction of `desc`. Published, so the producer leaves it alone; any bits are a
+        // descriptor.
         let what = unsafe { at.read_volatile() };
         // SAFETY: as above; the second word of the same descriptor.
         let place = unsafe { at.wrapping_add(1).read_volatile() };
@@ -110,7 +115,7 @@ impl Map {
 
     /// Writes the descriptor of a slot, which is the producer's.
     #[inline]
-    pub(super) fn write(self, index: u16, desc: Desc) {
+    pub(super) fn write(self, index: u32, desc: Desc) {
         let at = self.desc(index);
         // SAFETY: in bounds by construction of `desc`, and the producer's until it publishes `index`.
         unsafe { at.write(desc.what) };
@@ -120,13 +125,14 @@ impl Map {
 
     /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
     #[inline]
-    pub(super) fn start(self, index: u16) -> usize {
+    pub(super) fn start(self, index: u32) -> usize {
         let buffer = index.wrapping_add(self.shift);
-        usize::from(buffer & self.mask) * SLOT + start(buffer)
+        (buffer & self.mask) as usize * SLOT + start(buffer)
     }
 
     /// Bytes of all slots.
+    #[inline]
     pub(super) fn buffer_len(self) -> usize {
-        (usize::from(self.mask) + 1) * SLOT
+        (self.mask as usize + 1) * SLOT
     }
 }
