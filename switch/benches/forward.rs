@@ -100,6 +100,7 @@ fn two_ports(report: &Report, len: usize) {
         let mut bed = Bed::new(2, Capabilities::all(1500), STATIONS);
         report.case(&format!("transmit, switch, receive, burst {burst}"), || bed.burst(&frames, 1..2));
         report.case(&format!("reserve, switch, receive, burst {burst}"), || bed.generate(&bytes, burst));
+        report.case(&format!("repeat, switch, receive, burst {burst}"), || bed.repeat(&bytes, burst));
     }
 }
 

@@ -98,6 +98,19 @@ impl Bed {
         to.map(|n| self.drain(n)).sum()
     }
 
+    /// Sends a burst of one frame again and again to port 1, as a generator does.
+    pub(crate) fn repeat(&mut self, template: &[u8], burst: usize) -> usize {
+        let tx = &mut self.apps[0].tx;
+        if let Some(slot) = tx.reserve(template.len()) {
+            slot.copy_from_slice(template);
+            tx.commit(template.len(), Offload::NONE);
+            tx.repeat(burst - 1);
+        }
+        tx.flush();
+        self.pass(0);
+        self.drain(1)
+    }
+
     /// As [`Self::burst`], written into the ring in place, as a generator does, to port 1.
     pub(crate) fn generate(&mut self, template: &[u8], burst: usize) -> usize {
         let tx = &mut self.apps[0].tx;
