@@ -20,7 +20,8 @@ impl Landing {
     /// Asks the processor for the memory of the next `frames` slots, which will be written soon.
     #[inline]
     pub fn prefetch(&self, frames: usize) {
-        let map = Map { shift: self.shared.shift().load(Ordering::Relaxed), ..self.shared.map() };
+        let mut map = self.shared.map();
+        map.shift = self.shared.shift().load(Ordering::Relaxed);
         let head = u32::from(self.shared.head().load(Ordering::Relaxed));
         (head..).take(frames).for_each(|index| map.prefetch(index));
     }
