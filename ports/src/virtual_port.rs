@@ -85,6 +85,10 @@ impl Tx for VirtualTx {
         self.producer.commit(len, offload);
     }
 
+    fn repeat(&mut self, n: usize) -> usize {
+        self.producer.repeat(n)
+    }
+
     fn flush(&mut self) -> bool {
         self.producer.flush();
         true

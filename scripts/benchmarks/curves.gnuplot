@@ -61,7 +61,6 @@ set xrange [0.9:1140]
 set xtics (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 set xlabel "frames a burst"
 set ylabel "Mpps"
-styles = "1 2 3 4"
 file = from."/burst.tsv"
 @draw
 
@@ -71,5 +70,6 @@ set xrange [1.7:1250000]
 set xtics ("2" 2, "16" 16, "128" 128, "1024" 1024, "8192" 8192, "65,536" 65536, "1,048,576" 1048576)
 set xlabel "stations (MAC addresses), half of them senders"
 set ylabel "ns a frame"
+styles = "1 2 3 4"
 file = from."/stations.tsv"
 @draw

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::shared::Shared;
+use super::shared::{Map, Shared};
 
 /// The outside of a ring's producing end: what can be done without it, and without the lock that it is kept under.
 /// For those who send to many rings in a pass.
@@ -20,11 +20,10 @@ impl Landing {
     /// Asks the processor for the memory of the next `frames` slots, which will be written soon.
     #[inline]
     pub fn prefetch(&self, frames: usize) {
-        let map = self.shared.map(self.shared.shift().load(Ordering::Relaxed));
-        let head = self.shared.head().load(Ordering::Relaxed);
-        for ahead in 0..u16::try_from(frames).unwrap_or(u16::MAX).min(self.shared.slots()) {
-            map.prefetch(head.wrapping_add(ahead));
-        }
+        let mut map = self.shared.map();
+        map.shift = self.shared.shift().load(Ordering::Relaxed);
+        let head = u32::from(self.shared.head().load(Ordering::Relaxed));
+        (head..).take(frames).for_each(|index| map.prefetch(index));
     }
 
     /// Wakes the consumer if it sleeps. Between the transmissions and this belongs one

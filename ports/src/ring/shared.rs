@@ -1,7 +1,7 @@
 //! What the two ends of a ring share.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -21,7 +21,7 @@ pub(super) struct Shared {
     slots: u16,
     wake: OwnedFd,
     /// Where the producer's next buffer is, as a [`Map`] has it, for [`Landing`](super::Landing): a hint.
-    shift: AtomicU16,
+    shift: AtomicU32,
 }
 
 impl Shared {
@@ -37,7 +37,7 @@ impl Shared {
             slots,
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .map_err(|e| Error::io(name, "eventfd", e))?,
-            shift: AtomicU16::new(0),
+            shift: AtomicU32::new(0),
         };
         let cookie = shared.rings.base().cast::<u32>(); // the first field of the header
         // SAFETY: the region is large enough and nobody else knows of it yet.
@@ -60,7 +60,7 @@ impl Shared {
         &self.header().tail
     }
 
-    pub(super) const fn shift(&self) -> &AtomicU16 {
+    pub(super) const fn shift(&self) -> &AtomicU32 {
         &self.shift
     }
 
@@ -77,14 +77,13 @@ impl Shared {
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// Where everything is, to be held in registers while a burst is worked on; slots have the buffers `shift` further
-    /// on.
-    pub(super) fn map(&self, shift: u16) -> Map {
+    /// Where everything is. Good while `self` is alive.
+    pub(super) fn map(&self) -> Map {
         Map {
             descs: self.rings.base().wrapping_add(size_of::<Header>()).cast(),
             buffers: self.buffers.base(),
-            mask: self.slots - 1,
-            shift,
+            mask: u32::from(self.slots) - 1,
+            shift: 0,
         }
     }
 
@@ -100,38 +99,68 @@ impl Shared {
 }
 
 /// Where the descriptors and buffers of a ring are. Good while its [`Shared`] is alive.
+///
+/// Indices are of 32 bits here, though 16 of them are what the ends tell each other: a half of a word that is written
+/// and then read with its other half stalls the processor.
 #[derive(Clone, Copy)]
 pub(super) struct Map {
     descs: *mut Desc,
     /// The first buffer byte; readable and writable for twice [`Self::buffer_len`].
     pub(super) buffers: *mut u8,
-    mask: u16,
+    mask: u32,
     /// From the index of a slot to that of its buffer.
-    shift: u16,
+    pub(super) shift: u32,
 }
+
+// SAFETY: as for the `Region`s that it points into; whoever has a map has their `Shared`.
+unsafe impl Send for Map {}
 
 impl Map {
     /// The descriptor of a slot; any index is taken modulo the ring's size.
-    pub(super) fn desc(self, index: u16) -> *mut Desc {
-        self.descs.wrapping_add(usize::from(index & self.mask))
+    fn desc(self, index: u32) -> *mut u64 {
+        self.descs.wrapping_add((index & self.mask) as usize).cast()
+    }
+
+    /// Reads the descriptor of a slot: each word once, since the other end may be another process.
+    #[inline]
+    pub(super) fn read(self, index: u32) -> Desc {
+        let at = self.desc(index);
+        // SAFETY: in bounds by construction of `desc`. Published, so the producer leaves it alone; any bits are a
+        // descriptor.
+        let what = unsafe { at.read_volatile() };
+        // SAFETY: as above; the second word of the same descriptor.
+        let place = unsafe { at.wrapping_add(1).read_volatile() };
+        Desc { what, place }
+    }
+
+    /// Writes the descriptor of a slot, which is the producer's.
+    #[inline]
+    pub(super) fn write(self, index: u32, desc: Desc) {
+        let at = self.desc(index);
+        // SAFETY: in bounds by construction of `desc`, and the producer's until it publishes `index`.
+        unsafe { at.write(desc.what) };
+        // SAFETY: as above; the second word of the same descriptor.
+        unsafe { at.wrapping_add(1).write(desc.place) };
     }
 
     /// Asks the processor for a slot's descriptor and for the first line of a frame in it, to be written.
     #[inline]
-    pub(super) fn prefetch(self, index: u16) {
+    pub(super) fn prefetch(self, index: u32) {
         prefetch(self.desc(index).cast());
         prefetch(self.buffers.wrapping_add(self.start(index)));
     }
 
     /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
-    pub(super) fn start(self, index: u16) -> usize {
+    #[inline]
+    pub(super) fn start(self, index: u32) -> usize {
         let buffer = index.wrapping_add(self.shift);
-        usize::from(buffer & self.mask) * SLOT + start(buffer)
+        (buffer & self.mask) as usize * SLOT + start(buffer)
     }
 
     /// Bytes of all slots.
+    #[inline]
     pub(super) fn buffer_len(self) -> usize {
-        (usize::from(self.mask) + 1) * SLOT
+        (self.mask as usize + 1) * SLOT
     }
 }
 

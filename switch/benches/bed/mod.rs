@@ -114,6 +114,15 @@ impl Bed {
         to.map(|n| self.drain(n)).sum()
     }
 
+    /// Sends a burst of one frame again and again to port 1, as a generator does.
+    pub(crate) fn repeat(&mut self, template: &[u8], burst: usize) -> usize {
+        let tx = &mut *self.apps[0].tx;
+        let mut sent = write(tx, template.len(), 1, |slot| slot.copy_from_slice(template));
+        sent += tx.repeat(burst - sent);
+        tx.flush();
+        self.take(sent)
+    }
+
     /// As [`Self::burst`], written into the ring in place, as a generator does, to port 1.
     pub(crate) fn generate(&mut self, template: &[u8], burst: usize) -> usize {
         self.write(template.len(), burst, |slot| slot.copy_from_slice(template))
@@ -124,6 +133,11 @@ impl Bed {
     pub(crate) fn write(&mut self, len: usize, burst: usize, fill: impl FnMut(&mut [u8])) -> usize {
         let sent = write(&mut *self.apps[0].tx, len, burst, fill);
         self.apps[0].tx.flush();
+        self.take(sent)
+    }
+
+    /// Moves what was sent to port 1, and takes it out.
+    fn take(&mut self, sent: usize) -> usize {
         let mut received = 0;
         while received < sent {
             self.pass(0);

@@ -10,13 +10,16 @@ use crate::report::Report;
 /// Stations that a switch has room for, unless told otherwise.
 const STATIONS: usize = 1 << 16;
 
-/// Bursts between two ports, written in place as a generator writes them and, in two sizes, handed over in copies.
+/// Bursts between two ports: written in place, as a generator writes frames that differ; one frame repeated, as it sends
+/// frames that do not; and, in two sizes, handed over in copies.
 pub(crate) fn bursts(report: &Report, len: usize) {
     let bytes = frame(mac(1), mac(0), len);
     let mut bed = Bed::new(2, Capabilities::all(1500), STATIONS);
     for burst in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] {
         let name = format!("reserve, switch, receive, burst {burst}");
         report.case(&format!("burst/{burst}"), &name, || bed.generate(&bytes, burst));
+        let name = format!("repeat, switch, receive, burst {burst}");
+        report.case(&format!("repeat/{burst}"), &name, || bed.repeat(&bytes, burst));
     }
     for burst in [1, 256] {
         let frames = vec![Frame::new(&bytes); burst];
