@@ -32,12 +32,12 @@ FNR == 1 { sign = NR == 1 ? -1 : 1 }
     getline
     which = step(callee, caller ~ /^switch::/)
     # The generator's own copies; those of the switch are within transmit.
-    if (which == "" && callee ~ /mem(cpy|move)/ && caller ~ /generate|write/) which = "write"
+    if (which == "" && callee ~ /mem(cpy|move)/ && caller ~ /^forward::/) which = "write"
     if (which != "") sum[which] += sign * $2
     next
 }
 # What the generator and the sink do themselves, between their calls.
-/^[0-9+*-]/ { if (caller ~ /bed::/) sum["write"] += sign * $2 }
+/^[0-9+*-]/ { if (caller ~ /^forward::/) sum["write"] += sign * $2 }
 
 END {
     sum["classify"] = sum["forward"] - sum["receive"] - sum["copy"] - sum["release"]
