@@ -194,7 +194,7 @@ impl Producer {
     #[inline(never)]
     fn start_over(&mut self) {
         if self.look() {
-            self.map.shift = 0_u32.wrapping_sub(self.head);
+            self.map.shift = self.shared.colour().wrapping_sub(self.head);
             self.shared.shift().store(self.map.shift, Ordering::Relaxed);
             self.repeatable = None;
         }
@@ -233,6 +233,9 @@ impl Producer {
             self.shared.head().store(self.head as u16, Ordering::Release);
             self.published = self.head;
             self.unkicked = true;
+            if self.room < WINDOW / 2 {
+                self.room = 0; // the next burst begins with a look, which in its midst would find its own frames
+            }
         }
     }
 }
