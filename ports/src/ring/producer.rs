@@ -26,6 +26,8 @@ pub struct Producer {
     reserved: Option<usize>,
     /// Bytes of the frame in the buffer before the next, if it is one that can be repeated.
     repeatable: Option<usize>,
+    /// The last look fell into the midst of a burst: it found what that had written, and the ring not drained.
+    overdue: bool,
     /// Published since the consumer was last woken.
     unkicked: bool,
 }
@@ -33,7 +35,17 @@ pub struct Producer {
 impl Producer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let (map, room) = (shared.map(), u32::from(shared.slots()).min(WINDOW));
-        Self { shared, map, head: 0, published: 0, room, reserved: None, repeatable: None, unkicked: false }
+        Self {
+            shared,
+            map,
+            head: 0,
+            published: 0,
+            room,
+            reserved: None,
+            repeatable: None,
+            overdue: false,
+            unkicked: false,
+        }
     }
 
     /// Copies frames into the ring, in order, as many as find room, and publishes them. A frame longer than
@@ -197,6 +209,8 @@ impl Producer {
             self.map.shift = self.shared.colour().wrapping_sub(self.head);
             self.shared.shift().store(self.map.shift, Ordering::Relaxed);
             self.repeatable = None;
+        } else {
+            self.overdue = self.published != self.head;
         }
     }
 
@@ -233,8 +247,8 @@ impl Producer {
             self.shared.head().store(self.head as u16, Ordering::Release);
             self.published = self.head;
             self.unkicked = true;
-            if self.room < WINDOW / 2 {
-                self.room = 0; // the next burst begins with a look, which in its midst would find its own frames
+            if self.room < WINDOW / 2 || std::mem::take(&mut self.overdue) {
+                self.room = 0; // the next burst is to begin with a look
             }
         }
     }
