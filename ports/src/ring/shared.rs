@@ -177,6 +177,22 @@ impl Map {
         (buffer & self.mask) as usize * SLOT + start(buffer)
     }
 
+    /// Asks the processor for the line at this offset, up to twice [`Self::buffer_len`], to be written soon: it is
+    /// likely to be in the other core's cache, which is to give it up.
+    #[inline]
+    pub(super) fn claim(self, offset: usize) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch is a hint: it never faults, whatever the address, and where the processor has none for
+        // writing it does nothing.
+        unsafe {
+            core::arch::asm!(
+                "prefetchw [{}]",
+                in(reg) self.buffers.wrapping_add(offset),
+                options(nostack, preserves_flags, readonly),
+            );
+        }
+    }
+
     /// Bytes of all slots.
     #[inline]
     pub(super) fn buffer_len(self) -> usize {
