@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::shared::{Map, Shared};
+use super::shared::Shared;
 
 /// The outside of a ring's producing end: what can be done without it, and without the lock that it is kept under.
 /// For those who send to many rings in a pass.

@@ -22,7 +22,15 @@ pub(super) struct Shared {
     wake: OwnedFd,
     /// Where the producer's next buffer is, as a [`Map`] has it, for [`Landing`](super::Landing): a hint.
     shift: AtomicU32,
+    /// Rings fill up in step when frames are dealt out to many ports. Where each begins differs, or the lines that
+    /// they are at would all compete for the same few sets of the caches: their addresses end alike.
+    colour: u32,
 }
+
+/// Bytes of a page, the distance at which addresses compete for a first-level cache.
+const PAGE: usize = 4096;
+/// Rings made so far.
+static RINGS: AtomicU32 = AtomicU32::new(0);
 
 impl Shared {
     pub(super) fn new(name: &str, slots: u16) -> Result<Self, Error> {
@@ -31,15 +39,17 @@ impl Shared {
             return Err(Error::Invalid { name: name.to_owned(), what });
         }
         let ring_bytes = size_of::<Header>() + usize::from(slots) * size_of::<Desc>();
+        let colour = RINGS.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b1) >> 16;
         let shared = Self {
-            rings: Region::new(name, ring_bytes.next_multiple_of(4096), false)?,
+            rings: Region::new(name, (ring_bytes + PAGE).next_multiple_of(PAGE), false)?,
             buffers: Region::new(name, usize::from(slots) * SLOT, true)?,
             slots,
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .map_err(|e| Error::io(name, "eventfd", e))?,
-            shift: AtomicU32::new(0),
+            shift: AtomicU32::new(colour),
+            colour,
         };
-        let cookie = shared.rings.base().cast::<u32>(); // the first field of the header
+        let cookie = shared.base().cast::<u32>(); // the first field of the header
         // SAFETY: the region is large enough and nobody else knows of it yet.
         unsafe { cookie.write(COOKIE) };
         shared.header().flags.store(MASK_INT, Ordering::Relaxed);
@@ -49,7 +59,17 @@ impl Shared {
     pub(super) fn header(&self) -> &Header {
         // SAFETY: the region starts with a header, is aligned to a page and zeroed, and what changes after
         // `new` are atomics.
-        unsafe { &*self.rings.base().cast::<Header>() }
+        unsafe { &*self.base().cast::<Header>() }
+    }
+
+    /// The first byte of the header.
+    fn base(&self) -> *mut u8 {
+        self.rings.base().wrapping_add(self.colour as usize * size_of::<Header>() % PAGE)
+    }
+
+    /// The number of the first buffer, from the first byte of the buffers.
+    pub(super) const fn colour(&self) -> u32 {
+        self.colour
     }
 
     pub(super) fn head(&self) -> &AtomicU16 {
@@ -80,10 +100,10 @@ impl Shared {
     /// Where everything is. Good while `self` is alive.
     pub(super) fn map(&self) -> Map {
         Map {
-            descs: self.rings.base().wrapping_add(size_of::<Header>()).cast(),
+            descs: self.base().wrapping_add(size_of::<Header>()).cast(),
             buffers: self.buffers.base(),
             mask: u32::from(self.slots) - 1,
-            shift: 0,
+            shift: self.colour,
         }
     }
 
@@ -155,6 +175,22 @@ impl Map {
     pub(super) fn start(self, index: u32) -> usize {
         let buffer = index.wrapping_add(self.shift);
         (buffer & self.mask) as usize * SLOT + start(buffer)
+    }
+
+    /// Asks the processor for the line at this offset, up to twice [`Self::buffer_len`], to be written soon: it is
+    /// likely to be in the other core's cache, which is to give it up.
+    #[inline]
+    pub(super) fn claim(self, offset: usize) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch is a hint: it never faults, whatever the address, and where the processor has none for
+        // writing it does nothing.
+        unsafe {
+            core::arch::asm!(
+                "prefetchw [{}]",
+                in(reg) self.buffers.wrapping_add(offset),
+                options(nostack, preserves_flags, readonly),
+            );
+        }
     }
 
     /// Bytes of all slots.
