@@ -36,7 +36,7 @@ pub mod wire;
 pub use app::{App, Progress};
 pub use counters::{Counters, Reason};
 pub use error::Error;
-pub use frame::{BURST, Burst, Frame};
+pub use frame::{BURST, Burst, Flow, Frame};
 pub use interface::Interface;
 pub use mac::Mac;
 pub use offload::{Capabilities, GsoType, Offload, OffloadFlags};

@@ -46,6 +46,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ring::Landing;
 use crate::{Burst, Capabilities, Counters, Frame, Mac, Offload};
 
 /// What became of a slice of frames handed to [`Tx::transmit`].
@@ -124,9 +125,23 @@ pub trait Tx: Send {
     /// reservation, or with a `len` beyond it, nothing is sent.
     fn commit(&mut self, len: usize, offload: Offload);
 
+    /// Queues the frame that [`commit`](Self::commit) queued last up to `n` times more, without its bytes being written
+    /// again, and says how often: 0 where there is no room, where anything was reserved or queued since, and of ports that
+    /// cannot, or not with that frame. Nothing else of the frame changes hands: what `reserve` gives next is another slot.
+    fn repeat(&mut self, n: usize) -> usize {
+        let _ = n;
+        0
+    }
+
     /// Makes everything queued visible to the other side: one kick a pass, never one a frame. Returns whether all of
     /// it is on its way; if not (the kernel was busy), the caller flushes again soon, whether there is traffic or not.
     fn flush(&mut self) -> bool;
+
+    /// If all that a flush does is to kick who drains the port: how to do that without the port. Whoever has it need
+    /// not [`flush`](Self::flush) after [`transmit`](Self::transmit).
+    fn landing(&self) -> Option<Landing> {
+        None
+    }
 }
 
 impl Rx for Box<dyn Rx> {

@@ -86,18 +86,20 @@ impl Sender {
     }
 }
 
-/// Written into the port's slots one by one. [`Tx::transmit`] of many views of the frame is no faster: equal at
-/// 60 bytes and slower at 1514 (10.7 and 28.0 ns a frame against 10.9 and 23.6; benches/generator.rs), and it
-/// could not send frames that differ.
+/// Written once a burst, where the port can [repeat](Tx::repeat) a frame: what netmap's indirect buffers (`-I`) are for;
+/// else into the port's slots one by one. [`Tx::transmit`] of many views of the frame is no faster than that
+/// (benches/generator.rs), and it could not send frames that differ.
 fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: u64) -> Sent {
     let len = frame.len();
-    let all = |sent: u64| (sent, sent * len as u64);
-    for sent in 0..wanted {
-        let Some(slot) = tx.reserve(len) else { return all(sent) };
+    let mut sent = 0;
+    while sent < wanted {
+        let Some(slot) = tx.reserve(len) else { break };
         slot.copy_from_slice(frame);
         tx.commit(len, Offload::NONE);
+        sent += 1;
+        sent += tx.repeat(usize::try_from(wanted - sent).unwrap_or(usize::MAX)) as u64;
     }
-    all(wanted)
+    (sent, sent * len as u64)
 }
 
 /// The same of frames that differ, each of which is handed to `each` before it goes.
