@@ -86,9 +86,8 @@ impl Sender {
     }
 }
 
-/// Written once a burst, where the port can [repeat](Tx::repeat) a frame: what netmap's indirect buffers (`-I`) are for;
-/// else into the port's slots one by one. [`Tx::transmit`] of many views of the frame is no faster than that
-/// (benches/generator.rs), and it could not send frames that differ.
+/// A frame that is always the same is written once a burst, where the port can [repeat](Tx::repeat) it: what netmap's
+/// indirect buffers (`-I`) are for.
 fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: u64) -> Sent {
     let len = frame.len();
     let mut sent = 0;
@@ -102,7 +101,7 @@ fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: u64) -> Sent {
     (sent, sent * len as u64)
 }
 
-/// The same of frames that differ, each of which is handed to `each` before it goes.
+/// Frames that differ, written into the port's slots one by one, each of which is handed to `each` before it goes.
 fn send_series(tx: &mut dyn Tx, series: &mut Series, wanted: u64, mut each: impl FnMut(&mut [u8])) -> Sent {
     let mut bytes = 0;
     for sent in 0..wanted {

@@ -87,12 +87,6 @@ impl Consumer {
         }
     }
 
-    /// Slots that the producer can fill.
-    #[must_use]
-    pub fn room(&self) -> u16 {
-        self.shared.slots().saturating_sub(self.waiting())
-    }
-
     /// Gives back all slots before `end`.
     fn give_back(&mut self, end: u32) {
         self.tail = end;
@@ -104,6 +98,12 @@ impl Consumer {
     #[expect(clippy::cast_possible_truncation, reason = "as above")]
     fn waiting(&self) -> u16 {
         self.shared.head().load(Ordering::Acquire).wrapping_sub(self.tail as u16)
+    }
+
+    /// Slots that the producer can fill.
+    #[must_use]
+    pub fn room(&self) -> u16 {
+        self.shared.slots().saturating_sub(self.waiting())
     }
 
     /// The descriptor that becomes readable when frames arrive while armed.
