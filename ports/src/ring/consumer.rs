@@ -94,6 +94,12 @@ impl Consumer {
         self.shared.tail().store(end as u16, Ordering::Release);
     }
 
+    /// Slots that the producer can fill.
+    #[must_use]
+    pub fn room(&self) -> u16 {
+        self.shared.slots().saturating_sub(self.waiting())
+    }
+
     /// Slots that the producer claims to have filled.
     #[expect(clippy::cast_possible_truncation, reason = "as above")]
     fn waiting(&self) -> u16 {
