@@ -12,7 +12,7 @@ pub(super) struct NetmapArgs {
     /// Slots of the rings of a port of a switch; the other numbers are without meaning
     #[arg(
         short = 'C',
-        value_name = "TX_SLOTS[,RX_SLOTS[,TX_RINGS[,RX_RINGS]]]",
+        value_name = "SLOTS,...",
         value_delimiter = ',',
         num_args = 1
     )]

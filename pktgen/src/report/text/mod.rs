@@ -210,7 +210,7 @@ impl Lines for Text {
             Event::Sequence(trouble) => self.log(err, "rxseq_body", trouble),
             Event::Order(_) => Ok(()),
             Event::OrderTotal(order) => {
-                self.live.leave(err)?;
+                self.live.clear(err)?;
                 writeln!(out, "{}", numbers::total(order))
             }
             Event::Dump { number, len, bytes } => {
@@ -224,6 +224,7 @@ impl Lines for Text {
             }
             Event::Final { packets, bytes, events, errors, seconds } => {
                 if self.config.dump {
+                    self.live.clear(err)?;
                     self.shown.up_to(*packets, out)?;
                 }
                 if *errors > 0 {
