@@ -31,11 +31,11 @@ fn any_frames() -> impl Strategy<Value = Frames> {
             vlans: tags
                 .iter()
                 .take(if size == Size::Imix { 1 } else { 2 })
-                .map(|(id, priority)| format!("{id}:{priority}").parse().unwrap())
+                .map(|(id, priority)| format!("{id}:{priority}").parse().expect("sound"))
                 .collect(),
             size,
-            src: if size == Size::Imix { Frames::SRC_V4.into() } else { src.parse().unwrap() },
-            dst: if size == Size::Imix { Frames::DST_V4.into() } else { dst.parse().unwrap() },
+            src: if size == Size::Imix { Frames::SRC_V4.into() } else { src.parse().expect("sound") },
+            dst: if size == Size::Imix { Frames::DST_V4.into() } else { dst.parse().expect("sound") },
             random_src,
             random_dst,
             payload,
@@ -56,7 +56,7 @@ proptest! {
         for (number, frame) in frames.iter().enumerate() {
             let body = ends(frame).body;
             if numbered {
-                prop_assert_eq!(&frame[body..body + 4], &u32::try_from(number).unwrap().to_be_bytes());
+                prop_assert_eq!(&frame[body..body + 4], &u32::try_from(number).expect("sound").to_be_bytes());
             }
         }
         let bytes: usize = frames.iter().map(Vec::len).sum();
@@ -75,7 +75,7 @@ fn rubbish_is_what_stood_there() {
     let (mut far, mut near) = cable();
     let mine: Vec<_> = (0..=255).map(|n| [n; 60]).collect();
     for bytes in &mine {
-        let slot = near.tx.reserve(60).unwrap();
+        let slot = near.tx.reserve(60).expect("sound");
         slot.copy_from_slice(bytes);
         near.tx.commit(60, Offload::NONE);
     }
@@ -99,7 +99,7 @@ fn frames_are_shown_as_many_as_there_is_time_for() {
     near.tx.flush();
     receiver_app.poll(&mut far, Time(0));
     for events in [sender, receiver] {
-        let events = events.lock().unwrap();
+        let events = events.lock().expect("sound");
         let shown: Vec<_> =
             events.iter().filter(|e| matches!(e, Event::Dump { .. })).map(|e| format!("{e:?}")).collect();
         assert_eq!(shown.len(), 64);

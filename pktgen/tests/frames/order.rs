@@ -27,7 +27,7 @@ fn pass(far: &mut Port, frames: &[Vec<u8>]) {
 }
 
 fn said(events: &Events) -> Vec<Event> {
-    events.lock().unwrap().clone()
+    events.lock().expect("sound").clone()
 }
 
 fn order(events: &[Event]) -> Order {
@@ -56,8 +56,8 @@ fn numbers_stand_where_netmaps_do() {
     for (frames, at) in [
         (Frames::default(), 42),
         (v6(), 62),
-        (Frames { vlans: vec!["7".parse().unwrap()], ..Frames::default() }, 46),
-        (Frames { vlans: vec!["7".parse().unwrap(); 2], ..v6() }, 70),
+        (Frames { vlans: vec!["7".parse().expect("sound")], ..Frames::default() }, 46),
+        (Frames { vlans: vec!["7".parse().expect("sound"); 2], ..v6() }, 70),
     ] {
         let frames = sent(frames, Function::Txseq, 300).0;
         for (number, frame) in (0u32..).zip(&frames) {
