@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use ports::Mac;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -105,7 +106,8 @@ struct Start {
     function: Function,
     /// Wall clock, since the epoch.
     unix_us: u64,
-    src_mac: String,
+    /// What is sent; null for functions that send nothing of their own.
+    frames: Option<Frames>,
     burst_packets: u64,
     /// From burst to burst; zero as fast as there is room.
     period_ns: u64,
@@ -114,6 +116,31 @@ struct Start {
     rate_bps: Option<u64>,
     /// Bytes a packet that count in `rate_bps` besides its own.
     rate_framing_bytes: u32,
+}
+
+/// The frames that are sent.
+#[derive(Serialize)]
+struct Frames {
+    /// Without FCS.
+    least_bytes: u32,
+    most_bytes: u32,
+    src: String,
+    dst: String,
+    src_mac: String,
+    dst_mac: String,
+}
+
+impl Frames {
+    fn new(frames: &crate::Frames, src_mac: Mac) -> Self {
+        Self {
+            least_bytes: frames.size.shortest(),
+            most_bytes: frames.size.longest(),
+            src: frames.src.to_string(),
+            dst: frames.dst.to_string(),
+            src_mac: src_mac.to_string(),
+            dst_mac: frames.dst_mac.to_string(),
+        }
+    }
 }
 
 impl Json {
@@ -127,8 +154,8 @@ impl Json {
         Ok(())
     }
 
-    fn start(&self, src_mac: String, burst_packets: u64, period_ns: u64) -> Start {
-        let Config { port, function, rate, .. } = &self.config;
+    fn start(&self, src_mac: Mac, burst_packets: u64, period_ns: u64) -> Start {
+        let Config { port, function, rate, frames, .. } = &self.config;
         let limit = Some(rate.per_s()).filter(|limit| *limit > 0);
         let (rate_pps, rate_bps, rate_framing_bytes) = match *rate {
             Rate::Pps(_) => (limit, None, 0),
@@ -138,7 +165,7 @@ impl Json {
             port: port.clone(),
             function: *function,
             unix_us: u64::try_from((self.clock)().as_micros()).unwrap_or(u64::MAX),
-            src_mac,
+            frames: function.sends().then(|| Frames::new(frames, src_mac)),
             burst_packets,
             period_ns,
             rate_pps,
@@ -184,7 +211,7 @@ impl Lines for Json {
     fn event(&mut self, event: &Event, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
         match event {
             Event::Start { src_mac, burst, period_ns } => {
-                self.start = Some(self.start(src_mac.to_string(), *burst, *period_ns));
+                self.start = Some(self.start(*src_mac, *burst, *period_ns));
                 Ok(())
             }
             Event::Ready | Event::Waiting => Ok(()),
@@ -229,10 +256,8 @@ impl Lines for Json {
 mod tests {
     use std::time::Duration;
 
-    use ports::Mac;
-
     use super::*;
-    use crate::{Format, Printer};
+    use crate::{Format, Latency, Pings, Printer};
 
     fn print(config: Config, events: &[Event]) -> (Vec<Value>, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -282,7 +307,11 @@ mod tests {
                 "bytes_per_packet": 60, "send_errors": 2,
                 "start": {
                     "port": "vale0:tx", "function": "tx", "unix_us": 1_700_000_130_360_039_u64,
-                    "src_mac": "00:00:00:00:00:00", "burst_packets": 3, "period_ns": 3_000_000,
+                    "frames": {
+                        "least_bytes": 60, "most_bytes": 60, "src": "10.0.0.1", "dst": "10.1.0.1",
+                        "src_mac": "00:00:00:00:00:00", "dst_mac": "ff:ff:ff:ff:ff:ff",
+                    },
+                    "burst_packets": 3, "period_ns": 3_000_000,
                     "rate_pps": 1000, "rate_bps": null, "rate_framing_bytes": 0,
                 },
             })
@@ -297,5 +326,35 @@ mod tests {
         assert_eq!(objects[0], serde_json::json!({"event": "error", "message": "\"p\": no"}));
         assert_eq!((&objects[1]["complete"], &objects[1]["start"]), (&Value::Bool(false), &Value::Null));
         assert_eq!(err, "pkt-gen: \"p\": no\n");
+    }
+
+    #[test]
+    fn pings_are_an_object_in_their_interval_and_in_the_summary() {
+        let pings = |sent| Pings {
+            since_us: 5,
+            interval_us: 6,
+            sent,
+            received: 2,
+            lost: 1,
+            late: 0,
+            duplicate: 0,
+            stray: 0,
+            rtt: Latency::of([100, 101, 101]),
+        };
+        let events = [
+            Event::Ping(pings(3)),
+            interval(3, 1_000_000),
+            interval(3, 1_000_000),
+            Event::PingTotal(pings(6)),
+            Event::Final { packets: 6, bytes: 360, events: 6, errors: 0, seconds: 2.0 },
+        ];
+        let (objects, _) = print(Config::new("p", Function::Ping), &events);
+        let sent = |object: &Value| object["ping"]["sent"].as_u64();
+        assert_eq!(objects.iter().map(sent).collect::<Vec<_>>(), [Some(3), None, Some(6)]);
+        let ping = objects[0]["ping"].as_object().unwrap();
+        assert!(
+            !ping.contains_key("interval_us") && !ping["rtt"].as_object().unwrap().contains_key("histogram")
+        );
+        assert_eq!((&ping["rtt"]["p99_ns"], &ping["rtt"]["mean_ns"]), (&101.into(), &100.667.into()));
     }
 }
