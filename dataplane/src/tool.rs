@@ -86,7 +86,7 @@ fn hosted<E: DeserializeOwned>(
     let mut client = start::connect(&job.place)?;
     let speaker = client.speaker()?;
     on_interrupt(move || drop(speaker.say(&Request::Stop {})))?; // first: once it runs, it is to be stopped well
-    client.ask::<IgnoredAny>(&Request::Host { on: job.on, core: job.core, app: job.app })?;
+    client.ask::<IgnoredAny>(&Request::Host { on: job.on, core: job.core, app: Box::new(job.app) })?;
     while let Some(event) = next_event(&mut client)? {
         print(News::Event(serde_json::from_value(event).map_err(client::Error::from)?))?;
     }

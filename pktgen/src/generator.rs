@@ -76,6 +76,9 @@ impl Generator {
 
     /// One pass of the role, counted and reported.
     fn run(&mut self, port: &mut Port, now: Time, since: Time) -> Progress {
+        if !self.role.sends() {
+            self.report.see_room(port.rx.room());
+        }
         let tell = self.report.events();
         let pass =
             if self.stopping { self.role.stop(port, now, tell) } else { self.role.poll(port, now, tell) };

@@ -15,6 +15,9 @@ use pktgen::{Args, Event, HdrLog, Printer, Style};
 fn main() -> ExitCode {
     let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
     let args = Args::parse();
+    for note in args.notes() {
+        eprintln!("pkt-gen: {note}");
+    }
     let style = Style { columns: terminal::columns, ..args.style() };
     let hdr = args.hdr().map(Path::to_owned);
     let config = match args.into_config(cpus) {
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
     };
     match tool::run(job, print) {
         Ok(()) => ExitCode::from(printer.exit_status()),
+        // Who read our report has had enough of it.
+        Err(tool::Error::Io(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(why) => {
             let _ = printer.broken_off(&why.to_string(), &mut io::stdout(), &mut io::stderr());
             ExitCode::FAILURE

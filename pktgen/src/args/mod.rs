@@ -3,6 +3,7 @@
 mod cpus;
 mod frames;
 mod latency;
+mod later;
 mod netmap;
 mod rate;
 mod report;
@@ -36,7 +37,7 @@ pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
     #[arg(short = 'i', value_name = "PORT")]
     port: String,
-    /// What to do: tx, rx, ping or pong
+    /// What to do: tx, rx, ping or pong, or txseq and rxseq for numbered frames: which are missing, late or duplicated
     #[arg(short = 'f', value_name = "FUNCTION", default_value = "rx")]
     function: String,
     /// Frames to send or receive; 0 for no end
@@ -55,6 +56,9 @@ pub struct Args {
     /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports and null]
     #[arg(short = 'w', value_name = "SECS", allow_negative_numbers = true, value_parser = within(Config::WAIT_S))]
     wait_s: Option<u32>,
+    /// Show frames in hexadecimal, up to 64 from report to report
+    #[arg(short = 'X')]
+    dump: bool,
     /// Receiver: end when nothing has come for a second after the first frame
     #[arg(short = 'W')]
     until_idle: bool,
@@ -63,7 +67,9 @@ pub struct Args {
     #[command(flatten)]
     report: report::ReportArgs,
     #[command(flatten)]
-    later: netmap::Later,
+    netmap: netmap::NetmapArgs,
+    #[command(flatten)]
+    later: later::Later,
 }
 
 fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
@@ -71,6 +77,12 @@ fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
 }
 
 impl Args {
+    /// One line for each flag of netmap's that means something else here, or nothing.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.netmap.notes(&self.port)
+    }
+
     /// The file for latencies (`--hdr`), which the program writes, wherever the generator runs.
     #[must_use]
     pub fn hdr(&self) -> Option<&Path> {
@@ -80,7 +92,8 @@ impl Args {
     /// How the run is to be reported, as far as the flags say.
     #[must_use]
     pub fn style(&self) -> Style {
-        self.report.style()
+        let style = self.report.style();
+        Style { average: style.average || self.netmap.averages(), ..style }
     }
 
     /// The config that the flags ask for, on a machine with `have_cpus` CPUs.
@@ -89,10 +102,11 @@ impl Args {
     /// If a flag is one of netmap's that is not available yet, or a number is out of range.
     pub fn into_config(self, have_cpus: u32) -> Result<Config, Error> {
         self.later.refuse()?;
+        self.netmap.check()?;
         let cpus = self.cpus.resolve(have_cpus)?;
         let function = self.function.parse::<Function>()?;
         self.latency.check(function)?;
-        let config = Config {
+        let mut config = Config {
             function,
             frames: self.frames.into_frames()?,
             count: self.count,
@@ -105,8 +119,10 @@ impl Args {
             timeout_ms: self.latency.timeout_ms,
             stamp: self.latency.stamp,
             until_idle: self.until_idle,
-            port: self.port,
+            dump: self.dump,
+            port: self.netmap.sized(&self.port),
         };
+        self.netmap.apply(&mut config);
         config.check()?;
         Ok(config)
     }
@@ -150,11 +166,12 @@ mod tests {
             burst: 32,
             rate: Rate::Pps(1000),
             frames: Frames {
-                len: 1514,
+                size: 1514.into(),
                 src: "10.0.0.1:5-10.0.0.2:6".parse().unwrap(),
                 dst: "10.9.0.1".parse().unwrap(),
                 src_mac: Some("02:00:00:00:00:01".parse().unwrap()),
                 dst_mac: "02:00:00:00:00:02".parse().unwrap(),
+                ..Frames::default()
             },
             pin: Some(1),
             cpus: 2,
@@ -180,13 +197,9 @@ mod tests {
 
     #[test]
     fn flags_of_later_are_not_unknown() {
-        for line in ["-4", "-6", "-p 2", "-X", "-H 12", "-P file", "-r", "-z", "-Z", "-F 2"] {
+        for line in ["-p 2", "-P file"] {
             let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
             assert!(error.starts_with(&format!("{}: not available yet", &line[..2])), "{error}");
-        }
-        for line in ["-M 64", "-I", "-C 1,2", "-o 4", "-f txseq", "-f rxseq", "-l 60 -l 90"] {
-            let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
-            assert!(error.contains("not available yet"), "{error}");
         }
     }
 
@@ -196,7 +209,7 @@ mod tests {
             ("", "-i <PORT>"),
             ("-i vale0:1 -q", "unexpected argument '-q'"),
             ("-i vale0:1 extra", "unexpected argument 'extra'"),
-            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, ping, pong)"),
+            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, ping, pong, txseq, rxseq)"),
             ("-i vale0:1 -l 15", "invalid value '15' for '-l <BYTES>': 15 is not in 16..=65536"),
             ("-i vale0:1 -l -5", "invalid value '-5' for '-l <BYTES>'"),
             ("-i vale0:1 -l many", "invalid value 'many' for '-l <BYTES>'"),
@@ -214,7 +227,10 @@ mod tests {
             ("-i vale0:1 -c 3", "-c 3: more CPUs than this machine has (0 to 2)"),
             ("-i vale0:1 -D 02:00", "no MAC address"),
             ("-i vale0:1 -s 10.0.0.300", "no IPv4 address"),
-            ("-i vale0:1 -d fd00::1", "IPv6 is not available yet"),
+            ("-i vale0:1 -d fd00::1 -s 10.0.0.1", "-s 10.0.0.1 -d fd00::1: one is IPv4, the other IPv6"),
+            ("-i vale0:1 -f txseq -l 45", "IPv4 and UDP headers and a sequence number take 46 bytes"),
+            ("-i vale0:1 -f tx -l 60 -l 1514", "-l 60 -l 1514: the second is the least size"),
+            ("-i vale0:1 -H 11", "-H 11: a virtio-net header"),
         ] {
             let error = parse(&format!("pkt-gen {line}")).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");

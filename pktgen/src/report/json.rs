@@ -52,6 +52,15 @@ enum Line<'a> {
         more: &'a BTreeMap<String, Value>,
         start: &'a Option<Start>,
     },
+    /// One that was sent or received (`-X`); those whose numbers are missing were left out.
+    Frame {
+        /// Frames before it.
+        number: u64,
+        /// Its length, bytes.
+        len: u32,
+        /// Its first bytes, in hexadecimal.
+        bytes: String,
+    },
     Error {
         message: &'a str,
     },
@@ -114,7 +123,7 @@ impl Json {
 
     /// Something to say in the next object.
     fn add(&mut self, name: &str, what: &impl Serialize) -> io::Result<()> {
-        self.more.insert(name.to_owned(), serde_json::to_value(what)?);
+        self.more.insert(name.to_owned(), plain(serde_json::to_value(what)?));
         Ok(())
     }
 
@@ -136,6 +145,25 @@ impl Json {
             rate_bps,
             rate_framing_bytes,
         }
+    }
+}
+
+/// Without what the object around says already, and what only fills pages: `--hdr` writes histograms. Means to a
+/// thousandth.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let told = |name: &str| !["since_us", "interval_us", "histogram"].contains(&name);
+            fields
+                .into_iter()
+                .filter(|(name, _)| told(name))
+                .map(|(name, value)| (name, plain(value)))
+                .collect()
+        }
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().map_or(Value::Null, |mean| ((mean * 1000.0).round() / 1000.0).into())
+        }
+        other => other,
     }
 }
 
@@ -162,6 +190,12 @@ impl Lines for Json {
             Event::Ready | Event::Waiting => Ok(()),
             Event::Ping(pings) | Event::PingTotal(pings) => self.add("ping", pings),
             Event::Delay(delays) | Event::DelayTotal(delays) => self.add("delay", delays),
+            Event::Order(order) | Event::OrderTotal(order) => self.add("order", order),
+            Event::Sequence(_) => Ok(()), // their sum is in the order
+            Event::Dump { number, len, bytes } => {
+                let bytes = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                print(&Line::Frame { number: *number, len: *len, bytes }, out)
+            }
             Event::Ignored { packets } => self.add("ignored_packets", packets),
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 self.elapsed_us += usec;

@@ -8,8 +8,10 @@ use std::panic::Location;
 
 use ports::Mac;
 
+use super::hexdump::{Hexdump, Shown};
 use super::live::Live;
 use super::norm::Norm;
+use super::numbers;
 use super::printer::{Clock, Lines};
 use super::throughput::Throughput;
 use super::window::Window;
@@ -30,6 +32,8 @@ pub(super) struct Text {
     window: Window,
     /// Of the interval, for the line that redraws.
     latency: Option<String>,
+    /// Frames shown.
+    shown: Shown,
     /// Intervals were printed.
     reported: bool,
     /// The totals were told already, since there is more to say of pings than of packets.
@@ -48,6 +52,7 @@ impl Text {
             live,
             window: Window::default(),
             latency: None,
+            shown: Shown::default(),
             reported: false,
             told: false,
             waiting: false,
@@ -71,9 +76,8 @@ impl Text {
             }
         }
         for range in [src, dst] {
-            let ((first, port0), (last, port1)) = (range.first(), range.last());
-            let text = format_args!("range is {first}:{port0} to {last}:{port1}");
-            self.log(err, "extract_ip_range", text)?;
+            let [first, last] = range.ends();
+            self.log(err, "extract_ip_range", format_args!("range is {first} to {last}"))?;
         }
         let sends = self.config.function.sends();
         let verb = words::first_verb(self.config.function);
@@ -152,7 +156,7 @@ impl Text {
     }
 
     fn total(&mut self, through: &Throughput, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
-        self.live.leave(err)?;
+        self.live.clear(err)?;
         let verb = words::last_verb(self.config.function);
         let Throughput { packets, bytes, batches, seconds } = through;
         let Some(size) = through.mean_bytes() else {
@@ -196,7 +200,7 @@ impl Lines for Text {
             }
             Event::Ping(pings) => self.latencies("RTT", &pings.rtt, err),
             Event::PingTotal(pings) => {
-                self.live.leave(err)?;
+                self.live.clear(err)?;
                 self.told = true;
                 self.log(err, "ping_body", words::whole("RTT", &pings.rtt))?;
                 writeln!(out, "{}\n{}", words::pings(pings), words::quantiles("RTT", &pings.rtt))?;
@@ -204,13 +208,29 @@ impl Lines for Text {
             }
             Event::Delay(delays) => self.latencies("delay", &delays.delay, err),
             Event::DelayTotal(delays) => {
-                self.live.leave(err)?;
+                self.live.clear(err)?;
                 writeln!(out, "{}\n{}", words::delays(delays), words::quantiles("Delay", &delays.delay))
+            }
+            Event::Sequence(trouble) => self.log(err, "rxseq_body", trouble),
+            Event::Order(_) => Ok(()),
+            Event::OrderTotal(order) => {
+                self.live.clear(err)?;
+                writeln!(out, "{}", numbers::total(order))
+            }
+            Event::Dump { number, len, bytes } => {
+                self.live.clear(err)?;
+                self.shown.up_to(*number, out)?;
+                writeln!(out, "{}", Hexdump { number: *number, len: *len, bytes })?;
+                out.flush()
             }
             Event::Ignored { packets } => {
                 self.log(err, "pong_body", format_args!("{packets} packets could not be answered"))
             }
             Event::Final { packets, bytes, events, errors, seconds } => {
+                if self.config.dump {
+                    self.live.clear(err)?;
+                    self.shown.up_to(*packets, out)?;
+                }
                 if *errors > 0 {
                     self.log(
                         err,
