@@ -232,7 +232,7 @@ mod tests {
     use ports::Mac;
 
     use super::*;
-    use crate::{Format, Printer};
+    use crate::{Format, Latency, Pings, Printer};
 
     fn print(config: Config, events: &[Event]) -> (Vec<Value>, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -297,5 +297,35 @@ mod tests {
         assert_eq!(objects[0], serde_json::json!({"event": "error", "message": "\"p\": no"}));
         assert_eq!((&objects[1]["complete"], &objects[1]["start"]), (&Value::Bool(false), &Value::Null));
         assert_eq!(err, "pkt-gen: \"p\": no\n");
+    }
+
+    #[test]
+    fn pings_are_an_object_in_their_interval_and_in_the_summary() {
+        let pings = |sent| Pings {
+            since_us: 5,
+            interval_us: 6,
+            sent,
+            received: 2,
+            lost: 1,
+            late: 0,
+            duplicate: 0,
+            stray: 0,
+            rtt: Latency::of([100, 101, 101]),
+        };
+        let events = [
+            Event::Ping(pings(3)),
+            interval(3, 1_000_000),
+            interval(3, 1_000_000),
+            Event::PingTotal(pings(6)),
+            Event::Final { packets: 6, bytes: 360, events: 6, errors: 0, seconds: 2.0 },
+        ];
+        let (objects, _) = print(Config::new("p", Function::Ping), &events);
+        let sent = |object: &Value| object["ping"]["sent"].as_u64();
+        assert_eq!(objects.iter().map(sent).collect::<Vec<_>>(), [Some(3), None, Some(6)]);
+        let ping = objects[0]["ping"].as_object().unwrap();
+        assert!(
+            !ping.contains_key("interval_us") && !ping["rtt"].as_object().unwrap().contains_key("histogram")
+        );
+        assert_eq!((&ping["rtt"]["p99_ns"], &ping["rtt"]["mean_ns"]), (&101.into(), &100.667.into()));
     }
 }
