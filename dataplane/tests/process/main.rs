@@ -5,5 +5,6 @@ mod common;
 mod control;
 mod daemon;
 mod help;
+mod latency;
 mod reports;
 mod tools;
