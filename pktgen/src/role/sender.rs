@@ -74,6 +74,7 @@ impl Sender {
         let Self { series, stamps, dump, .. } = self;
         match (series.constant(), &stamps, &dump) {
             (Some(frame), None, None) => send_same(tx, frame, wanted),
+            (None, None, None) => send_series(tx, series, wanted, |_| ()),
             _ => send_series(tx, series, wanted, |frame| {
                 if let Some(stamps) = stamps {
                     stamps.stamp(now, frame);
@@ -106,10 +107,9 @@ fn send_series(tx: &mut dyn Tx, series: &mut Series, wanted: u64, mut each: impl
     for sent in 0..wanted {
         let len = series.len();
         let Some(slot) = tx.reserve(len) else { return (sent, bytes) };
-        series.write(slot);
+        series.make(slot);
         each(slot);
         tx.commit(len, Offload::NONE);
-        series.advance();
         bytes += len as u64;
     }
     (wanted, bytes)
