@@ -74,7 +74,6 @@ impl Sender {
         let Self { series, stamps, dump, .. } = self;
         match (series.constant(), &stamps, &dump) {
             (Some(frame), None, None) => send_same(tx, frame, wanted),
-            (None, None, None) => send_series(tx, series, wanted, |_| ()),
             _ => send_series(tx, series, wanted, |frame| {
                 if let Some(stamps) = stamps {
                     stamps.stamp(now, frame);
