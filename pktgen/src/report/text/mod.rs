@@ -16,7 +16,7 @@ use super::printer::{Clock, Lines};
 use super::throughput::Throughput;
 use super::window::Window;
 use super::words;
-use crate::{Config, Event, Function, Latency, Rate, Style};
+use crate::{Config, Event, Latency, Rate, Style};
 
 /// Intervals shorter than this say too little to be printed, microseconds.
 const SHORTEST_USEC: u64 = 10_000;
@@ -38,6 +38,8 @@ pub(super) struct Text {
     elapsed_us: u64,
     /// Intervals were printed.
     reported: bool,
+    /// The totals were told already, since there is more to say of pings than of packets.
+    told: bool,
     /// The terminal says that the first frame is waited for.
     waiting: bool,
 }
@@ -55,6 +57,7 @@ impl Text {
             shown: Shown::default(),
             elapsed_us: 0,
             reported: false,
+            told: false,
             waiting: false,
         }
     }
@@ -212,6 +215,7 @@ impl Lines for Text {
             Event::Ping(pings) => self.latencies("RTT", &pings.rtt, err),
             Event::PingTotal(pings) => {
                 self.live.clear(err)?;
+                self.told = true;
                 self.log(err, "ping_body", words::whole("RTT", &pings.rtt))?;
                 writeln!(out, "{}\n{}", words::pings(pings), words::quantiles("RTT", &pings.rtt))?;
                 out.flush()
@@ -238,6 +242,7 @@ impl Lines for Text {
             }
             Event::Final { packets, bytes, events, errors, seconds } => {
                 if self.config.dump {
+                    self.live.clear(err)?;
                     self.shown.up_to(*packets, out)?;
                 }
                 if *errors > 0 {
@@ -247,8 +252,8 @@ impl Lines for Text {
                         format_args!("the port failed to send {errors} of these packets"),
                     )?;
                 }
-                if self.config.function == Function::Ping {
-                    return Ok(()); // there is more to say of pings, and it has been said
+                if self.told {
+                    return Ok(());
                 }
                 let (packets, bytes, batches, seconds) = (*packets, *bytes, *events, *seconds);
                 self.total(&Throughput { packets, bytes, batches, seconds }, out, err)
