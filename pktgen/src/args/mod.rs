@@ -26,6 +26,10 @@ Examples:
         a million frames a second, to 909 addresses and ports in turn
   pkt-gen -i vale0:2 -f tx -n 1000 -l 1514
         a thousand long frames
+  pkt-gen -i vale0:1 -f pong
+        send back what comes
+  pkt-gen -i vale0:2 -f ping -n 100000 --hdr rtt.hdr
+        measure how long that takes, and keep all of it for plots
 
 Results go to standard output, progress to standard error, in netmap's words.";
 
@@ -45,7 +49,7 @@ pub struct Args {
     count: u64,
     #[command(flatten)]
     frames: frames::FrameArgs,
-    /// Most frames in one go; 0 for the default [default: 512; ping 1]
+    /// Most frames in one go, of ping under way; 0 for the default [default: 512; ping 1]
     #[arg(short = 'b', value_name = "FRAMES", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
     burst: u32,
