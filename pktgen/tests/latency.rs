@@ -125,7 +125,7 @@ fn run(config: Config, delays: &[Vec<u64>], step: u64) -> (Vec<Event>, Model) {
     }
     let mut model = Model::default();
     arrivals.into_iter().for_each(|a| model.ping(a, timeout));
-    let events = std::mem::take(&mut *events.lock().unwrap());
+    let events = std::mem::take(&mut *events.lock().expect("no test panicked with it"));
     (events, model)
 }
 
@@ -276,7 +276,7 @@ fn pings_find_room_or_stay_due() {
 
 /// Frames of a sender, as they come out of the cable.
 fn frames(count: u64) -> Vec<Vec<u8>> {
-    let src = "10.0.0.1:1-10.0.0.9:9000".parse().unwrap();
+    let src = "10.0.0.1:1-10.0.0.9:9000".parse().expect("a range");
     let frames = Frames { src, dst_mac: OWN, src_mac: Some(PEER), ..Frames::default() };
     let (mut app, _) = generator(Config { frames, count, ..Config::new("test", Function::Tx) });
     let (mut far, mut near) = cable(1024);

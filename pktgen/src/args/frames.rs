@@ -6,6 +6,7 @@ use ports::Mac;
 use crate::{AddressRange, Error, Frames, Payload, Size, Tag};
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Frames to send")]
 #[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub(super) struct FrameArgs {
     /// Bytes of a frame without its CRC; given twice, most and least of random ones, drawn for each burst below the

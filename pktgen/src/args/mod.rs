@@ -11,8 +11,8 @@ mod report;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use clap::Parser;
 use clap::builder::RangedU64ValueParser;
+use clap::{ArgAction, Parser};
 
 use crate::{Config, Error, Function, Style};
 
@@ -24,18 +24,21 @@ Examples:
         send 60-byte frames there, as fast as they go
   pkt-gen -i eth0 -f tx -R 1000000 -d 10.1.0.1:2000-10.1.0.9:2100
         a million frames a second, to 909 addresses and ports in turn
-  pkt-gen -i vale0:2 -f tx -n 1000 -l 1514
-        a thousand long frames
-  pkt-gen -i vale0:1 -f pong
-        send back what comes
-  pkt-gen -i vale0:2 -f ping -n 100000 --hdr rtt.hdr
-        measure how long that takes, and keep all of it for plots
+  pkt-gen -i vale0:2 -f tx --rate 10Gbit/s -l imix --json
+        ten gigabits a second of mixed sizes, reported for programs
+  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000 --hdr rtt.hdr
+        a hundred thousand round trips, kept for plots
 
-Results go to standard output, progress to standard error, in netmap's words.";
+Results go to standard output, progress to standard error, in netmap's words; on a terminal, the newest report takes the \
+place of the one before.
+
+The exit status is 0 at the end of a run, also when it was interrupted (once: the second time ends it at once), else 1, \
+and 2 for flags that are none.";
 
 /// Sends or receives Ethernet frames as fast as a port goes, or at a rate.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "pkt-gen", version, after_help = EXAMPLES, args_override_self = true, max_term_width = 110)]
+#[command(name = "pkt-gen", version, after_help = EXAMPLES, args_override_self = true, max_term_width = 110,
+    next_help_heading = "What to do", disable_help_flag = true, disable_version_flag = true)]
 #[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
@@ -50,7 +53,7 @@ pub struct Args {
     #[command(flatten)]
     frames: frames::FrameArgs,
     /// Most frames in one go, of ping under way; 0 for the default [default: 512; ping 1]
-    #[arg(short = 'b', value_name = "FRAMES", default_value_t = 0, hide_default_value = true,
+    #[arg(short = 'b', value_name = "FRAMES", help_heading = "Rate", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
     burst: u32,
     #[command(flatten)]
@@ -58,14 +61,15 @@ pub struct Args {
     #[command(flatten)]
     cpus: cpus::CpuArgs,
     /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports and null]
-    #[arg(short = 'w', value_name = "SECS", allow_negative_numbers = true, value_parser = within(Config::WAIT_S))]
+    #[arg(short = 'w', value_name = "SECS", help_heading = "Rate", allow_negative_numbers = true,
+        value_parser = within(Config::WAIT_S))]
     wait_s: Option<u32>,
-    /// Show frames in hexadecimal, up to 64 from report to report
-    #[arg(short = 'X')]
-    dump: bool,
     /// Receiver: end when nothing has come for a second after the first frame
-    #[arg(short = 'W')]
+    #[arg(short = 'W', help_heading = "What to do")]
     until_idle: bool,
+    /// Show frames in hexadecimal, up to 64 from report to report
+    #[arg(short = 'X', help_heading = "Report")]
+    dump: bool,
     #[command(flatten)]
     latency: latency::LatencyArgs,
     #[command(flatten)]
@@ -74,6 +78,12 @@ pub struct Args {
     netmap: netmap::NetmapArgs,
     #[command(flatten)]
     later: later::Later,
+    /// Print this
+    #[arg(short, long, help_heading = "Help", action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Print the version
+    #[arg(short = 'V', long, help_heading = "Help", action = ArgAction::Version)]
+    version: Option<bool>,
 }
 
 fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {

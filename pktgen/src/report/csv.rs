@@ -38,6 +38,8 @@ const OF_DELAYS: [&str; 8] = [
     "delay_p999_ns",
     "delay_max_ns",
 ];
+/// Further ones, of numbered frames: since the begin of the run, since what is lost may come late.
+const OF_NUMBERS: [&str; 3] = ["lost_so_far", "duplicated_so_far", "reordered_so_far"];
 
 /// The table of one run.
 pub(super) struct Csv {
@@ -56,6 +58,7 @@ impl Csv {
         let further: &[_] = match config.function {
             Function::Ping => &OF_PINGS,
             Function::Rx if config.stamp => &OF_DELAYS,
+            Function::Rxseq => &OF_NUMBERS,
             _ => &[],
         };
         let framing = style.framing;
@@ -112,6 +115,7 @@ impl Lines for Csv {
             Event::Ready | Event::Waiting => {}
             Event::Ping(pings) => self.further([pings.sent, pings.received, pings.lost], &pings.rtt),
             Event::Delay(delays) => self.further([delays.received, delays.lost], &delays.delay),
+            Event::Order(order) => self.cells = vec![order.lost, order.duplicated, order.reordered],
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 let through = Throughput::of_interval([*packets, *bytes, *batches], *usec);
                 self.row(&through, *usec, *min_space, out)?;
@@ -131,7 +135,7 @@ mod tests {
     use ports::Mac;
 
     use super::*;
-    use crate::{Pings, Printer, Rate};
+    use crate::{Order, Pings, Printer, Rate};
 
     #[test]
     fn every_line_has_the_headers_columns_and_totals_stay_out() {
@@ -169,6 +173,22 @@ mod tests {
             "Received 320 packets 19200 bytes 20 events 60 bytes each in 0.50 seconds.\n\
              Speed: 640.000 pps Bandwidth: 307.200 Kbps (raw 430.080 Kbps). Average batch: 16.00 pkts\n"
         );
+    }
+
+    #[test]
+    fn numbered_frames_have_columns_of_their_own() {
+        let mut out = Vec::new();
+        let style = Style { format: Format::Csv, ..Style::default() };
+        let mut printer = Printer::new(Config::new("p", Function::Rxseq), style);
+        for event in [
+            Event::Start { src_mac: Mac::ZERO, burst: 512, period_ns: 0 },
+            Event::Order(Order { lost: 7, duplicated: 8, reordered: 9, untracked: 0 }),
+            Event::Interval { packets: 3, bytes: 180, usec: 1_000_000, batches: 3, min_space: Some(64) },
+        ] {
+            printer.event(&event, &mut out, &mut io::sink()).unwrap();
+        }
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.ends_with(",60,64,7,8,9\n") && out.contains(",min_space_slots,lost_so_far,"), "{out}");
     }
 
     #[test]

@@ -4,15 +4,18 @@
 //! Numbers are whole but for means. What a function has to say besides packets is an object of its own, by its
 //! name, in the interval or summary that it belongs to.
 
+mod start;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::Value;
+use start::Start;
 
 use super::printer::{Clock, Lines};
 use super::throughput::Throughput;
-use crate::{Config, Event, Function, Rate, Style};
+use crate::{Config, Event, Rate, Style};
 
 /// JSON lines of one run.
 pub(super) struct Json {
@@ -98,24 +101,6 @@ impl From<Throughput> for Figures {
     }
 }
 
-/// How the run was begun.
-#[derive(Serialize)]
-struct Start {
-    port: String,
-    function: Function,
-    /// Wall clock, since the epoch.
-    unix_us: u64,
-    src_mac: String,
-    burst_packets: u64,
-    /// From burst to burst; zero as fast as there is room.
-    period_ns: u64,
-    /// What was asked for, in one or the other; null for no limit.
-    rate_pps: Option<u64>,
-    rate_bps: Option<u64>,
-    /// Bytes a packet that count in `rate_bps` besides its own.
-    rate_framing_bytes: u32,
-}
-
 impl Json {
     pub(super) fn new(config: Config, _style: Style, clock: Clock) -> Self {
         Self { config, clock, start: None, elapsed_us: 0, failed: false, more: BTreeMap::new() }
@@ -125,26 +110,6 @@ impl Json {
     fn add(&mut self, name: &str, what: &impl Serialize) -> io::Result<()> {
         self.more.insert(name.to_owned(), plain(serde_json::to_value(what)?));
         Ok(())
-    }
-
-    fn start(&self, src_mac: String, burst_packets: u64, period_ns: u64) -> Start {
-        let Config { port, function, rate, .. } = &self.config;
-        let limit = Some(rate.per_s()).filter(|limit| *limit > 0);
-        let (rate_pps, rate_bps, rate_framing_bytes) = match *rate {
-            Rate::Pps(_) => (limit, None, 0),
-            Rate::Bps { framing, .. } => (None, limit, framing),
-        };
-        Start {
-            port: port.clone(),
-            function: *function,
-            unix_us: u64::try_from((self.clock)().as_micros()).unwrap_or(u64::MAX),
-            src_mac,
-            burst_packets,
-            period_ns,
-            rate_pps,
-            rate_bps,
-            rate_framing_bytes,
-        }
     }
 }
 
@@ -184,7 +149,8 @@ impl Lines for Json {
     fn event(&mut self, event: &Event, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
         match event {
             Event::Start { src_mac, burst, period_ns } => {
-                self.start = Some(self.start(src_mac.to_string(), *burst, *period_ns));
+                let now = (self.clock)();
+                self.start = Some(Start::new(&self.config, now, *src_mac, *burst, *period_ns));
                 Ok(())
             }
             Event::Ready | Event::Waiting => Ok(()),
@@ -232,7 +198,7 @@ mod tests {
     use ports::Mac;
 
     use super::*;
-    use crate::{Format, Latency, Pings, Printer};
+    use crate::{Format, Function, Latency, Pings, Printer};
 
     fn print(config: Config, events: &[Event]) -> (Vec<Value>, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -282,7 +248,11 @@ mod tests {
                 "bytes_per_packet": 60, "send_errors": 2,
                 "start": {
                     "port": "vale0:tx", "function": "tx", "unix_us": 1_700_000_130_360_039_u64,
-                    "src_mac": "00:00:00:00:00:00", "burst_packets": 3, "period_ns": 3_000_000,
+                    "frames": {
+                        "least_bytes": 60, "most_bytes": 60, "src": "10.0.0.1", "dst": "10.1.0.1",
+                        "src_mac": "00:00:00:00:00:00", "dst_mac": "ff:ff:ff:ff:ff:ff",
+                    },
+                    "burst_packets": 3, "period_ns": 3_000_000,
                     "rate_pps": 1000, "rate_bps": null, "rate_framing_bytes": 0,
                 },
             })
