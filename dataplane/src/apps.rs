@@ -1,7 +1,7 @@
 //! The apps that the dataplane hosts: how they cross the control socket, and how they are made.
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use ports::{App, Port};
+use ports::{App, Port, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::identity;
@@ -101,7 +101,7 @@ impl Config {
                 config.check_port(port.tx.capabilities()).map_err(|e| e.to_string())?;
                 let sink = Box::new(move |event| voice.say(Event::Pktgen(event)));
                 let app = pktgen::Generator::new(config, port.mac, sink).map_err(|e| e.to_string())?;
-                Ok(Box::new(app))
+                Ok(Box::new(app.with_clock(Time::now)))
             }
             Self::Iperf(config) => {
                 let mac = port.mac.unwrap_or_else(|| identity::station(&config.address.to_string()));

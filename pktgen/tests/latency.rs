@@ -1,6 +1,7 @@
 //! Ping, pong and stamps on virtual ports, in virtual time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -195,6 +196,22 @@ fn a_burst_is_kept_under_way() {
         [5, 6, 7],
         "for the three that are lost"
     );
+}
+
+#[test]
+fn a_lent_clock_tells_the_pings_of_a_pass_apart() {
+    static READ: AtomicU64 = AtomicU64::new(0);
+    let tick = || Time(READ.fetch_add(10, Ordering::Relaxed));
+    let (app, events) = generator(Config { burst: 4, count: 4, ..config(Function::Ping) });
+    let mut app = app.with_clock(tick);
+    let (mut far, mut near) = cable(64);
+    app.poll(&mut near, Time(0)); // sent at 0, 10, 20, 30
+    near.tx.flush();
+    take(&mut far).iter().for_each(|ping| send(&mut far, &answer(ping)));
+    assert!(!app.poll(&mut near, Time(1)).done, "all found at 40");
+    assert!(app.poll(&mut near, Time(2)).done);
+    let events = events.lock().unwrap();
+    assert_eq!(total(&events).rtt, Latency::of([40, 30, 20, 10]));
 }
 
 #[test]
