@@ -282,6 +282,7 @@ fn pings_find_room_or_stay_due() {
         if progress.done {
             break;
         }
+        assert!(now < SEC, "it comes to an end");
         for ping in take(&mut far) {
             send(&mut far, &answer(&ping));
         }
@@ -313,6 +314,7 @@ fn pong_answers_all_in_order_and_what_finds_no_room_waits() {
     let (mut far, mut near) = cable(64);
     let (mut to_ask, mut answers) = (asked.iter(), Vec::new());
     for round in 0.. {
+        assert!(round < 100_000, "{} answers", answers.len());
         for _ in 0..20 {
             let Some(frame) = to_ask.as_slice().first() else { break };
             let taken = far.tx.transmit(&[Frame::new(frame)]).taken;
@@ -370,6 +372,7 @@ fn pongs_answer_what_pings_ask() {
     let (mut pong, _) = generator(pong);
     let (mut near, mut far) = cable(64);
     for now in 0.. {
+        assert!(now < SEC, "it comes to an end");
         let progress = ping.poll(&mut near, Time(now));
         near.tx.flush();
         pong.poll(&mut far, Time(now));
