@@ -1,6 +1,7 @@
 //! The programs as processes, and the control socket between them.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod captures;
 mod common;
 mod control;
 mod daemon;
@@ -8,3 +9,4 @@ mod help;
 mod latency;
 mod reports;
 mod tools;
+mod vanish;
