@@ -27,8 +27,8 @@ Examples:
         a million frames a second, to 909 addresses and ports in turn
   pkt-gen -i vale0:2 -f tx --rate 10Gbit/s -l imix --json
         ten gigabits a second of mixed sizes, reported for programs
-  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000
-        a hundred thousand round trips
+  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000 --hdr rtt.hdr
+        a hundred thousand round trips, kept for plots
   pkt-gen -i eth0 -f tx -P web.pcap --timing 2 --loop 0
         what was captured, twice as fast, over and over
   pkt-gen -i pcap:out.pcap -f tx -n 1000
@@ -60,7 +60,7 @@ pub struct Args {
     frames: frames::FrameArgs,
     #[command(flatten)]
     replay: replay::ReplayArgs,
-    /// Most frames in one go; 0 for the default [default: 512; ping 1]
+    /// Most frames in one go, of ping under way; 0 for the default [default: 512; ping 1]
     #[arg(short = 'b', value_name = "FRAMES", help_heading = "Rate", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
     burst: u32,

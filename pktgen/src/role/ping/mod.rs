@@ -20,12 +20,13 @@ use tally::Tally;
 /// Sends stamped frames and waits for them to come back. Without a rate, the next one goes when one has come back or
 /// is lost, so that a burst of them is always under way; with a rate, they go when they are due.
 ///
-/// A ping leaves at the time of the pass that sends it, and is back at the time of the pass that finds its answer:
-/// the host reads the clock just before each (docs/architecture.md says how far that is off).
+/// With a clock from its host, a ping leaves when it is written, and is back when its answer is found. Without, it
+/// leaves and is back at the times of those passes.
 pub(crate) struct Ping {
     frame: Vec<u8>,
     place: Option<Place>,
     src_mac: Mac,
+    clock: Option<fn() -> Time>,
     pacer: Pacer,
     /// They go when they are due, whatever has come back.
     open: bool,
@@ -55,6 +56,7 @@ impl Ping {
             place: Place::within(&frame),
             frame,
             src_mac,
+            clock: None,
             pacer: Pacer::new(config.rate, config.burst, frames.size.mean(), Time::ZERO),
             open: config.rate != Rate::UNLIMITED,
             most,
@@ -71,9 +73,10 @@ impl Ping {
     fn receive(&mut self, rx: &mut dyn Rx, now: Time, tell: &mut EventSink) {
         let mut burst = Burst::new();
         rx.receive(&mut burst);
+        let found = if burst.is_empty() { now } else { self.time(now) };
         for frame in &burst {
             if let Some(stamp) = self.answer(frame) {
-                let arrival = self.flights.arrive(stamp.sequence, stamp.time, now);
+                let arrival = self.flights.arrive(stamp.sequence, stamp.time, found);
                 self.tally.arrival(arrival);
             }
             if let Some(dump) = &mut self.dump {
@@ -123,13 +126,19 @@ impl Ping {
         let (Some(sequence), Some(place)) = (self.flights.next(), self.place) else { return false };
         let Some(slot) = tx.reserve(self.frame.len()) else { return false };
         slot.copy_from_slice(&self.frame);
-        place.stamp(Stamp { sequence, time: now }, slot);
+        let time = self.time(now);
+        place.stamp(Stamp { sequence, time }, slot);
         if let Some(dump) = &mut self.dump {
             dump.show(slot, tell);
         }
         tx.commit(self.frame.len(), Offload::NONE);
-        self.flights.depart(now);
+        self.flights.depart(time);
         true
+    }
+
+    /// The time, in a pass that began at `now`.
+    fn time(&self, now: Time) -> Time {
+        self.clock.map_or(now, |read| read())
     }
 }
 
@@ -147,6 +156,10 @@ impl Role for Ping {
 
     fn sends(&self) -> bool {
         true
+    }
+
+    fn lend_clock(&mut self, clock: fn() -> Time) {
+        self.clock = Some(clock);
     }
 
     fn begin(&mut self, now: Time) {
