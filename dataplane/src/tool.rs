@@ -55,12 +55,23 @@ pub struct Job {
     pub place: Place,
 }
 
+/// What there is to print.
+#[derive(Debug)]
+pub enum News<E> {
+    /// The app has something to say.
+    Event(E),
+    /// The port is in trouble; one line for the user.
+    Trouble(String),
+    /// The port is no more, likewise: the app is about to end, and the program failed.
+    Broken(String),
+}
+
 /// Runs a job to its end, or until SIGINT or SIGTERM, and hands everything that the app has to say to `print`,
 /// the last report included.
 ///
 /// # Errors
 /// If the app could not be started, or its port or daemon vanished under it, or `print` failed.
-pub fn run<E>(job: Job, print: impl FnMut(E) -> io::Result<()> + Send) -> Result<(), Error>
+pub fn run<E>(job: Job, print: impl FnMut(News<E>) -> io::Result<()> + Send) -> Result<(), Error>
 where
     E: DeserializeOwned + TryFrom<apps::Event>,
 {
@@ -70,13 +81,16 @@ where
     }
 }
 
-fn hosted<E: DeserializeOwned>(job: Job, mut print: impl FnMut(E) -> io::Result<()>) -> Result<(), Error> {
+fn hosted<E: DeserializeOwned>(
+    job: Job,
+    mut print: impl FnMut(News<E>) -> io::Result<()>,
+) -> Result<(), Error> {
     let mut client = start::connect(&job.place)?;
     let speaker = client.speaker()?;
     on_interrupt(move || drop(speaker.say(&Request::Stop {})))?; // first: once it runs, it is to be stopped well
-    client.ask::<IgnoredAny>(&Request::Host { on: job.on, core: job.core, app: job.app })?;
+    client.ask::<IgnoredAny>(&Request::Host { on: job.on, core: job.core, app: Box::new(job.app) })?;
     while let Some(event) = next_event(&mut client)? {
-        print(serde_json::from_value(event).map_err(client::Error::from)?)?;
+        print(News::Event(serde_json::from_value(event).map_err(client::Error::from)?))?;
     }
     Ok(())
 }
@@ -93,11 +107,12 @@ fn next_event(client: &mut Client) -> Result<Option<serde_json::Value>, client::
 fn direct<E: TryFrom<apps::Event>>(
     name: &PlainPort,
     job: Job,
-    mut print: impl FnMut(E) -> io::Result<()> + Send,
+    mut print: impl FnMut(News<E>) -> io::Result<()> + Send,
 ) -> Result<(), Error> {
     let core = job.core.or(backend::core(&name.port, &name.source)?);
     core.map(|c| cores::check(c, &cores::available())).transpose()?;
-    let mut port = backend::open(&name.port, &name.source)?;
+    let mut port = backend::open_for(&name.port, &name.source, &job.app)?;
+    let mut watchman = Watchman::new(&name.port, name.source.backend);
     for note in &port.notes {
         eprintln!("{note}");
     }
@@ -111,8 +126,16 @@ fn direct<E: TryFrom<apps::Event>>(
     std::thread::scope(|scope| {
         // Printing may block; polling must not. The app's end drops its voice, and that ends the printing.
         let printing = scope.spawn(move || {
-            let mut watchman = Watchman::new(&name.port, name.source.backend);
-            let printed = report(&events, &mut print, || watchman.look(&job.on, &name.port, &counters));
+            let mut gone = false;
+            let printed = report(&events, &mut print, || {
+                let trouble = watchman.look(&job.on, &name.port, &counters);
+                if !watchman.is_gone() {
+                    return trouble.map(News::Trouble);
+                }
+                on_trouble.stop(); // the last report is still to come
+                let line = format!("{}: the interface is gone (try: ip link)", job.on);
+                (!std::mem::replace(&mut gone, true)).then_some(News::Broken(line))
+            });
             on_trouble.stop();
             printed
         });
@@ -129,17 +152,17 @@ fn direct<E: TryFrom<apps::Event>>(
 /// Prints events until there will be no more, and once a second or so whether there is trouble.
 fn report<E: TryFrom<apps::Event>>(
     events: &Receiver<apps::Event>,
-    mut print: impl FnMut(E) -> io::Result<()>,
-    mut trouble: impl FnMut() -> Option<String>,
+    mut print: impl FnMut(News<E>) -> io::Result<()>,
+    mut trouble: impl FnMut() -> Option<News<E>>,
 ) -> io::Result<()> {
     loop {
         match events.recv_timeout(Duration::from_secs(1)) {
-            Ok(event) => event.try_into().map_or(Ok(()), &mut print)?,
+            Ok(event) => event.try_into().map_or(Ok(()), |event| print(News::Event(event)))?,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         if let Some(trouble) = trouble() {
-            eprintln!("{trouble}");
+            print(trouble)?;
         }
     }
 }

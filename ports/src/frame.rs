@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use arrayvec::ArrayVec;
 
+use crate::piece::{Piece, gather};
 use crate::{Mac, Offload};
 
 /// Most frames that one pass takes from one port.
@@ -118,6 +119,13 @@ impl<'a> Frame<'a> {
     #[must_use]
     #[inline]
     pub fn stations(&self) -> Option<(Mac, Mac)> {
+        self.flow().map(|flow| (flow.dst(), flow.src()))
+    }
+
+    /// Destination and source station in one, or `None` for a runt (shorter than an Ethernet header).
+    #[must_use]
+    #[inline]
+    pub fn flow(&self) -> Option<Flow> {
         if self.len() < Self::HEADER {
             return None;
         }
@@ -129,10 +137,10 @@ impl<'a> Frame<'a> {
             head.as_ptr()
         };
         // SAFETY: 14 bytes are readable at `start`; unaligned reads are asked for.
-        let dst = unsafe { start.cast::<u64>().read_unaligned() };
-        // SAFETY: 6 + 8 = 14 bytes are readable at `start`.
-        let src = unsafe { start.wrapping_add(6).cast::<u64>().read_unaligned() };
-        Some((Mac::from_bits(u64::from_be(dst) >> 16), Mac::from_bits(u64::from_be(src) >> 16)))
+        let first = unsafe { start.cast::<u64>().read_unaligned() };
+        // SAFETY: 4 + 8 = 12 bytes are readable at `start`.
+        let end = unsafe { start.wrapping_add(4).cast::<u64>().read_unaligned() };
+        Some(Flow { start: first, end })
     }
 
     /// Copies the first bytes of the frame into `to`, and says how many there were.
@@ -186,12 +194,16 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The frame in place. Only for memory that no other process can write.
+    /// The frame in place, if it is one run of memory that no other process can write. What an app receives always is:
+    /// its ports are rings of this process, or descriptors of the kernel's.
     #[must_use]
     #[inline]
-    pub const fn bytes(&self) -> &'a [u8] {
+    pub const fn bytes(&self) -> Option<&'a [u8]> {
+        if self.shape != 0 {
+            return None;
+        }
         // SAFETY: readable and unwritten for `'a` by construction.
-        unsafe { std::slice::from_raw_parts(self.start, self.len as usize) }
+        Some(unsafe { std::slice::from_raw_parts(self.start, self.len as usize) })
     }
 
     /// Asks the processor for the first line of the frame, which will be read soon.
@@ -205,39 +217,32 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// A run of bytes, part of a frame.
-#[derive(Clone, Copy)]
-pub(crate) struct Piece {
-    /// The first byte.
-    pub(crate) start: *const u8,
-    /// Number of bytes.
-    pub(crate) len: u32,
+/// Who a frame is from and to, as it says: quick to compare with that of the frame before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Bytes 0 to 7 of the frame.
+    start: u64,
+    /// Bytes 4 to 11.
+    end: u64,
 }
 
-impl Piece {
-    /// Copies from `at` on into `to`, as many bytes as there are and fit; how many there were.
+impl Flow {
+    /// What no frame says: the bytes that it holds twice differ.
+    pub const NONE: Self = Self { start: 0, end: u64::MAX };
+
+    /// The destination station.
+    #[must_use]
     #[inline]
-    pub(crate) fn copy_at(self, at: usize, to: &mut [u8]) -> usize {
-        let len = self.len as usize;
-        let at = at.min(len);
-        let n = to.len().min(len - at);
-        let from = self.start.wrapping_add(at);
-        // SAFETY: `at + n` is within the piece, readable by the promise of whoever made the frame, and `n` within
-        // `to`, a unique borrow, so the two do not overlap.
-        unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), n) };
-        n
+    pub const fn dst(self) -> Mac {
+        Mac::from_bits(u64::from_be(self.start) >> 16)
     }
-}
 
-/// [`Frame::copy_at`] of a frame in pieces.
-#[cold]
-fn gather(pieces: &[Piece], mut at: usize, to: &mut [u8]) -> usize {
-    let mut copied = 0;
-    for piece in pieces {
-        copied += piece.copy_at(at, &mut to[copied..]);
-        at = at.saturating_sub(piece.len as usize);
+    /// The source station.
+    #[must_use]
+    #[inline]
+    pub const fn src(self) -> Mac {
+        Mac::from_bits(u64::from_be(self.end))
     }
-    copied
 }
 
 /// Copies `len` bytes. Short frames in line: a call of `memcpy` costs as much as 64 bytes do.
@@ -332,6 +337,13 @@ mod tests {
         let (dst, src) = Frame::new(&bytes).stations().unwrap();
         assert_eq!(dst, Mac::BROADCAST);
         assert_eq!(src, Mac::new([2, 0, 0, 0, 0, 7]));
+        assert_eq!(Frame::new(&bytes).flow(), Frame::new(&bytes.clone()).flow());
+        assert_ne!(Frame::new(&bytes).flow(), Some(Flow::NONE));
+        for at in 0..12 {
+            let mut other = bytes;
+            other[at] ^= 1;
+            assert_ne!(Frame::new(&bytes).flow(), Frame::new(&other).flow(), "byte {at}");
+        }
         assert!(Frame::new(&bytes[..13]).stations().is_none());
         assert!(Frame::new(&[]).stations().is_none());
     }

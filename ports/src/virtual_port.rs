@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use crate::ring::{Consumer, Producer, SLOT, ring};
+use crate::ring::{Consumer, Landing, Producer, SLOT, ring};
 use crate::{Burst, Capabilities, Counters, Error, Frame, Offload, Port, Reason, Rings, Rx, Sent, Tx};
 
 /// Slots of each ring unless asked otherwise: 2 MiB of 2 KiB slots, as VALE's 1024.
@@ -61,6 +61,10 @@ impl Rx for VirtualRx {
     fn disarm(&mut self) {
         self.consumer.disarm();
     }
+
+    fn room(&self) -> Option<u32> {
+        Some(self.consumer.room().into())
+    }
 }
 
 struct VirtualTx {
@@ -85,8 +89,16 @@ impl Tx for VirtualTx {
         self.producer.commit(len, offload);
     }
 
+    fn repeat(&mut self, n: usize) -> usize {
+        self.producer.repeat(n)
+    }
+
     fn flush(&mut self) -> bool {
         self.producer.flush();
         true
+    }
+
+    fn landing(&self) -> Option<Landing> {
+        Some(self.producer.landing())
     }
 }

@@ -72,7 +72,7 @@ pub enum Request {
         #[serde(default)]
         core: Option<usize>,
         /// What runs.
-        app: apps::Config,
+        app: Box<apps::Config>,
     },
     /// Asks the app that this connection hosts to come to an end.
     Stop {},

@@ -42,7 +42,7 @@ fn converse(stream: &UnixStream, appliance: &Arc<Appliance>, counted: &mut Count
         match serde_json::from_str(line) {
             Ok(Request::Host { on, core, app }) => {
                 counted.hosts();
-                return hosting::run(stream, lines, appliance, &on, core, app);
+                return hosting::run(stream, lines, appliance, &on, core, *app);
             }
             Ok(request) => {
                 let reply = answer(request, appliance).unwrap_or_else(|e| Reply::Error(e.to_string()));

@@ -11,3 +11,4 @@ mod guests;
 mod lifecycle;
 mod tcp;
 mod usage;
+mod vanish;

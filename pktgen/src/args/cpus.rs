@@ -5,6 +5,7 @@ use clap::{Args, value_parser};
 use crate::Error;
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "CPUs")]
 pub(super) struct CpuArgs {
     /// Run on this CPU; -1 for any
     #[arg(short = 'a', value_name = "CPU", allow_negative_numbers = true,

@@ -166,7 +166,7 @@ impl AfXdpRx {
     fn judge(&mut self, fresh: &[Held]) {
         let mut unfilled = 0;
         for held in fresh {
-            if is_unfilled(held.frame().bytes()) {
+            if held.frame().bytes().is_some_and(is_unfilled) {
                 unfilled += 1;
                 give_back(&mut self.queues, *held);
             } else {
@@ -268,5 +268,10 @@ impl Rx for AfXdpRx {
                 let _ = epoll::delete(&self.epoll, &queue.socket); // fails only for one that is not there
             }
         }
+    }
+
+    /// Chunks that the kernel has to fill.
+    fn room(&self) -> Option<u32> {
+        Some(self.queues.iter().map(|queue| queue.fill.pending()).sum())
     }
 }

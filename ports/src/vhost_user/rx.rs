@@ -9,7 +9,7 @@ use super::link::Link;
 use super::queue::{Broken, Queue};
 use super::session::{Session, Shared};
 use super::{HEADER, MAX_CHAIN_BYTES};
-use crate::frame::Piece;
+use crate::piece::Piece;
 use crate::{BURST, Burst, Frame, Offload, Rx};
 
 /// Pieces of the frames of one burst. When they run out, the burst ends early.

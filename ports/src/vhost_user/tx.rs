@@ -9,7 +9,7 @@ use super::link::Link;
 use super::queue::{Broken, Queue};
 use super::session::{Session, Shared};
 use super::{HEADER, MRG_RXBUF, PAIRS};
-use crate::frame::Piece;
+use crate::piece::Piece;
 use crate::{Capabilities, Frame, Offload, Sent, Tx};
 
 /// Most buffers that one frame is spread over, and most chains of them: a super-frame takes 44 of 1500 bytes.
