@@ -58,26 +58,32 @@ const EVENTS: usize = 1024;
 /// Of these, how many may be such as come again.
 const INTERVALS: usize = EVENTS / 2;
 
-/// Where the events of one app go. Saying something never waits: while nobody listens, reports of intervals are
-/// left out first, then what is oldest, so that the last word is always heard.
+/// An event, and the number of the thread that has it to say, from 0.
+pub type Said = (usize, Event);
+
+/// Where the events of one thread of an app go. Saying something never waits: while nobody listens, reports of
+/// intervals are left out first, then what is oldest, so that the last word is always heard.
 pub struct Voice {
-    events: Sender<Event>,
-    waiting: Receiver<Event>,
+    thread: usize,
+    events: Sender<Said>,
+    waiting: Receiver<Said>,
 }
 
 impl Voice {
-    /// A voice, and its listener's end, which hears everything that was said before it hears the end.
+    /// A voice for each of so many threads, and their listener's end, which hears everything that was said before it
+    /// hears the end.
     #[must_use]
-    pub fn new() -> (Self, Receiver<Event>) {
+    pub fn of_threads(count: usize) -> (Vec<Self>, Receiver<Said>) {
         let (events, waiting) = bounded(EVENTS);
-        (Self { events, waiting: waiting.clone() }, waiting)
+        let voice = |thread| Self { thread, events: events.clone(), waiting: waiting.clone() };
+        ((0..count).map(voice).collect(), waiting)
     }
 
     fn say(&self, event: Event) {
         if event.comes_again() && self.events.len() >= INTERVALS {
             return;
         }
-        let Err(TrySendError::Full(event)) = self.events.try_send(event) else { return };
+        let Err(TrySendError::Full(event)) = self.events.try_send((self.thread, event)) else { return };
         drop(self.waiting.try_recv());
         let _ = self.events.try_send(event); // there is room: nobody else says anything here
     }
@@ -111,6 +117,11 @@ mod tests {
     use super::*;
     use pktgen::Event as Pktgen;
 
+    fn voice() -> (Voice, Receiver<Said>) {
+        let (mut voices, events) = Voice::of_threads(1);
+        (voices.remove(0), events)
+    }
+
     fn interval(usec: u64) -> Event {
         Event::Pktgen(Pktgen::Interval { packets: 0, bytes: 0, usec, batches: 0, min_space: None })
     }
@@ -121,11 +132,11 @@ mod tests {
 
     #[test]
     fn the_last_word_is_heard_however_long_nobody_listened() {
-        let (voice, events) = Voice::new();
+        let (voice, events) = voice();
         (0..10_000).for_each(|usec| voice.say(interval(usec)));
         voice.say(last(7));
         drop(voice);
-        let heard = events.iter().filter_map(|e| e.try_into().ok()).collect::<Vec<Pktgen>>();
+        let heard = events.iter().filter_map(|(_, e)| e.try_into().ok()).collect::<Vec<Pktgen>>();
         assert_eq!(heard.len(), INTERVALS + 1);
         assert!(matches!(
             heard[..],
@@ -135,11 +146,11 @@ mod tests {
 
     #[test]
     fn among_words_that_are_said_once_the_oldest_go() {
-        let (voice, events) = Voice::new();
+        let (voice, events) = voice();
         let many = EVENTS as u64 + 10;
         (0..many).for_each(|n| voice.say(last(n)));
         let heard = events.try_iter().map(|e| match e {
-            Event::Pktgen(Pktgen::Final { packets, .. }) => packets,
+            (0, Event::Pktgen(Pktgen::Final { packets, .. })) => packets,
             other => panic!("{other:?}"),
         });
         assert_eq!(heard.collect::<Vec<_>>(), (10..many).collect::<Vec<_>>());

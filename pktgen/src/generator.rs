@@ -81,7 +81,7 @@ impl Generator {
             if self.stopping { self.role.stop(port, now, tell) } else { self.role.poll(port, now, tell) };
         self.report.count(&pass);
         if pass.over || self.stopping {
-            return self.finish(port, now, now - since);
+            return self.finish(port, now, since);
         }
         if now >= self.report.due() {
             if !self.role.sends() && self.report.is_empty() {
@@ -93,11 +93,15 @@ impl Generator {
         Progress { busy: pass.packets > 0, deadline: pass.next.min(self.report.due()), done: false }
     }
 
-    fn finish(&mut self, port: &Port, now: Time, ran: Duration) -> Progress {
+    fn finish(&mut self, port: &Port, now: Time, since: Time) -> Progress {
         let errors = if self.role.sends() { errors(port) - self.errors_before } else { 0 };
         self.report.end_last_interval(now);
         self.role.interval(now, true, self.report.events());
-        self.report.finish(self.role.took(ran), errors);
+        let took = self.role.took(now - since);
+        if self.config.threads.count > 1 {
+            self.report.tell_span(self.role.began(since), took);
+        }
+        self.report.finish(took, errors);
         self.phase = Phase::Done;
         DONE
     }

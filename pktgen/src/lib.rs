@@ -15,7 +15,7 @@ mod report;
 mod role;
 
 pub use args::Args;
-pub use config::{Config, Error, Frames, Function};
+pub use config::{Config, Error, Frames, Function, Threads};
 pub use generator::Generator;
 pub use packet::{AddressRange, BadRange, Flow, Odometer};
-pub use report::{Event, EventSink, Printer};
+pub use report::{Event, EventSink, Printer, Sum};

@@ -22,6 +22,8 @@ Examples:
         a million frames a second, to 909 addresses and ports in turn
   pkt-gen -i vale0:2 -f tx -n 1000 -l 1514
         a thousand long frames
+  pkt-gen -i vale0:2 -f tx -p 2 -a 0
+        two threads, on CPUs 0 and 1, each with a ring of its own
 
 Results go to standard output, progress to standard error, in netmap's words.";
 
@@ -81,7 +83,7 @@ impl Args {
             burst: if self.burst == 0 { Config::default().burst } else { self.burst },
             rate_pps: self.rate_pps,
             cpus: cpus.count,
-            pin: cpus.pin,
+            threads: cpus.threads,
             interval_ms: self.report.interval_ms,
             wait_s: self.wait_s.unwrap_or_else(|| default_wait_s(&self.port)),
             until_idle: self.until_idle,
@@ -90,6 +92,7 @@ impl Args {
             port: self.port,
         };
         config.check()?;
+        config.check_division()?;
         Ok(config)
     }
 }
@@ -102,7 +105,7 @@ fn default_wait_s(port: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Frames, Function};
+    use crate::{Frames, Function, Threads};
 
     fn parse(line: &str) -> Result<Config, String> {
         let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
@@ -126,7 +129,7 @@ mod tests {
     #[test]
     fn every_flag_arrives() {
         let line = "pkt-gen -i vale0:2 -f tx -n 7 -l 1514 -b 32 -R 1000 -s 10.0.0.1:5-10.0.0.2:6 -d 10.9.0.1 \
-                    -S 02:00:00:00:00:01 -D 02:00:00:00:00:02 -a 1 -c 0 -T 500 -w 3 -W -N -v -v";
+                    -S 02:00:00:00:00:01 -D 02:00:00:00:00:02 -p 2 -a 1 -c 0 -T 500 -w 3 -W -N -v -v";
         let expected = Config {
             count: 7,
             burst: 32,
@@ -138,8 +141,8 @@ mod tests {
                 src_mac: Some("02:00:00:00:00:01".parse().unwrap()),
                 dst_mac: "02:00:00:00:00:02".parse().unwrap(),
             },
-            pin: Some(1),
             cpus: 2,
+            threads: Threads { count: 2, pins: vec![1, 0] },
             interval_ms: 500,
             wait_s: 3,
             until_idle: true,
@@ -153,7 +156,7 @@ mod tests {
 
     #[test]
     fn flags_of_later_are_not_unknown() {
-        for line in ["-4", "-6", "-p 2", "-X", "-H 12", "-P file", "-r", "-z", "-Z", "-A", "-B", "-F 2"] {
+        for line in ["-4", "-6", "-X", "-H 12", "-P file", "-r", "-z", "-Z", "-A", "-B", "-F 2"] {
             let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
             assert!(error.starts_with(&format!("{}: not available yet", &line[..2])), "{error}");
         }
@@ -181,6 +184,8 @@ mod tests {
             ("-i vale0:1 -R 4294967296", "4294967296 is not in 0..=4294967295"),
             ("-i vale0:1 -n -1", "invalid value '-1' for '-n <COUNT>'"),
             ("-i vale0:1 -a 2", "-a 2: no such CPU (this machine has 0 to 1)"),
+            ("-i vale0:1 -p 0", "0 is not in 1..=64"),
+            ("-i vale0:1 -p 3 -n 2", "-n 2: not a frame for each of 3 threads (try: -p 2)"),
             ("-i vale0:1 -a -2", "-2 is not in -1..=2147483647"),
             ("-i vale0:1 -c 3", "-c 3: more CPUs than this machine has (0 to 2)"),
             ("-i vale0:1 -D 02:00", "no MAC address"),

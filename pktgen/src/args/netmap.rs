@@ -6,10 +6,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use crate::Error;
 
 /// Flags of netmap's pkt-gen that are known here but not available yet, and whether they take a value.
-const LATER: [(&str, bool); 16] = [
+const LATER: [(&str, bool); 15] = [
     ("-4", false),
     ("-6", false),
-    ("-p", true),
     ("-X", false),
     ("-A", false),
     ("-B", false),

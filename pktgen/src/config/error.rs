@@ -38,6 +38,22 @@ pub enum Error {
         /// IP MTU of the port, bytes.
         mtu: u32,
     },
+    /// A function runs in one thread.
+    #[error("-p {count}: {function} runs in one thread, as netmap's does (leave -p out)")]
+    OneThread {
+        /// Its name.
+        function: &'static str,
+        /// Threads asked for.
+        count: u32,
+    },
+    /// There are more threads than frames.
+    #[error("-n {frames}: not a frame for each of {count} threads (try: -p {frames})")]
+    FewFrames {
+        /// Frames asked for.
+        frames: u64,
+        /// Threads asked for.
+        count: u32,
+    },
     /// `-a` names a CPU that is not there.
     #[error("-a {value}: no such CPU (this machine has 0 to {})", have.saturating_sub(1))]
     NoCpu {

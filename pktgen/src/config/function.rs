@@ -25,6 +25,23 @@ impl Function {
     }
 }
 
+impl Function {
+    /// Its name after `-f`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rx => "rx",
+            Self::Tx => "tx",
+        }
+    }
+
+    /// Whether it runs in one thread only.
+    #[must_use]
+    pub const fn is_single(self) -> bool {
+        !matches!(self, Self::Rx | Self::Tx)
+    }
+}
+
 impl FromStr for Function {
     type Err = Error;
 

@@ -3,6 +3,7 @@
 mod error;
 mod frames;
 mod function;
+mod threads;
 
 use std::ops::RangeInclusive;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use error::Error;
 pub use frames::Frames;
 pub use function::Function;
+pub use threads::Threads;
 
 /// Everything about one run. Crosses the control socket when the generator is hosted in the dataplane, so
 /// [`check`](Self::check) is for whoever receives it.
@@ -30,10 +32,10 @@ pub struct Config {
     pub burst: u32,
     /// Frames a second (`-R`); zero for as many as there is room for.
     pub rate_pps: u32,
-    /// CPUs of the report's first line (`-c`). One thread serves a port for now, whatever this says.
+    /// CPUs of the report's first line (`-c`).
     pub cpus: u32,
-    /// CPU that the generator is to run on (`-a`); any if not given.
-    pub pin: Option<u32>,
+    /// Threads, and where they run (`-p`, `-a`). A [`Generator`](crate::Generator) is one of them.
+    pub threads: Threads,
     /// Milliseconds from report to report (`-T`), in [`Self::INTERVAL_MS`].
     pub interval_ms: u32,
     /// Seconds to wait before sending (`-w`), in [`Self::WAIT_S`]. A receiver need not wait: it begins with the
@@ -58,7 +60,7 @@ impl Default for Config {
             burst: 512,
             rate_pps: 0,
             cpus: 1,
-            pin: None,
+            threads: Threads::default(),
             interval_ms: 1000,
             wait_s: 0,
             until_idle: false,
@@ -88,6 +90,7 @@ impl Config {
     /// The first that is out of it, by its flag.
     pub fn check(&self) -> Result<(), Error> {
         self.frames.check(self.function.sends())?;
+        self.threads.check()?;
         within("-b", self.burst, &Self::BURST)?;
         within("-T", self.interval_ms, &Self::INTERVAL_MS)?;
         within("-w", self.wait_s, &Self::WAIT_S)
@@ -123,7 +126,7 @@ mod tests {
                 src_mac: Some(Mac::local("a")),
                 ..Frames::default()
             },
-            pin: Some(1),
+            threads: Threads { count: 2, pins: vec![1, 0] },
             ..Config::new("vale0:1", Function::Tx)
         };
         let json = serde_json::to_string(&config).unwrap();

@@ -3,7 +3,9 @@
 mod counts;
 mod event;
 mod printer;
+mod sum;
 
 pub(crate) use counts::{Pass, Report};
 pub use event::{Event, EventSink};
 pub use printer::Printer;
+pub use sum::Sum;

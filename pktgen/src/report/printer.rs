@@ -45,6 +45,7 @@ impl Printer {
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 self.interval([*packets, *bytes, *batches], *usec, *min_space, err)
             }
+            Event::Span { .. } => Ok(()),
             Event::Final { packets, bytes, events, errors, seconds } => {
                 self.exit_status = 0;
                 if *errors > 0 {
@@ -88,11 +89,17 @@ impl Printer {
             self.log(err, "extract_ip_range", text)?;
         }
         let verb = if sends { "Sending on" } else { "Receiving from" };
-        writeln!(out, "{verb} {port}: 1 queues, 1 threads and {cpus} cpus.")?;
+        let threads = self.config.threads.count; // a queue each
+        writeln!(out, "{verb} {port}: {threads} queues, {threads} threads and {cpus} cpus.")?;
         if sends {
             writeln!(out, "{src} -> {dst} ({src_mac} -> {dst_mac})")?;
             let (s, ns) = (period_ns / 1_000_000_000, period_ns % 1_000_000_000);
             self.log(err, "main", format_args!("Sending {burst} packets every  {s}.{ns:09} s"))?;
+            let rate = self.config.rate_pps;
+            if threads > 1 && rate > 0 {
+                let total = self.norm(f64::from(threads) * f64::from(rate));
+                self.log(err, "main", format_args!("{threads} threads at {rate} pps each: {total}pps"))?;
+            }
         }
         let wait_s = if sends { self.config.wait_s } else { 0 };
         self.log(err, "start_threads", format_args!("Wait {wait_s} secs for phy reset"))?;
@@ -299,6 +306,16 @@ mod tests {
             "{err}"
         );
         assert!(err.contains("main [#] Sending 3 packets every  0.003000000 s\n"), "{err}");
+    }
+
+    #[test]
+    fn threads_are_stated_with_their_rate() {
+        let threads = crate::Threads { count: 3, pins: vec![0, 1, 0] };
+        let config = Config { threads, cpus: 2, rate_pps: 1000, ..Config::new("p", Function::Tx) };
+        let start = Event::Start { src_mac: Mac::ZERO, burst: 3, period_ns: 3_000_000 };
+        let (out, err, _) = print(config, &[start]);
+        assert!(out.starts_with("Sending on p: 3 queues, 3 threads and 2 cpus.\n"), "{out}");
+        assert!(err.contains("main [#] 3 threads at 1000 pps each: 3.000 Kpps\n"), "{err}");
     }
 
     #[test]

@@ -48,6 +48,11 @@ pub(crate) trait Role: Send {
     /// An interval's report was given. With `last`, the run is over, and its final report follows.
     fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {}
 
+    /// When it began, if it was let `run` at that time.
+    fn began(&self, run: Time) -> Time {
+        run
+    }
+
     /// How long it took, if it `ran` that long.
     fn took(&self, ran: Duration) -> Duration {
         ran

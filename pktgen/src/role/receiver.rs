@@ -87,6 +87,11 @@ impl Role for Receiver {
         self.take(&mut *port.rx, now)
     }
 
+    /// With the first frame.
+    fn began(&self, run: Time) -> Time {
+        self.seen.map_or(run, |(first, _)| first)
+    }
+
     /// From the first frame to the last.
     fn took(&self, _ran: Duration) -> Duration {
         self.seen.map_or(Duration::ZERO, |(first, last)| last - first)
