@@ -77,7 +77,8 @@ pub fn open_queues(name: &str, source: &Source, count: usize) -> Result<Vec<Port
 /// As [`virtual_port::pair`], or [`Error::Invalid`] for an option that it does not know.
 pub fn cable(name: &str, source: Option<&Source>) -> Result<(Port, Port), Error> {
     let (near, mut far) = cables(name, source, 1)?;
-    let far = far.pop().ok_or_else(|| Error::Invalid { name: name.to_owned(), what: "no queue".to_owned() })?;
+    let far =
+        far.pop().ok_or_else(|| Error::Invalid { name: name.to_owned(), what: "no queue".to_owned() })?;
     Ok((near, far))
 }
 

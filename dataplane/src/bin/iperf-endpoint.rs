@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dataplane::apps;
+use dataplane::control::message::Thread;
 use dataplane::control::place::Place;
 use dataplane::tool::{self, Job};
 use iperf_endpoint::{Args, Event, Printer};
@@ -18,8 +19,9 @@ fn main() -> ExitCode {
         Err(e) => return fail(e),
     };
     let mut printer = Printer::new(io::stdout(), io::stderr(), format);
-    let job = Job { on, core: None, app: apps::Config::Iperf(config), place: Place::new(None) };
-    match tool::run(job, |event: Event| printer.print(&event)) {
+    let thread = Thread { core: None, app: apps::Config::Iperf(config) };
+    let job = Job { on, threads: vec![thread], place: Place::new(None) };
+    match tool::run(job, |_, event: Event| printer.print(&event)) {
         Ok(()) => printer.status().and_then(|s| u8::try_from(s).ok()).unwrap_or(1).into(),
         Err(e) => fail(e),
     }

@@ -5,4 +5,5 @@ mod common;
 mod control;
 mod daemon;
 mod help;
+mod threads;
 mod tools;
