@@ -82,7 +82,7 @@ fn hosted<E: DeserializeOwned>(
     let mut client = start::connect(&job.place)?;
     let speaker = client.speaker()?;
     on_interrupt(move || drop(speaker.say(&Request::Stop {})))?; // first: once it runs, it is to be stopped well
-    client.ask::<IgnoredAny>(&Request::Host { on: job.on, core, app, others })?;
+    client.ask::<IgnoredAny>(&Request::Host { on: job.on, core, app: Box::new(app), others })?;
     while let Some(Said { thread, event }) = next_event(&mut client)? {
         print(thread, serde_json::from_value(event).map_err(client::Error::from)?)?;
     }

@@ -72,7 +72,7 @@ pub enum Request {
         #[serde(default)]
         core: Option<usize>,
         /// What runs.
-        app: apps::Config,
+        app: Box<apps::Config>,
         /// Further threads of the app. Each has a queue of the port to itself.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         others: Vec<Thread>,

@@ -42,7 +42,7 @@ fn converse(stream: &UnixStream, appliance: &Arc<Appliance>, counted: &mut Count
         match serde_json::from_str(line) {
             Ok(Request::Host { on, core, app, mut others }) => {
                 counted.hosts();
-                others.insert(0, Thread { core, app });
+                others.insert(0, Thread { core, app: *app });
                 return hosting::run(stream, lines, appliance, &on, others);
             }
             Ok(request) => {
