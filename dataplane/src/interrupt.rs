@@ -5,6 +5,8 @@ use std::io;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::terminal;
+
 /// What the process exits with when it is interrupted a second time: 128 and the number of SIGINT.
 const IMPATIENT: i32 = 130;
 
@@ -16,9 +18,17 @@ pub(crate) fn on_interrupt(stop: impl FnOnce() + Send + 'static) -> io::Result<(
         for _ in signals.forever() {
             match stop.take() {
                 Some(stop) => stop(),
-                None => std::process::exit(IMPATIENT),
+                None => leave(),
             }
         }
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+/// Ends the process, on a line of its own where one is being drawn on a terminal.
+fn leave() -> ! {
+    if terminal::columns().is_some() {
+        eprintln!();
+    }
+    std::process::exit(IMPATIENT)
 }

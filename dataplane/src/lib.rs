@@ -25,6 +25,7 @@ mod identity;
 mod interrupt;
 pub mod name;
 pub mod tables;
+pub mod terminal;
 pub mod tool;
 mod trouble;
 pub mod vale_ctl;

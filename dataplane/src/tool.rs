@@ -55,12 +55,26 @@ pub struct Job {
     pub place: Place,
 }
 
-/// Runs a job to its end, or until SIGINT or SIGTERM, and hands everything that the app has to say to `print`, with the
-/// number of the thread that says it, the last report included.
+/// What there is to print.
+#[derive(Debug)]
+pub enum News<E> {
+    /// The app has something to say.
+    Event {
+        /// The thread that says it, from 0.
+        thread: usize,
+        /// What it says.
+        event: E,
+    },
+    /// The port is in trouble; one line for the user.
+    Trouble(String),
+}
+
+/// Runs a job to its end, or until SIGINT or SIGTERM, and hands everything that the app has to say to `print`,
+/// the last report included.
 ///
 /// # Errors
 /// If the app could not be started, or its port or daemon vanished under it, or `print` failed.
-pub fn run<E>(job: Job, print: impl FnMut(usize, E) -> io::Result<()>) -> Result<(), Error>
+pub fn run<E>(job: Job, print: impl FnMut(News<E>) -> io::Result<()>) -> Result<(), Error>
 where
     E: DeserializeOwned + TryFrom<apps::Event>,
 {
@@ -72,7 +86,7 @@ where
 
 fn hosted<E: DeserializeOwned>(
     job: Job,
-    mut print: impl FnMut(usize, E) -> io::Result<()>,
+    mut print: impl FnMut(News<E>) -> io::Result<()>,
 ) -> Result<(), Error> {
     let mut others = job.threads;
     if others.is_empty() {
@@ -84,7 +98,8 @@ fn hosted<E: DeserializeOwned>(
     on_interrupt(move || drop(speaker.say(&Request::Stop {})))?; // first: once it runs, it is to be stopped well
     client.ask::<IgnoredAny>(&Request::Host { on: job.on, core, app: Box::new(app), others })?;
     while let Some(Said { thread, event }) = next_event(&mut client)? {
-        print(thread, serde_json::from_value(event).map_err(client::Error::from)?)?;
+        let event = serde_json::from_value(event).map_err(client::Error::from)?;
+        print(News::Event { thread, event })?;
     }
     Ok(())
 }
@@ -101,7 +116,7 @@ fn next_event(client: &mut Client) -> Result<Option<Said>, client::Error> {
 fn direct<E: TryFrom<apps::Event>>(
     name: &PlainPort,
     job: Job,
-    print: impl FnMut(usize, E) -> io::Result<()>,
+    print: impl FnMut(News<E>) -> io::Result<()>,
 ) -> Result<(), Error> {
     let of_port = backend::core(&name.port, &name.source)?;
     let there = cores::available();
@@ -180,17 +195,19 @@ impl Watch {
 /// Prints events until there will be no more, and once a second or so whether there is trouble.
 fn report<E: TryFrom<apps::Event>>(
     events: &Receiver<apps::Said>,
-    mut print: impl FnMut(usize, E) -> io::Result<()>,
+    mut print: impl FnMut(News<E>) -> io::Result<()>,
     mut trouble: impl FnMut() -> Option<String>,
 ) -> io::Result<()> {
     loop {
         match events.recv_timeout(Duration::from_secs(1)) {
-            Ok((thread, event)) => event.try_into().map_or(Ok(()), |event| print(thread, event))?,
+            Ok((thread, event)) => {
+                event.try_into().map_or(Ok(()), |event| print(News::Event { thread, event }))?;
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         if let Some(trouble) = trouble() {
-            eprintln!("{trouble}");
+            print(News::Trouble(trouble))?;
         }
     }
 }

@@ -76,25 +76,29 @@ impl Generator {
 
     /// One pass of the role, counted and reported.
     fn run(&mut self, port: &mut Port, now: Time, since: Time) -> Progress {
+        if !self.role.sends() {
+            self.report.see_room(port.rx.room());
+        }
         let tell = self.report.events();
         let pass =
             if self.stopping { self.role.stop(port, now, tell) } else { self.role.poll(port, now, tell) };
         self.report.count(&pass);
-        if pass.over || self.stopping {
+        if pass.over {
             return self.finish(port, now, since);
         }
         if now >= self.report.due() {
             if !self.role.sends() && self.report.is_empty() {
                 self.report.tell(Event::Waiting);
             }
-            self.report.end_interval(now);
             self.role.interval(now, false, self.report.events());
+            self.report.end_interval(now);
         }
         Progress { busy: pass.packets > 0, deadline: pass.next.min(self.report.due()), done: false }
     }
 
     fn finish(&mut self, port: &Port, now: Time, since: Time) -> Progress {
-        let errors = if self.role.sends() { errors(port) - self.errors_before } else { 0 };
+        let errors = if self.role.transmits() { errors(port) - self.errors_before } else { 0 };
+        self.role.interval(now, false, self.report.events());
         self.report.end_last_interval(now);
         self.role.interval(now, true, self.report.events());
         let took = self.role.took(now - since);

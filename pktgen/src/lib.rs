@@ -2,7 +2,7 @@
 //!
 //! [`Args`] reads netmap's command line into a [`Config`]; a [`Generator`] of that config is an
 //! [`App`](ports::App), which sends or receives and says what came of it as [`Event`]s; a [`Printer`] turns those
-//! into netmap's lines. Config and events can be serialised, since the generator may run in another process than
+//! into lines, in netmap's or another [`Style`]. Config and events can be serialised, since the generator may run in another process than
 //! the command line: hosted in the dataplane.
 
 #![forbid(unsafe_code)]
@@ -10,12 +10,14 @@
 mod args;
 mod config;
 mod generator;
+mod latency;
 mod packet;
 mod report;
 mod role;
 
 pub use args::Args;
-pub use config::{Config, Error, Frames, Function, Threads};
+pub use config::{BadRate, Config, Error, Frames, Function, Rate, Threads};
 pub use generator::Generator;
+pub use latency::{BadHistogram, HdrLog, Latency};
 pub use packet::{AddressRange, BadRange, Flow, Odometer};
-pub use report::{Event, EventSink, Printer, Sum};
+pub use report::{Columns, Delays, Event, EventSink, Format, Pings, Printer, Style, Sum};

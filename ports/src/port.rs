@@ -83,6 +83,12 @@ pub trait Rx: Send {
 
     /// Takes back [`arm`](Self::arm): the caller is polling again.
     fn disarm(&mut self) {}
+
+    /// Slots that the other side can fill right now, if the port can tell without a system call: near zero before
+    /// [`receive`](Self::receive), it is filled faster than it is drained.
+    fn room(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// The transmitting half of a port: frames from the dataplane out of the port.
@@ -123,6 +129,9 @@ impl Rx for Box<dyn Rx> {
     }
     fn disarm(&mut self) {
         (**self).disarm();
+    }
+    fn room(&self) -> Option<u32> {
+        (**self).room()
     }
 }
 

@@ -90,6 +90,10 @@ impl Rx for VirtualRx {
     fn disarm(&mut self) {
         self.consumer.disarm();
     }
+
+    fn room(&self) -> Option<u32> {
+        Some(self.consumer.room().into())
+    }
 }
 
 struct VirtualTx {

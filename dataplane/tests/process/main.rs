@@ -5,5 +5,6 @@ mod common;
 mod control;
 mod daemon;
 mod help;
+mod reports;
 mod threads;
 mod tools;

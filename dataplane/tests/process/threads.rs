@@ -37,7 +37,7 @@ fn two_threads_send_and_receive_as_one() {
     assert_eq!(sender.status.code(), Some(0), "{err}");
     assert_eq!(packets(&sender, "Sent"), 2001, "the odd one is not forgotten");
     assert!(text(&sender.stdout).starts_with("Sending on vale0:tx: 2 queues, 2 threads and "), "{err}");
-    assert!(err.contains("2 threads at 4000 pps each: 8.000 Kpps\n"), "{err}");
+    assert!(err.contains("2 threads, each at that rate: 8000 packets/s\n"), "{err}");
     assert_eq!(err.matches("Ready...").count(), 1, "{err}");
     let received = || {
         let stats = serde_json::from_str::<Value>(&valed.ctl_ok(&["stats", "vale0:rx", "--json"])).unwrap();

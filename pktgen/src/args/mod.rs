@@ -2,15 +2,18 @@
 
 mod cpus;
 mod frames;
+mod latency;
 mod netmap;
+mod rate;
 mod report;
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 
-use crate::{Config, Error};
+use crate::{Config, Error, Function, Style};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +38,7 @@ pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
     #[arg(short = 'i', value_name = "PORT")]
     port: String,
-    /// What to do: tx or rx
+    /// What to do: tx, rx, ping or pong
     #[arg(short = 'f', value_name = "FUNCTION", default_value = "rx")]
     function: String,
     /// Frames to send or receive; 0 for no end
@@ -43,13 +46,12 @@ pub struct Args {
     count: u64,
     #[command(flatten)]
     frames: frames::FrameArgs,
-    /// Most frames in one go; 0 for the default [default: 512]
+    /// Most frames in one go; 0 for the default [default: 512; ping 1]
     #[arg(short = 'b', value_name = "FRAMES", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
     burst: u32,
-    /// Frames a second; 0 for as many as there is room for
-    #[arg(short = 'R', value_name = "PPS", default_value_t = 0, allow_negative_numbers = true)]
-    rate_pps: u32,
+    #[command(flatten)]
+    rate: rate::RateArgs,
     #[command(flatten)]
     cpus: cpus::CpuArgs,
     /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports and null]
@@ -58,6 +60,8 @@ pub struct Args {
     /// Receiver: end when nothing has come for a second after the first frame
     #[arg(short = 'W')]
     until_idle: bool,
+    #[command(flatten)]
+    latency: latency::LatencyArgs,
     #[command(flatten)]
     report: report::ReportArgs,
     #[command(flatten)]
@@ -69,6 +73,18 @@ fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
 }
 
 impl Args {
+    /// The file for latencies (`--hdr`), which the program writes, wherever the generator runs.
+    #[must_use]
+    pub fn hdr(&self) -> Option<&Path> {
+        self.latency.hdr.as_deref()
+    }
+
+    /// How the run is to be reported, as far as the flags say.
+    #[must_use]
+    pub fn style(&self) -> Style {
+        self.report.style()
+    }
+
     /// The config that the flags ask for, on a machine with `have_cpus` CPUs.
     ///
     /// # Errors
@@ -76,19 +92,21 @@ impl Args {
     pub fn into_config(self, have_cpus: u32) -> Result<Config, Error> {
         self.later.refuse()?;
         let cpus = self.cpus.resolve(have_cpus)?;
+        let function = self.function.parse::<Function>()?;
+        self.latency.check(function)?;
         let config = Config {
-            function: self.function.parse()?,
+            function,
             frames: self.frames.into_frames()?,
             count: self.count,
-            burst: if self.burst == 0 { Config::default().burst } else { self.burst },
-            rate_pps: self.rate_pps,
+            burst: if self.burst == 0 { function.default_burst() } else { self.burst },
+            rate: self.rate.into_rate(self.report.framing),
             cpus: cpus.count,
             threads: cpus.threads,
             interval_ms: self.report.interval_ms,
             wait_s: self.wait_s.unwrap_or_else(|| default_wait_s(&self.port)),
+            timeout_ms: self.latency.timeout_ms,
+            stamp: self.latency.stamp,
             until_idle: self.until_idle,
-            normalize: !self.report.plain,
-            verbose: self.report.verbose,
             port: self.port,
         };
         config.check()?;
@@ -105,7 +123,7 @@ fn default_wait_s(port: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Frames, Function, Threads};
+    use crate::{Frames, Rate, Threads};
 
     fn parse(line: &str) -> Result<Config, String> {
         let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
@@ -133,7 +151,7 @@ mod tests {
         let expected = Config {
             count: 7,
             burst: 32,
-            rate_pps: 1000,
+            rate: Rate::Pps(1000),
             frames: Frames {
                 len: 1514,
                 src: "10.0.0.1:5-10.0.0.2:6".parse().unwrap(),
@@ -146,8 +164,6 @@ mod tests {
             interval_ms: 500,
             wait_s: 3,
             until_idle: true,
-            normalize: false,
-            verbose: 2,
             ..Config::new("vale0:2", Function::Tx)
         };
         assert_eq!(parse(line).unwrap(), expected);
@@ -155,14 +171,23 @@ mod tests {
     }
 
     #[test]
+    fn rates_are_in_packets_or_in_bits() {
+        let rate = |flags: &str| parse(&format!("pkt-gen -i vale0:2 -f tx {flags}")).unwrap().rate;
+        let bits = |framing| Rate::Bps { bits: 10_000_000_000, framing };
+        assert_eq!(rate(""), Rate::UNLIMITED);
+        assert_eq!(rate("-R 5000000000"), Rate::Pps(5_000_000_000));
+        assert_eq!(rate("--rate 1.5Mpps -B"), Rate::Pps(1_500_000));
+        assert_eq!(rate("--rate 10Gbps"), bits(0));
+        assert_eq!(rate("-B --rate=10Gbit/s"), bits(24), "on the wire");
+    }
+
+    #[test]
     fn flags_of_later_are_not_unknown() {
-        for line in ["-4", "-6", "-X", "-H 12", "-P file", "-r", "-z", "-Z", "-A", "-B", "-F 2"] {
+        for line in ["-4", "-6", "-X", "-H 12", "-P file", "-r", "-z", "-Z", "-F 2"] {
             let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
             assert!(error.starts_with(&format!("{}: not available yet", &line[..2])), "{error}");
         }
-        for line in
-            ["-M 64", "-I", "-C 1,2", "-o 4", "-f ping", "-f pong", "-f txseq", "-f rxseq", "-l 60 -l 90"]
-        {
+        for line in ["-M 64", "-I", "-C 1,2", "-o 4", "-f txseq", "-f rxseq", "-l 60 -l 90"] {
             let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
             assert!(error.contains("not available yet"), "{error}");
         }
@@ -174,14 +199,18 @@ mod tests {
             ("", "-i <PORT>"),
             ("-i vale0:1 -q", "unexpected argument '-q'"),
             ("-i vale0:1 extra", "unexpected argument 'extra'"),
-            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx)"),
+            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, ping, pong)"),
             ("-i vale0:1 -l 15", "invalid value '15' for '-l <BYTES>': 15 is not in 16..=65536"),
             ("-i vale0:1 -l -5", "invalid value '-5' for '-l <BYTES>'"),
             ("-i vale0:1 -l many", "invalid value 'many' for '-l <BYTES>'"),
             ("-i vale0:1 -f tx -l 41", "-l 41: too short"),
             ("-i vale0:1 -b 65537", "65537 is not in 0..=65536"),
             ("-i vale0:1 -T 9", "9 is not in 10..=3600000"),
-            ("-i vale0:1 -R 4294967296", "4294967296 is not in 0..=4294967295"),
+            ("-i vale0:1 -R -1", "invalid value '-1' for '-R <PPS>'"),
+            ("-i vale0:1 -R 18446744073709551616", "invalid value '18446744073709551616' for '-R <PPS>'"),
+            ("-i vale0:1 --rate 10G", "for '--rate <RATE>': packets or bits? (try: 10Gpps or 10Gbit/s)"),
+            ("-i vale0:1 --rate fast", "for '--rate <RATE>': no rate (try: 1000000, 1.5Mpps, 10Gbit/s)"),
+            ("-i vale0:1 --rate 1M -R 7", "cannot be used with"),
             ("-i vale0:1 -n -1", "invalid value '-1' for '-n <COUNT>'"),
             ("-i vale0:1 -a 2", "-a 2: no such CPU (this machine has 0 to 1)"),
             ("-i vale0:1 -p 0", "0 is not in 1..=64"),

@@ -6,12 +6,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use crate::Error;
 
 /// Flags of netmap's pkt-gen that are known here but not available yet, and whether they take a value.
-const LATER: [(&str, bool); 15] = [
+const LATER: [(&str, bool); 13] = [
     ("-4", false),
     ("-6", false),
     ("-X", false),
-    ("-A", false),
-    ("-B", false),
     ("-H", true),
     ("-P", true),
     ("-r", false),

@@ -26,6 +26,17 @@ pub enum Error {
         /// Bytes of the headers.
         headers: u32,
     },
+    /// A frame to stamp has no room for it.
+    #[error("-l {frame_len}: too short for a number and a time: use -l {least} or more")]
+    NoStamp {
+        /// What was asked, bytes.
+        frame_len: u32,
+        /// Least that will do, bytes.
+        least: u32,
+    },
+    /// A flag is about latency, and none is measured.
+    #[error("{0}: only with {1}")]
+    NoLatency(&'static str, &'static str),
     /// A frame to send is longer than the port takes.
     #[error("{port}: -l {frame_len}: the port takes frames of up to {most} bytes (MTU {mtu})")]
     Long {
@@ -38,10 +49,10 @@ pub enum Error {
         /// IP MTU of the port, bytes.
         mtu: u32,
     },
-    /// A function runs in one thread.
+    /// A function, or what a flag asks for, runs in one thread.
     #[error("-p {count}: {function} runs in one thread, as netmap's does (leave -p out)")]
     OneThread {
-        /// Its name.
+        /// Its name, or the flag.
         function: &'static str,
         /// Threads asked for.
         count: u32,
@@ -71,6 +82,6 @@ pub enum Error {
         have: u32,
     },
     /// `-f` names no function.
-    #[error("-f {0}: no such function (tx, rx)")]
+    #[error("-f {0}: no such function (tx, rx, ping, pong)")]
     UnknownFunction(String),
 }

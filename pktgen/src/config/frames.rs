@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, within};
 use crate::AddressRange;
-use crate::packet::Template;
+use crate::packet::{Stamp, Template};
 
 /// Sizes, stations and addresses of the frames to send.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,12 @@ impl Frames {
             return Err(Error::Short { frame_len: self.len, headers });
         }
         Ok(())
+    }
+
+    /// Checks that each has room for a stamp.
+    pub(super) fn check_stamp(&self) -> Result<(), Error> {
+        let least = u32::try_from(Template::MIN + Stamp::LEN).unwrap_or(u32::MAX);
+        if self.len < least { Err(Error::NoStamp { frame_len: self.len, least }) } else { Ok(()) }
     }
 
     /// Checks that a port takes them.

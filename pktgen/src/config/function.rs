@@ -15,13 +15,26 @@ pub enum Function {
     Rx,
     /// Sends.
     Tx,
+    /// Sends, and measures how long the answers take.
+    Ping,
+    /// Answers.
+    Pong,
 }
 
 impl Function {
+    /// Most frames in one go, unless asked otherwise: netmap's, but for pong, which answers all that it finds there too.
+    #[must_use]
+    pub const fn default_burst(self) -> u32 {
+        match self {
+            Self::Ping => 1,
+            Self::Tx | Self::Rx | Self::Pong => 512,
+        }
+    }
+
     /// Whether it makes frames, as the config's [`Frames`](crate::Frames) say.
     #[must_use]
     pub const fn sends(self) -> bool {
-        matches!(self, Self::Tx)
+        matches!(self, Self::Tx | Self::Ping)
     }
 }
 
@@ -32,6 +45,8 @@ impl Function {
         match self {
             Self::Rx => "rx",
             Self::Tx => "tx",
+            Self::Ping => "ping",
+            Self::Pong => "pong",
         }
     }
 
@@ -49,7 +64,9 @@ impl FromStr for Function {
         match name {
             "tx" => Ok(Self::Tx),
             "rx" => Ok(Self::Rx),
-            "ping" | "pong" | "txseq" | "rxseq" => Err(Error::Unavailable(format!("-f {name}"))),
+            "ping" => Ok(Self::Ping),
+            "pong" => Ok(Self::Pong),
+            "txseq" | "rxseq" => Err(Error::Unavailable(format!("-f {name}"))),
             _ => Err(Error::UnknownFunction(name.to_owned())),
         }
     }

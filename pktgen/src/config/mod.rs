@@ -3,6 +3,7 @@
 mod error;
 mod frames;
 mod function;
+mod rate;
 mod threads;
 
 use std::ops::RangeInclusive;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use error::Error;
 pub use frames::Frames;
 pub use function::Function;
+pub use rate::{BadRate, Rate};
 pub use threads::Threads;
 
 /// Everything about one run. Crosses the control socket when the generator is hosted in the dataplane, so
@@ -30,8 +32,8 @@ pub struct Config {
     pub count: u64,
     /// Most frames in one go (`-b`), in [`Self::BURST`].
     pub burst: u32,
-    /// Frames a second (`-R`); zero for as many as there is room for.
-    pub rate_pps: u32,
+    /// How fast to send (`-R`, `--rate`).
+    pub rate: Rate,
     /// CPUs of the report's first line (`-c`).
     pub cpus: u32,
     /// Threads, and where they run (`-p`, `-a`). A [`Generator`](crate::Generator) is one of them.
@@ -41,12 +43,12 @@ pub struct Config {
     /// Seconds to wait before sending (`-w`), in [`Self::WAIT_S`]. A receiver need not wait: it begins with the
     /// first frame anyway.
     pub wait_s: u32,
+    /// Milliseconds until a ping counts as lost, in [`Self::TIMEOUT_MS`].
+    pub timeout_ms: u32,
+    /// A sender numbers and stamps its frames, a receiver reports one-way latency by the stamps.
+    pub stamp: bool,
     /// A receiver ends when nothing has come for a second after the first frame (`-W`).
     pub until_idle: bool,
-    /// Reports in K, M, G and T (`-N` turns it off).
-    pub normalize: bool,
-    /// More messages (`-v`).
-    pub verbose: u8,
 }
 
 impl Default for Config {
@@ -58,14 +60,14 @@ impl Default for Config {
             frames: Frames::default(),
             count: 0,
             burst: 512,
-            rate_pps: 0,
+            rate: Rate::UNLIMITED,
             cpus: 1,
             threads: Threads::default(),
             interval_ms: 1000,
             wait_s: 0,
+            timeout_ms: 1000,
+            stamp: false,
             until_idle: false,
-            normalize: true,
-            verbose: 0,
         }
     }
 }
@@ -78,10 +80,13 @@ impl Config {
     /// Seconds to wait before sending.
     pub const WAIT_S: RangeInclusive<u32> = 0..=3600;
 
+    /// Milliseconds until a ping counts as lost.
+    pub const TIMEOUT_MS: RangeInclusive<u32> = 1..=60_000;
+
     /// netmap's defaults on this port.
     #[must_use]
     pub fn new(port: &str, function: Function) -> Self {
-        Self { port: port.to_owned(), function, ..Self::default() }
+        Self { port: port.to_owned(), function, burst: function.default_burst(), ..Self::default() }
     }
 
     /// Checks every number against its range.
@@ -91,9 +96,21 @@ impl Config {
     pub fn check(&self) -> Result<(), Error> {
         self.frames.check(self.function.sends())?;
         self.threads.check()?;
+        self.check_stamp()?;
+        within("--timeout", self.timeout_ms, &Self::TIMEOUT_MS)?;
         within("-b", self.burst, &Self::BURST)?;
         within("-T", self.interval_ms, &Self::INTERVAL_MS)?;
         within("-w", self.wait_s, &Self::WAIT_S)
+    }
+
+    /// Checks that what is to be stamped has room for it.
+    fn check_stamp(&self) -> Result<(), Error> {
+        match self.function {
+            Function::Ping => self.frames.check_stamp(),
+            Function::Tx if self.stamp => self.frames.check_stamp(),
+            Function::Pong if self.stamp => Err(Error::NoLatency("--stamp", "-f tx and -f rx")),
+            _ => Ok(()),
+        }
     }
 
     /// Checks that the port takes the frames to be sent.
@@ -137,7 +154,7 @@ mod tests {
             r#"{"prot": ""}"#,
             r#"{"frames": {"len": -1}}"#,
             r#"{"frames": {"src": "x"}}"#,
-            r#"{"function": "ping"}"#,
+            r#"{"function": "pang"}"#,
         ] {
             assert!(serde_json::from_str::<Config>(bad).is_err(), "{bad}");
         }

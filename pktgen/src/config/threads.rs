@@ -42,6 +42,9 @@ impl Config {
         if count > 1 && self.function.is_single() {
             return Err(Error::OneThread { function: self.function.name(), count });
         }
+        if count > 1 && self.stamp {
+            return Err(Error::OneThread { function: "--stamp", count });
+        }
         if (1..u64::from(count)).contains(&self.count) {
             return Err(Error::FewFrames { frames: self.count, count });
         }
@@ -95,6 +98,15 @@ mod tests {
         assert_eq!(with(2, 2), Ok(()));
         assert_eq!(with(65, 0).unwrap_err(), "-p 65: out of range (1 to 64)");
         assert_eq!(with(0, 0).unwrap_err(), "-p 0: out of range (1 to 64)");
+        let ping = Config {
+            function: Function::Ping,
+            threads: Threads { count: 2, pins: vec![] },
+            ..Config::default()
+        };
+        assert_eq!(
+            ping.check_division().unwrap_err().to_string(),
+            "-p 2: ping runs in one thread, as netmap's does (leave -p out)"
+        );
         assert_eq!(with(3, 2).unwrap_err(), "-n 2: not a frame for each of 3 threads (try: -p 2)");
     }
 }

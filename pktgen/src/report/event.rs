@@ -3,6 +3,8 @@
 use ports::Mac;
 use serde::{Deserialize, Serialize};
 
+use crate::{Delays, Pings};
+
 /// One thing that happened. Numbers only: a [`Printer`](crate::Printer) puts them into words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
@@ -41,6 +43,20 @@ pub enum Event {
         /// End, nanoseconds.
         to_ns: u64,
     },
+    /// Pings since the last such report.
+    Ping(Pings),
+    /// All pings of the run, which is over.
+    PingTotal(Pings),
+    /// Stamped frames since the last such report.
+    Delay(Delays),
+    /// All stamped frames of the run, which is over.
+    DelayTotal(Delays),
+    /// Frames of the run, which is over, that could not be answered: shorter than a header, from a group, or more than
+    /// the port takes.
+    Ignored {
+        /// Frames.
+        packets: u64,
+    },
     /// The run is over.
     Final {
         /// Frames.
@@ -67,6 +83,7 @@ pub type EventSink = Box<dyn FnMut(Event) + Send>;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Latency;
 
     #[test]
     fn json_round_trips() {
@@ -76,6 +93,25 @@ mod tests {
             Event::Span { from_ns: 0, to_ns: u64::MAX },
             Event::Interval { packets: 1, bytes: 60, usec: u64::MAX, batches: 1, min_space: None },
             Event::Final { packets: 1, bytes: 60, events: 1, errors: 0, seconds: 1.0 / 3.0 },
+            Event::Ping(Pings {
+                since_us: 1,
+                interval_us: 2,
+                sent: 3,
+                received: 4,
+                lost: 5,
+                late: 6,
+                duplicate: 7,
+                stray: 8,
+                rtt: Latency::of([9, 10]),
+            }),
+            Event::DelayTotal(Delays {
+                since_us: 1,
+                interval_us: 2,
+                received: 3,
+                lost: 4,
+                delay: Latency::of([]),
+            }),
+            Event::Ignored { packets: 1 },
             Event::Failed { message: "no".to_owned() },
         ] {
             let json = serde_json::to_string(&event).unwrap();

@@ -1,11 +1,23 @@
 //! What came of a run: counted, told as events, put into words.
 
 mod counts;
+mod csv;
 mod event;
+mod json;
+mod latencies;
+mod live;
+mod norm;
 mod printer;
+mod style;
 mod sum;
+mod text;
+mod throughput;
+mod window;
+mod words;
 
-pub(crate) use counts::{Pass, Report};
+pub(crate) use counts::{Pass, Report, micros};
 pub use event::{Event, EventSink};
+pub use latencies::{Delays, Pings};
 pub use printer::Printer;
+pub use style::{Columns, Format, Style};
 pub use sum::Sum;

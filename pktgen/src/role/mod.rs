@@ -1,6 +1,9 @@
 //! The functions of `-f`, one a file.
 
+mod delays;
 mod pacer;
+mod ping;
+mod pong;
 mod receiver;
 mod sender;
 
@@ -19,6 +22,9 @@ pub(crate) struct Shape {
     pub(crate) period: Duration,
 }
 
+/// A full port has nothing to wake us with: how long to sleep before trying again.
+const RETRY: Duration = Duration::from_micros(100);
+
 /// What a generator does with its port, from [`begin`](Self::begin) until its [`Pass::over`].
 ///
 /// What a role has to say beyond frames and bytes goes to `tell`: as it happens, or once an interval.
@@ -28,6 +34,11 @@ pub(crate) trait Role: Send {
     /// Whether it makes frames of its own accord: such a role waits for the link before it begins, its run lasts
     /// from begin to end, and what the port fails to send counts.
     fn sends(&self) -> bool;
+
+    /// Whether what the port fails to send is its loss.
+    fn transmits(&self) -> bool {
+        self.sends()
+    }
 
     /// The wait is not over yet.
     fn wait(&mut self, port: &mut Port) {
@@ -40,12 +51,14 @@ pub(crate) trait Role: Send {
     /// One pass: takes what is there, sends what is due and finds room.
     fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass;
 
-    /// The last pass of a run that was stopped. What has arrived counts; nothing is begun.
+    /// A pass of a run that was stopped: nothing is begun any more. Most have nothing to wait for, and only count what
+    /// has arrived.
     fn stop(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
-        self.poll(port, now, tell)
+        Pass { over: true, ..self.poll(port, now, tell) }
     }
 
-    /// An interval's report was given. With `last`, the run is over, and its final report follows.
+    /// The report of an interval is about to be given: what belongs to it is said now. With `last`, it is the final
+    /// report that is.
     fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {}
 
     /// When it began, if it was let `run` at that time.
@@ -64,6 +77,8 @@ pub(crate) fn of(config: &Config, src_mac: Mac) -> Box<dyn Role> {
     match config.function {
         Function::Tx => Box::new(sender::Sender::new(config, src_mac)),
         Function::Rx => Box::new(receiver::Receiver::new(config)),
+        Function::Ping => Box::new(ping::Ping::new(config, src_mac)),
+        Function::Pong => Box::new(pong::Pong::new(config, src_mac)),
     }
 }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use ports::{BURST, Burst, Port, Rx, Time};
 
+use super::delays::Tally;
 use super::{Role, Shape, left};
 use crate::report::Pass;
-use crate::{Config, EventSink};
+use crate::{Config, Event, EventSink};
 
 /// Receives, counts and gives back.
 pub(crate) struct Receiver {
@@ -14,6 +15,8 @@ pub(crate) struct Receiver {
     /// Frames still to receive; `None` without end.
     left: Option<u64>,
     until_idle: bool,
+    /// Of stamped frames, if that is asked.
+    delays: Option<Tally>,
     /// When the first and the last frame were seen.
     seen: Option<(Time, Time)>,
 }
@@ -27,6 +30,7 @@ impl Receiver {
             burst: usize::try_from(config.burst).unwrap_or(usize::MAX),
             left: left(config.count),
             until_idle: config.until_idle,
+            delays: config.stamp.then(Tally::new),
             seen: None,
         }
     }
@@ -44,6 +48,9 @@ impl Receiver {
             let waiting = burst.len();
             let taken = waiting.min(usize::try_from(most - pass.packets).unwrap_or(usize::MAX));
             pass.bytes += burst[..taken].iter().map(|f| f.len() as u64).sum::<u64>();
+            if let Some(delays) = &mut self.delays {
+                burst[..taken].iter().for_each(|frame| delays.frame(frame, now));
+            }
             drop(burst);
             rx.release(taken);
             pass.packets += taken as u64;
@@ -83,6 +90,10 @@ impl Role for Receiver {
         false
     }
 
+    fn begin(&mut self, now: Time) {
+        self.delays.iter_mut().for_each(|delays| delays.begin(now));
+    }
+
     fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
         self.take(&mut *port.rx, now)
     }
@@ -90,6 +101,15 @@ impl Role for Receiver {
     /// With the first frame.
     fn began(&self, run: Time) -> Time {
         self.seen.map_or(run, |(first, _)| first)
+    }
+
+    fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {
+        let Some(delays) = &mut self.delays else { return };
+        if last {
+            tell(Event::DelayTotal(delays.total(now)));
+        } else if let Some(interval) = delays.end_interval(now) {
+            tell(Event::Delay(interval));
+        }
     }
 
     /// From the first frame to the last.

@@ -269,4 +269,9 @@ impl Rx for AfXdpRx {
             }
         }
     }
+
+    /// Chunks that the kernel has to fill.
+    fn room(&self) -> Option<u32> {
+        Some(self.queues.iter().map(|queue| queue.fill.pending()).sum())
+    }
 }

@@ -74,6 +74,13 @@ impl Consumer {
         }
     }
 
+    /// Slots that the producer can fill.
+    #[must_use]
+    pub fn room(&self) -> u16 {
+        let claimed = self.shared.head().load(Ordering::Acquire).wrapping_sub(self.tail);
+        self.shared.slots().saturating_sub(claimed)
+    }
+
     /// The descriptor that becomes readable when frames arrive while armed.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {

@@ -1,0 +1,107 @@
+//! The answering function, `-f pong`.
+
+use std::time::Duration;
+
+use ports::{Burst, Mac, Port, Rx, Time, Tx};
+
+use super::{RETRY, Role, Shape, left};
+use crate::packet::reflect;
+use crate::report::Pass;
+use crate::{Config, Event, EventSink};
+
+/// Sends every frame back to where it came from. A frame whose answer finds no room is left where it is until there
+/// is some, so that nothing is lost here.
+pub(crate) struct Pong {
+    own: Mac,
+    burst: usize,
+    /// Frames still to answer; `None` without end.
+    left: Option<u64>,
+    /// Frames that cannot be answered.
+    ignored: u64,
+    /// When the first and the last frame were answered.
+    seen: Option<(Time, Time)>,
+}
+
+impl Pong {
+    pub(crate) fn new(config: &Config, own: Mac) -> Self {
+        let burst = usize::try_from(config.burst).unwrap_or(usize::MAX);
+        Self { own, burst, left: left(config.count), ignored: 0, seen: None }
+    }
+
+    /// Answers up to a burst of what is there.
+    fn answer(&mut self, rx: &mut dyn Rx, tx: &mut dyn Tx, now: Time) -> Pass {
+        let mut pass = Pass { packets: 0, bytes: 0, next: Time::NEVER, over: false };
+        let takes = tx.capabilities();
+        let most = usize::try_from(self.left.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(self.burst);
+        let mut burst = Burst::new();
+        rx.receive(&mut burst);
+        let mut handled = 0;
+        for frame in burst.iter().take(most) {
+            let (len, offload) = (frame.len(), frame.offload());
+            if takes.takes(len, offload) {
+                let Some(slot) = tx.reserve(len) else {
+                    pass.next = now + RETRY; // nobody wakes us when there is room
+                    break;
+                };
+                frame.copy_at(0, slot);
+                if reflect(slot, self.own) {
+                    tx.commit(len, offload); // sums to be filled in and segment sizes are the same either way
+                    pass.packets += 1;
+                    pass.bytes += len as u64;
+                } else {
+                    self.ignored += 1;
+                }
+            } else {
+                self.ignored += 1;
+            }
+            handled += 1;
+        }
+        drop(burst);
+        rx.release(handled);
+        self.note(now, &mut pass);
+        pass
+    }
+
+    fn note(&mut self, now: Time, pass: &mut Pass) {
+        if pass.packets > 0 {
+            let first = self.seen.map_or(now, |(first, _)| first);
+            self.seen = Some((first, now));
+            self.left = self.left.map(|left| left - pass.packets);
+        }
+        if self.left == Some(0) {
+            pass.next = now;
+        }
+    }
+}
+
+impl Role for Pong {
+    fn shape(&self) -> Shape {
+        Shape { burst: self.burst as u64, period: Duration::ZERO }
+    }
+
+    fn sends(&self) -> bool {
+        false
+    }
+
+    fn transmits(&self) -> bool {
+        true
+    }
+
+    fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
+        if self.left == Some(0) {
+            return Pass::over(now);
+        }
+        self.answer(&mut *port.rx, &mut *port.tx, now)
+    }
+
+    fn interval(&mut self, _now: Time, last: bool, tell: &mut EventSink) {
+        if last && self.ignored > 0 {
+            tell(Event::Ignored { packets: self.ignored });
+        }
+    }
+
+    /// From the first answer to the last.
+    fn took(&self, _ran: Duration) -> Duration {
+        self.seen.map_or(Duration::ZERO, |(first, last)| last - first)
+    }
+}
