@@ -32,8 +32,14 @@ impl Event {
         use {iperf_endpoint::Event as Iperf, pktgen::Event as Pktgen};
         matches!(
             self,
-            Self::Pktgen(Pktgen::Interval { .. } | Pktgen::Waiting | Pktgen::Ping(_) | Pktgen::Delay(_))
-                | Self::Iperf(Iperf::Interval(_))
+            Self::Pktgen(
+                Pktgen::Interval { .. }
+                    | Pktgen::Waiting
+                    | Pktgen::Ping(_)
+                    | Pktgen::Delay(_)
+                    | Pktgen::Order(_)
+                    | Pktgen::Dump { .. }
+            ) | Self::Iperf(Iperf::Interval(_))
         )
     }
 }

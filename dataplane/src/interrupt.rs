@@ -1,6 +1,7 @@
 //! SIGINT and SIGTERM.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -10,15 +11,22 @@ use crate::terminal;
 /// What the process exits with when it is interrupted a second time: 128 and the number of SIGINT.
 const IMPATIENT: i32 = 130;
 
-/// Calls `stop` on a thread of its own at the first signal. The second ends the process, whatever it is at.
+/// Signals closer together than this are one: timeout(1) sends its signal to the program and then to its group, which
+/// is the program again.
+const ONE: Duration = Duration::from_millis(250);
+
+/// Calls `stop` on a thread of its own at the first signal. The next ends the process, whatever it is at.
 pub(crate) fn on_interrupt(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let wait = move || {
         let mut stop = Some(stop);
+        let mut first = Instant::now();
         for _ in signals.forever() {
-            match stop.take() {
-                Some(stop) => stop(),
-                None => leave(),
+            if let Some(stop) = stop.take() {
+                first = Instant::now();
+                stop();
+            } else if first.elapsed() > ONE {
+                leave();
             }
         }
     };

@@ -91,7 +91,7 @@ fn exactly_the_count_goes_out_whole_and_sound() {
     for (count, len) in [(1u64, 42u32), (511, 60), (513, 61), (10_000, 1514)] {
         let config = Config {
             count,
-            frames: Frames { len, ..Frames::default() },
+            frames: Frames { size: len.into(), ..Frames::default() },
             ..Config::new("test", Function::Tx)
         };
         let (mut app, events) = generator(config);
@@ -341,7 +341,7 @@ fn a_sender_gives_back_what_others_send_it() {
 fn frames_over_the_mtu_fail_the_run_with_a_reason() {
     let (mut far, mut near) = cable(64);
     let (mut app, events) = generator(Config {
-        frames: Frames { len: 1515, ..Frames::default() },
+        frames: Frames { size: 1515.into(), ..Frames::default() },
         ..Config::new("vale0:1", Function::Tx)
     });
     assert!(app.poll(&mut near, Time(0)).done);
@@ -434,7 +434,7 @@ proptest! {
             frames: Frames {
                 src: src.parse().unwrap(),
                 dst: dst.parse().unwrap(),
-                len: 64,
+                size: 64.into(),
                 ..Frames::default()
             },
             burst: 50,
@@ -449,8 +449,8 @@ proptest! {
             near.tx.flush();
             for frame in take(&mut far, most) {
                 let flow = odometer.flow();
-                let mut expected = flow.src.to_be_bytes().to_vec();
-                expected.extend(flow.dst.to_be_bytes());
+                let mut expected = flow.src.to_be_bytes()[12..].to_vec();
+                expected.extend(&flow.dst.to_be_bytes()[12..]);
                 expected.extend(flow.src_port.to_be_bytes());
                 expected.extend(flow.dst_port.to_be_bytes());
                 prop_assert_eq!(&frame[26..38], &expected[..]);

@@ -17,6 +17,9 @@ use pktgen::{Args, Config, Event, HdrLog, Printer, Style, Sum};
 fn main() -> ExitCode {
     let cpus = u32::try_from(cores::of_machine()).unwrap_or(u32::MAX);
     let args = Args::parse();
+    for note in args.notes() {
+        eprintln!("pkt-gen: {note}");
+    }
     let style = Style { columns: terminal::columns, ..args.style() };
     let hdr = args.hdr().map(Path::to_owned);
     let config = match args.into_config(cpus) {

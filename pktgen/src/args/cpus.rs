@@ -6,6 +6,7 @@ use super::within;
 use crate::{Error, Threads};
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "CPUs")]
 pub(super) struct CpuArgs {
     /// Threads, each with a queue of the port to itself; -n is divided among them, -R is each one's
     #[arg(short = 'p', value_name = "THREADS", default_value_t = 1, allow_negative_numbers = true,

@@ -8,6 +8,7 @@ use super::within;
 use crate::{Config, Error, Function};
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Latency")]
 pub(super) struct LatencyArgs {
     /// Ping: milliseconds until a ping counts as lost
     #[arg(long = "timeout", value_name = "MS", default_value_t = Config::default().timeout_ms,

@@ -3,6 +3,7 @@
 mod cpus;
 mod frames;
 mod latency;
+mod later;
 mod netmap;
 mod rate;
 mod report;
@@ -23,22 +24,29 @@ Examples:
         send 60-byte frames there, as fast as they go
   pkt-gen -i eth0 -f tx -R 1000000 -d 10.1.0.1:2000-10.1.0.9:2100
         a million frames a second, to 909 addresses and ports in turn
-  pkt-gen -i vale0:2 -f tx -n 1000 -l 1514
-        a thousand long frames
+  pkt-gen -i vale0:2 -f tx --rate 10Gbit/s -l imix --json
+        ten gigabits a second of mixed sizes, reported for programs
   pkt-gen -i vale0:2 -f tx -p 2 -a 0
         two threads, on CPUs 0 and 1, each with a ring of its own
+  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000
+        a hundred thousand round trips
 
-Results go to standard output, progress to standard error, in netmap's words.";
+Results go to standard output, progress to standard error, in netmap's words; on a terminal, the newest report takes the \
+place of the one before.
+
+The exit status is 0 at the end of a run, also when it was interrupted (once: the second time ends it at once), else 1, \
+and 2 for flags that are none.";
 
 /// Sends or receives Ethernet frames as fast as a port goes, or at a rate.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "pkt-gen", version, after_help = EXAMPLES, args_override_self = true, max_term_width = 110)]
+#[command(name = "pkt-gen", version, after_help = EXAMPLES, args_override_self = true, max_term_width = 110,
+    next_help_heading = "What to do")]
 #[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
     #[arg(short = 'i', value_name = "PORT")]
     port: String,
-    /// What to do: tx, rx, ping or pong
+    /// What to do: tx, rx, ping or pong, or txseq and rxseq for numbered frames: which are missing, late or duplicated
     #[arg(short = 'f', value_name = "FUNCTION", default_value = "rx")]
     function: String,
     /// Frames to send or receive; 0 for no end
@@ -47,7 +55,7 @@ pub struct Args {
     #[command(flatten)]
     frames: frames::FrameArgs,
     /// Most frames in one go; 0 for the default [default: 512; ping 1]
-    #[arg(short = 'b', value_name = "FRAMES", default_value_t = 0, hide_default_value = true,
+    #[arg(short = 'b', value_name = "FRAMES", help_heading = "Rate", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
     burst: u32,
     #[command(flatten)]
@@ -60,12 +68,17 @@ pub struct Args {
     /// Receiver: end when nothing has come for a second after the first frame
     #[arg(short = 'W')]
     until_idle: bool,
+    /// Show frames in hexadecimal, up to 64 from report to report
+    #[arg(short = 'X')]
+    dump: bool,
     #[command(flatten)]
     latency: latency::LatencyArgs,
     #[command(flatten)]
     report: report::ReportArgs,
     #[command(flatten)]
-    later: netmap::Later,
+    netmap: netmap::NetmapArgs,
+    #[command(flatten)]
+    later: later::Later,
 }
 
 fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
@@ -73,6 +86,12 @@ fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
 }
 
 impl Args {
+    /// One line for each flag of netmap's that means something else here, or nothing.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.netmap.notes(&self.port)
+    }
+
     /// The file for latencies (`--hdr`), which the program writes, wherever the generator runs.
     #[must_use]
     pub fn hdr(&self) -> Option<&Path> {
@@ -82,7 +101,8 @@ impl Args {
     /// How the run is to be reported, as far as the flags say.
     #[must_use]
     pub fn style(&self) -> Style {
-        self.report.style()
+        let style = self.report.style();
+        Style { average: style.average || self.netmap.averages(), ..style }
     }
 
     /// The config that the flags ask for, on a machine with `have_cpus` CPUs.
@@ -91,10 +111,11 @@ impl Args {
     /// If a flag is one of netmap's that is not available yet, or a number is out of range.
     pub fn into_config(self, have_cpus: u32) -> Result<Config, Error> {
         self.later.refuse()?;
+        self.netmap.check()?;
         let cpus = self.cpus.resolve(have_cpus)?;
         let function = self.function.parse::<Function>()?;
         self.latency.check(function)?;
-        let config = Config {
+        let mut config = Config {
             function,
             frames: self.frames.into_frames()?,
             count: self.count,
@@ -107,8 +128,10 @@ impl Args {
             timeout_ms: self.latency.timeout_ms,
             stamp: self.latency.stamp,
             until_idle: self.until_idle,
-            port: self.port,
+            dump: self.dump,
+            port: self.netmap.sized(&self.port),
         };
+        self.netmap.apply(&mut config);
         config.check()?;
         config.check_division()?;
         Ok(config)
@@ -153,11 +176,12 @@ mod tests {
             burst: 32,
             rate: Rate::Pps(1000),
             frames: Frames {
-                len: 1514,
+                size: 1514.into(),
                 src: "10.0.0.1:5-10.0.0.2:6".parse().unwrap(),
                 dst: "10.9.0.1".parse().unwrap(),
                 src_mac: Some("02:00:00:00:00:01".parse().unwrap()),
                 dst_mac: "02:00:00:00:00:02".parse().unwrap(),
+                ..Frames::default()
             },
             cpus: 2,
             threads: Threads { count: 2, pins: vec![1, 0] },
@@ -183,14 +207,8 @@ mod tests {
 
     #[test]
     fn flags_of_later_are_not_unknown() {
-        for line in ["-4", "-6", "-X", "-H 12", "-P file", "-r", "-z", "-Z", "-F 2"] {
-            let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
-            assert!(error.starts_with(&format!("{}: not available yet", &line[..2])), "{error}");
-        }
-        for line in ["-M 64", "-I", "-C 1,2", "-o 4", "-f txseq", "-f rxseq", "-l 60 -l 90"] {
-            let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
-            assert!(error.contains("not available yet"), "{error}");
-        }
+        let error = parse("pkt-gen -i vale0:1 -P file").unwrap_err();
+        assert!(error.starts_with("-P: not available yet"), "{error}");
     }
 
     #[test]
@@ -199,7 +217,7 @@ mod tests {
             ("", "-i <PORT>"),
             ("-i vale0:1 -q", "unexpected argument '-q'"),
             ("-i vale0:1 extra", "unexpected argument 'extra'"),
-            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, ping, pong)"),
+            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, ping, pong, txseq, rxseq)"),
             ("-i vale0:1 -l 15", "invalid value '15' for '-l <BYTES>': 15 is not in 16..=65536"),
             ("-i vale0:1 -l -5", "invalid value '-5' for '-l <BYTES>'"),
             ("-i vale0:1 -l many", "invalid value 'many' for '-l <BYTES>'"),
@@ -219,7 +237,10 @@ mod tests {
             ("-i vale0:1 -c 3", "-c 3: more CPUs than this machine has (0 to 2)"),
             ("-i vale0:1 -D 02:00", "no MAC address"),
             ("-i vale0:1 -s 10.0.0.300", "no IPv4 address"),
-            ("-i vale0:1 -d fd00::1", "IPv6 is not available yet"),
+            ("-i vale0:1 -d fd00::1 -s 10.0.0.1", "-s 10.0.0.1 -d fd00::1: one is IPv4, the other IPv6"),
+            ("-i vale0:1 -f txseq -l 45", "IPv4 and UDP headers and a sequence number take 46 bytes"),
+            ("-i vale0:1 -f tx -l 60 -l 1514", "-l 60 -l 1514: the second is the least size"),
+            ("-i vale0:1 -H 11", "-H 11: a virtio-net header"),
         ] {
             let error = parse(&format!("pkt-gen {line}")).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");

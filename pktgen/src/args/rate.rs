@@ -5,6 +5,7 @@ use clap::Args;
 use crate::Rate;
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Rate")]
 pub(super) struct RateArgs {
     /// Frames a second; 0 for as many as there is room for
     #[arg(short = 'R', value_name = "PPS", allow_negative_numbers = true, conflicts_with = "rate")]

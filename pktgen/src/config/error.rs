@@ -19,12 +19,58 @@ pub enum Error {
         most: u32,
     },
     /// A frame to send has no room for its headers.
-    #[error("-l {frame_len}: too short to send: Ethernet, IPv4 and UDP headers take {headers} bytes")]
+    #[error("-l {frame_len}: too short to send: {headers} take {least} bytes")]
     Short {
         /// What was asked, bytes.
         frame_len: u32,
-        /// Bytes of the headers.
-        headers: u32,
+        /// The headers.
+        headers: String,
+        /// Their bytes.
+        least: u32,
+    },
+    /// The least size is above the greatest.
+    #[error("-l {most} -l {least}: the second is the least size, and must not exceed the first")]
+    Reversed {
+        /// The first, bytes.
+        most: u32,
+        /// The second, bytes.
+        least: u32,
+    },
+    /// Addresses of different families.
+    #[error("-s {src} -d {dst}: one is {}, the other {}", version(src), version(dst))]
+    Families {
+        /// Source.
+        src: String,
+        /// Destination.
+        dst: String,
+    },
+    /// `-4` or `-6`, and an address of the other family.
+    #[error("{flag} {range}: with -{family} it cannot be {}", version(range))]
+    Family {
+        /// The flag of the address.
+        flag: &'static str,
+        /// The address.
+        range: String,
+        /// 4 or 6.
+        family: u8,
+    },
+    /// More VLAN tags than a frame has.
+    #[error("--vlan: {value} tags, but a frame has at most {}", crate::Tag::MOST)]
+    TooManyTags {
+        /// What was asked.
+        value: usize,
+    },
+    /// `-l imix` beside another `-l`.
+    #[error("-l: imix stands alone")]
+    Mix,
+    /// Sizes that differ where they cannot.
+    #[error("-l: frames of -f ping are all of one size")]
+    ManySizes,
+    /// `-H` is no length of a virtio-net header.
+    #[error("-H {value}: a virtio-net header has 0, 10 or 12 bytes")]
+    VirtioHeader {
+        /// What was asked, bytes.
+        value: u32,
     },
     /// A frame to stamp has no room for it.
     #[error("-l {frame_len}: too short for a number and a time: use -l {least} or more")]
@@ -50,7 +96,7 @@ pub enum Error {
         mtu: u32,
     },
     /// A function, or what a flag asks for, runs in one thread.
-    #[error("-p {count}: {function} runs in one thread, as netmap's does (leave -p out)")]
+    #[error("-p {count}: {function} runs in one thread (leave -p out)")]
     OneThread {
         /// Its name, or the flag.
         function: &'static str,
@@ -82,6 +128,11 @@ pub enum Error {
         have: u32,
     },
     /// `-f` names no function.
-    #[error("-f {0}: no such function (tx, rx, ping, pong)")]
+    #[error("-f {0}: no such function (tx, rx, ping, pong, txseq, rxseq)")]
     UnknownFunction(String),
+}
+
+fn version(range: &str) -> &'static str {
+    let end = range.split('-').next().unwrap_or(range);
+    if end.matches(':').count() > 1 { "IPv6" } else { "IPv4" }
 }

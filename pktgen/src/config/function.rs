@@ -19,6 +19,10 @@ pub enum Function {
     Ping,
     /// Answers.
     Pong,
+    /// Sends numbered frames.
+    Txseq,
+    /// Receives numbered frames, and tells which are missing.
+    Rxseq,
 }
 
 impl Function {
@@ -27,18 +31,22 @@ impl Function {
     pub const fn default_burst(self) -> u32 {
         match self {
             Self::Ping => 1,
-            Self::Tx | Self::Rx | Self::Pong => 512,
+            Self::Tx | Self::Rx | Self::Txseq | Self::Rxseq | Self::Pong => 512,
         }
     }
 
     /// Whether it makes frames, as the config's [`Frames`](crate::Frames) say.
     #[must_use]
     pub const fn sends(self) -> bool {
-        matches!(self, Self::Tx | Self::Ping)
+        matches!(self, Self::Tx | Self::Txseq | Self::Ping)
     }
-}
 
-impl Function {
+    /// Whether its frames are numbered.
+    #[must_use]
+    pub const fn is_sequenced(self) -> bool {
+        matches!(self, Self::Txseq | Self::Rxseq)
+    }
+
     /// Its name after `-f`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -47,10 +55,12 @@ impl Function {
             Self::Tx => "tx",
             Self::Ping => "ping",
             Self::Pong => "pong",
+            Self::Txseq => "txseq",
+            Self::Rxseq => "rxseq",
         }
     }
 
-    /// Whether it runs in one thread only.
+    /// Whether it runs in one thread only: numbers are those of one sender.
     #[must_use]
     pub const fn is_single(self) -> bool {
         !matches!(self, Self::Rx | Self::Tx)
@@ -66,7 +76,8 @@ impl FromStr for Function {
             "rx" => Ok(Self::Rx),
             "ping" => Ok(Self::Ping),
             "pong" => Ok(Self::Pong),
-            "txseq" | "rxseq" => Err(Error::Unavailable(format!("-f {name}"))),
+            "txseq" => Ok(Self::Txseq),
+            "rxseq" => Ok(Self::Rxseq),
             _ => Err(Error::UnknownFunction(name.to_owned())),
         }
     }

@@ -49,6 +49,8 @@ pub struct Config {
     pub stamp: bool,
     /// A receiver ends when nothing has come for a second after the first frame (`-W`).
     pub until_idle: bool,
+    /// Shows frames in hexadecimal (`-X`): as many as there is time for.
+    pub dump: bool,
 }
 
 impl Default for Config {
@@ -68,6 +70,7 @@ impl Default for Config {
             timeout_ms: 1000,
             stamp: false,
             until_idle: false,
+            dump: false,
         }
     }
 }
@@ -94,7 +97,7 @@ impl Config {
     /// # Errors
     /// The first that is out of it, by its flag.
     pub fn check(&self) -> Result<(), Error> {
-        self.frames.check(self.function.sends())?;
+        self.frames.check(self.function.sends(), self.function.is_sequenced())?;
         self.threads.check()?;
         self.check_stamp()?;
         within("--timeout", self.timeout_ms, &Self::TIMEOUT_MS)?;
@@ -106,9 +109,11 @@ impl Config {
     /// Checks that what is to be stamped has room for it.
     fn check_stamp(&self) -> Result<(), Error> {
         match self.function {
-            Function::Ping => self.frames.check_stamp(),
+            Function::Ping => self.frames.check_one_size().and_then(|()| self.frames.check_stamp()),
             Function::Tx if self.stamp => self.frames.check_stamp(),
-            Function::Pong if self.stamp => Err(Error::NoLatency("--stamp", "-f tx and -f rx")),
+            Function::Pong | Function::Txseq | Function::Rxseq if self.stamp => {
+                Err(Error::NoLatency("--stamp", "-f tx and -f rx"))
+            }
             _ => Ok(()),
         }
     }
@@ -133,6 +138,7 @@ fn within(flag: &'static str, value: u32, range: &RangeInclusive<u32>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Size;
     use ports::Mac;
 
     #[test]
@@ -152,7 +158,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Config>(short).unwrap(), Config::new("vale0:1", Function::Tx));
         for bad in [
             r#"{"prot": ""}"#,
-            r#"{"frames": {"len": -1}}"#,
+            r#"{"frames": {"size": {"fixed": -1}}}"#,
             r#"{"frames": {"src": "x"}}"#,
             r#"{"function": "pang"}"#,
         ] {
@@ -164,9 +170,9 @@ mod tests {
     fn what_is_out_of_range_is_named_with_its_range() {
         type Edit = fn(&mut Config);
         let edits: [(Edit, &str); 6] = [
-            (|c| c.frames.len = 15, "-l 15: out of range (16 to 65536)"),
-            (|c| c.frames.len = 65_537, "-l 65537: out of range (16 to 65536)"),
-            (|c| c.frames.len = 41, "headers take 42 bytes"),
+            (|c| c.frames.size = Size::Fixed(15), "-l 15: out of range (16 to 65536)"),
+            (|c| c.frames.size = Size::Fixed(65_537), "-l 65537: out of range (16 to 65536)"),
+            (|c| c.frames.size = Size::Fixed(41), "headers take 42 bytes"),
             (|c| c.burst = 0, "-b 0: out of range (1 to 65536)"),
             (|c| c.interval_ms = 9, "-T 9: out of range (10 to 3600000)"),
             (|c| c.wait_s = 3601, "-w 3601: out of range (0 to 3600)"),
@@ -178,16 +184,16 @@ mod tests {
             let error = config.check().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-        let small = Config { frames: Frames { len: 16, ..Frames::default() }, ..Config::default() };
+        let small = Config { frames: Frames { size: 16.into(), ..Frames::default() }, ..Config::default() };
         assert_eq!(small.check(), Ok(()), "a receiver does not mind");
     }
 
     #[test]
     fn frames_over_the_mtu_are_refused() {
         let mut config = Config::new("vale0:1", Function::Tx);
-        config.frames.len = 1514;
+        config.frames.size = Size::Fixed(1514);
         assert_eq!(config.check_port(Capabilities::wire(1500)), Ok(()));
-        config.frames.len = 1515;
+        config.frames.size = Size::Fixed(1515);
         let error = config.check_port(Capabilities::all(1500)).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -52,14 +52,19 @@ impl Config {
     }
 
     /// The config of each thread, with its CPU if it is to run on a certain one. The frames of `-n` are divided among
-    /// them, the first having one more where that does not go even; the rate is each thread's.
+    /// them, the first having one more where that does not go even; the rate is each thread's, and what is random is
+    /// random in each in another way.
     #[must_use]
     pub fn of_each_thread(&self) -> Vec<(Option<u32>, Self)> {
         let threads = u64::from(self.threads.count.max(1));
         let share = |thread: u64| self.count / threads + u64::from(thread < self.count % threads);
         let mut pins = self.threads.pins.iter().copied().map(Some).chain(std::iter::repeat(None));
         (0..threads)
-            .map(|thread| (pins.next().flatten(), Self { count: share(thread), ..self.clone() }))
+            .map(|thread| {
+                let mut own = Self { count: share(thread), ..self.clone() };
+                own.frames.seed = own.frames.seed.map(|seed| seed.wrapping_add(thread));
+                (pins.next().flatten(), own)
+            })
             .collect()
     }
 }
@@ -67,7 +72,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Function;
+    use crate::{Frames, Function};
 
     #[test]
     fn frames_are_divided_and_none_is_left_over() {
@@ -82,6 +87,9 @@ mod tests {
             each.iter().map(|(_, config)| config.check()).collect::<Vec<_>>(),
             [Ok(()), Ok(()), Ok(())]
         );
+        let seeded = Config { frames: Frames { seed: Some(7), ..Frames::default() }, ..config.clone() };
+        let seeds = seeded.of_each_thread().into_iter().map(|(_, config)| config.frames.seed);
+        assert_eq!(seeds.collect::<Vec<_>>(), [Some(7), Some(8), Some(9)]);
         let endless = Config { count: 0, ..config };
         assert!(endless.of_each_thread().iter().all(|(_, config)| config.count == 0));
         assert_eq!(Config::default().of_each_thread(), [(None, Config::default())]);
@@ -105,7 +113,7 @@ mod tests {
         };
         assert_eq!(
             ping.check_division().unwrap_err().to_string(),
-            "-p 2: ping runs in one thread, as netmap's does (leave -p out)"
+            "-p 2: ping runs in one thread (leave -p out)"
         );
         assert_eq!(with(3, 2).unwrap_err(), "-n 2: not a frame for each of 3 threads (try: -p 2)");
     }

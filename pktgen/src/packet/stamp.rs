@@ -92,15 +92,8 @@ fn corrected(old: [u8; 2], before: u64, after: u64) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Flow;
-    use crate::packet::Template;
-    use ports::Mac;
+    use crate::packet::sound::plain as frame;
     use proptest::prelude::*;
-
-    fn frame(len: usize) -> Vec<u8> {
-        let flow = Flow { src: 0x0a00_0001, src_port: 1234, dst: 0x0a01_0001, dst_port: 1234 };
-        Template::new(len, Mac::ZERO, Mac::BROADCAST, flow).bytes().to_vec()
-    }
 
     /// Whether the UDP checksum of an IPv4 frame is right, word by word (RFC 1071, 4.1).
     fn is_sound(frame: &[u8]) -> bool {

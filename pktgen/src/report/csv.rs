@@ -9,28 +9,69 @@ use super::printer::{Clock, Lines};
 use super::style::Format;
 use super::text::Text;
 use super::throughput::Throughput;
-use crate::{Config, Event, Style};
+use crate::{Config, Event, Function, Latency, Style};
 
-/// The first line. Bytes and bits are those of frames without FCS, with `-B` bits also count FCS, preamble and gap.
-const HEADER: &str =
+/// The columns of every function. Bytes and bits are those of frames without FCS; with `-B` bits also count FCS,
+/// preamble and gap.
+const COLUMNS: &str =
     "elapsed_s,interval_us,packets,bytes,batches,pps,bps,packets_per_batch,bytes_per_packet,min_space_slots";
+/// Further ones, of pings. What was not measured is left empty.
+const OF_PINGS: [&str; 9] = [
+    "pings_sent",
+    "pings_received",
+    "pings_lost",
+    "rtt_min_ns",
+    "rtt_p50_ns",
+    "rtt_p90_ns",
+    "rtt_p99_ns",
+    "rtt_p999_ns",
+    "rtt_max_ns",
+];
+/// Further ones, of stamped frames.
+const OF_DELAYS: [&str; 8] = [
+    "stamped_received",
+    "stamped_lost",
+    "delay_min_ns",
+    "delay_p50_ns",
+    "delay_p90_ns",
+    "delay_p99_ns",
+    "delay_p999_ns",
+    "delay_max_ns",
+];
+/// Further ones, of numbered frames: since the begin of the run, since what is lost may come late.
+const OF_NUMBERS: [&str; 3] = ["lost_so_far", "duplicated_so_far", "reordered_so_far"];
 
 /// The table of one run.
 pub(super) struct Csv {
     framing: u32,
     elapsed_us: u64,
+    /// The further columns of this function.
+    further: &'static [&'static str],
+    /// What goes into them in the next line.
+    cells: Vec<u64>,
     /// For the totals.
     text: Text,
 }
 
 impl Csv {
     pub(super) fn new(config: Config, style: Style, clock: Clock) -> Self {
+        let further: &[_] = match config.function {
+            Function::Ping => &OF_PINGS,
+            Function::Rx if config.stamp => &OF_DELAYS,
+            Function::Rxseq => &OF_NUMBERS,
+            _ => &[],
+        };
         let framing = style.framing;
         let text = Text::new(config, Style { format: Format::Text, columns: || None, ..style }, clock);
-        Self { framing, elapsed_us: 0, text }
+        Self { framing, elapsed_us: 0, further, cells: Vec::new(), text }
     }
 
-    /// Numbers only, so that nothing needs quotes. What is not known is left empty.
+    fn header(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", [&[COLUMNS], self.further].concat().join(","))?;
+        out.flush()
+    }
+
+    /// Numbers only, so that nothing needs quotes.
     fn row(
         &mut self,
         through: &Throughput,
@@ -44,32 +85,48 @@ impl Csv {
         let (pps, bps, batch) = (through.pps(), through.bps(self.framing), through.batch());
         let known = |value: Option<u64>| value.map_or(String::new(), |value| value.to_string());
         let (each, room) = (known(through.mean_bytes()), known(min_space));
-        writeln!(
+        write!(
             out,
             "{elapsed_s:.6},{usec},{packets},{bytes},{batches},{pps:.0},{bps:.0},{batch:.2},{each},{room}"
         )?;
+        for column in 0..self.further.len() {
+            write!(out, ",{}", known(self.cells.get(column).copied()))?;
+        }
+        self.cells.clear();
+        writeln!(out)?;
         out.flush()
+    }
+
+    fn further<const N: usize>(&mut self, counts: [u64; N], latency: &Latency) {
+        self.cells = counts.to_vec();
+        if latency.count() > 0 {
+            let quantiles = [0.5, 0.9, 0.99, 0.999].map(|share| latency.quantile_ns(share));
+            self.cells.push(latency.min_ns());
+            self.cells.extend(quantiles);
+            self.cells.push(latency.max_ns());
+        }
     }
 }
 
 impl Lines for Csv {
     fn event(&mut self, event: &Event, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
         match event {
-            Event::Start { .. } => {
-                writeln!(out, "{HEADER}")?;
-                out.flush()
-            }
-            Event::Ready | Event::Waiting => Ok(()),
+            Event::Start { .. } => self.header(out)?,
+            Event::Ready | Event::Waiting => {}
+            Event::Ping(pings) => self.further([pings.sent, pings.received, pings.lost], &pings.rtt),
+            Event::Delay(delays) => self.further([delays.received, delays.lost], &delays.delay),
+            Event::Order(order) => self.cells = vec![order.lost, order.duplicated, order.reordered],
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 let through = Throughput::of_interval([*packets, *bytes, *batches], *usec);
-                self.row(&through, *usec, *min_space, out)
+                self.row(&through, *usec, *min_space, out)?;
             }
             other => {
                 let mut totals = Vec::new();
                 self.text.event(other, &mut totals, err)?;
-                err.write_all(&totals)
+                err.write_all(&totals)?;
             }
         }
+        Ok(())
     }
 }
 
@@ -78,7 +135,7 @@ mod tests {
     use ports::Mac;
 
     use super::*;
-    use crate::{Function, Printer, Rate};
+    use crate::{Order, Pings, Printer, Rate};
 
     #[test]
     fn every_line_has_the_headers_columns_and_totals_stay_out() {
@@ -116,5 +173,57 @@ mod tests {
             "Received 320 packets 19200 bytes 20 events 60 bytes each in 0.50 seconds.\n\
              Speed: 640.000 pps Bandwidth: 307.200 Kbps (raw 430.080 Kbps). Average batch: 16.00 pkts\n"
         );
+    }
+
+    #[test]
+    fn numbered_frames_have_columns_of_their_own() {
+        let mut out = Vec::new();
+        let style = Style { format: Format::Csv, ..Style::default() };
+        let mut printer = Printer::new(Config::new("p", Function::Rxseq), style);
+        for event in [
+            Event::Start { src_mac: Mac::ZERO, burst: 512, period_ns: 0 },
+            Event::Order(Order { lost: 7, duplicated: 8, reordered: 9, untracked: 0 }),
+            Event::Interval { packets: 3, bytes: 180, usec: 1_000_000, batches: 3, min_space: Some(64) },
+        ] {
+            printer.event(&event, &mut out, &mut io::sink()).unwrap();
+        }
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.ends_with(",60,64,7,8,9\n") && out.contains(",min_space_slots,lost_so_far,"), "{out}");
+    }
+
+    #[test]
+    fn pings_have_columns_of_their_own() {
+        let mut out = Vec::new();
+        let style = Style { format: Format::Csv, ..Style::default() };
+        let mut printer = Printer::new(Config::new("p", Function::Ping), style);
+        let pings = |rtt| Pings {
+            since_us: 0,
+            interval_us: 0,
+            sent: 3,
+            received: 2,
+            lost: 1,
+            late: 0,
+            duplicate: 0,
+            stray: 0,
+            rtt,
+        };
+        let interval =
+            Event::Interval { packets: 3, bytes: 180, usec: 1_000_000, batches: 3, min_space: None };
+        for event in [
+            Event::Start { src_mac: Mac::ZERO, burst: 1, period_ns: 0 },
+            Event::Ping(pings(Latency::of([100, 200]))),
+            interval.clone(),
+            Event::Ping(pings(Latency::of([]))),
+            interval.clone(),
+            interval,
+        ] {
+            printer.event(&event, &mut out, &mut io::sink()).unwrap();
+        }
+        let out = String::from_utf8(out).unwrap();
+        let further: Vec<_> = out.lines().map(|line| line.split(',').skip(10).collect::<Vec<_>>()).collect();
+        assert_eq!(further[0], OF_PINGS);
+        assert_eq!(further[1], ["3", "2", "1", "100", "100", "200", "200", "200", "200"]);
+        assert_eq!(further[2], ["3", "2", "1", "", "", "", "", "", ""]);
+        assert_eq!(further[3], [""; 9]);
     }
 }

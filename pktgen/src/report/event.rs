@@ -3,7 +3,7 @@
 use ports::Mac;
 use serde::{Deserialize, Serialize};
 
-use crate::{Delays, Pings};
+use crate::{Delays, Order, Pings};
 
 /// One thing that happened. Numbers only: a [`Printer`](crate::Printer) puts them into words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,21 @@ pub enum Event {
     Delay(Delays),
     /// All stamped frames of the run, which is over.
     DelayTotal(Delays),
+    /// A frame that was sent or received (`-X`). Those whose numbers are missing were left out.
+    Dump {
+        /// Frames before it.
+        number: u64,
+        /// Its length, bytes.
+        len: u32,
+        /// Its first bytes.
+        bytes: Vec<u8>,
+    },
+    /// A numbered frame was not the one expected, of which is told a few times a second.
+    Sequence(Trouble),
+    /// What became of the numbered frames so far.
+    Order(Order),
+    /// What became of all numbered frames of the run, which is over.
+    OrderTotal(Order),
     /// Frames of the run, which is over, that could not be answered: shorter than a header, from a group, or more than
     /// the port takes.
     Ignored {
@@ -74,6 +89,31 @@ pub enum Event {
     Failed {
         /// Why, in words for the user.
         message: String,
+    },
+}
+
+/// What is wrong with a numbered frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "trouble")]
+pub enum Trouble {
+    /// Numbers before it were left out.
+    Gap {
+        /// The number that would have been next.
+        expected: u32,
+        /// Its number.
+        found: u32,
+    },
+    /// It comes late, or again.
+    OutOfOrder {
+        /// The number that would have been next.
+        expected: u32,
+        /// Its number.
+        found: u32,
+    },
+    /// It is too short for a number.
+    Short {
+        /// Its length, bytes.
+        len: u32,
     },
 }
 
@@ -113,6 +153,10 @@ mod tests {
             }),
             Event::Ignored { packets: 1 },
             Event::Failed { message: "no".to_owned() },
+            Event::Dump { number: 3, len: 60, bytes: vec![1, 255] },
+            Event::Sequence(Trouble::Gap { expected: 1, found: u32::MAX }),
+            Event::Sequence(Trouble::Short { len: 44 }),
+            Event::OrderTotal(Order { lost: 1, duplicated: 2, reordered: 3, untracked: 4 }),
         ] {
             let json = serde_json::to_string(&event).unwrap();
             assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");

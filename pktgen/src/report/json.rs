@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use ports::Mac;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -52,6 +53,15 @@ enum Line<'a> {
         more: &'a BTreeMap<String, Value>,
         start: &'a Option<Start>,
     },
+    /// One that was sent or received (`-X`); those whose numbers are missing were left out.
+    Frame {
+        /// Frames before it.
+        number: u64,
+        /// Its length, bytes.
+        len: u32,
+        /// Its first bytes, in hexadecimal.
+        bytes: String,
+    },
     Error {
         message: &'a str,
     },
@@ -96,7 +106,8 @@ struct Start {
     function: Function,
     /// Wall clock, since the epoch.
     unix_us: u64,
-    src_mac: String,
+    /// What is sent; null for functions that send nothing of their own.
+    frames: Option<Frames>,
     burst_packets: u64,
     /// From burst to burst; zero as fast as there is room.
     period_ns: u64,
@@ -108,6 +119,31 @@ struct Start {
     rate_framing_bytes: u32,
 }
 
+/// The frames that are sent.
+#[derive(Serialize)]
+struct Frames {
+    /// Without FCS.
+    least_bytes: u32,
+    most_bytes: u32,
+    src: String,
+    dst: String,
+    src_mac: String,
+    dst_mac: String,
+}
+
+impl Frames {
+    fn new(frames: &crate::Frames, src_mac: Mac) -> Self {
+        Self {
+            least_bytes: frames.size.shortest(),
+            most_bytes: frames.size.longest(),
+            src: frames.src.to_string(),
+            dst: frames.dst.to_string(),
+            src_mac: src_mac.to_string(),
+            dst_mac: frames.dst_mac.to_string(),
+        }
+    }
+}
+
 impl Json {
     pub(super) fn new(config: Config, _style: Style, clock: Clock) -> Self {
         Self { config, clock, start: None, elapsed_us: 0, failed: false, more: BTreeMap::new() }
@@ -115,12 +151,12 @@ impl Json {
 
     /// Something to say in the next object.
     fn add(&mut self, name: &str, what: &impl Serialize) -> io::Result<()> {
-        self.more.insert(name.to_owned(), serde_json::to_value(what)?);
+        self.more.insert(name.to_owned(), plain(serde_json::to_value(what)?));
         Ok(())
     }
 
-    fn start(&self, src_mac: String, burst_packets: u64, period_ns: u64) -> Start {
-        let Config { port, function, rate, threads, .. } = &self.config;
+    fn start(&self, src_mac: Mac, burst_packets: u64, period_ns: u64) -> Start {
+        let Config { port, function, rate, frames, threads, .. } = &self.config;
         let limit = Some(rate.per_s()).filter(|limit| *limit > 0);
         let (rate_pps, rate_bps, rate_framing_bytes) = match *rate {
             Rate::Pps(_) => (limit, None, 0),
@@ -130,7 +166,7 @@ impl Json {
             port: port.clone(),
             function: *function,
             unix_us: u64::try_from((self.clock)().as_micros()).unwrap_or(u64::MAX),
-            src_mac,
+            frames: function.sends().then(|| Frames::new(frames, src_mac)),
             burst_packets,
             period_ns,
             threads: threads.count,
@@ -138,6 +174,25 @@ impl Json {
             rate_bps,
             rate_framing_bytes,
         }
+    }
+}
+
+/// Without what the object around says already, and what only fills pages: `--hdr` writes histograms. Means to a
+/// thousandth.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let told = |name: &str| !["since_us", "interval_us", "histogram"].contains(&name);
+            fields
+                .into_iter()
+                .filter(|(name, _)| told(name))
+                .map(|(name, value)| (name, plain(value)))
+                .collect()
+        }
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().map_or(Value::Null, |mean| ((mean * 1000.0).round() / 1000.0).into())
+        }
+        other => other,
     }
 }
 
@@ -158,12 +213,18 @@ impl Lines for Json {
     fn event(&mut self, event: &Event, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
         match event {
             Event::Start { src_mac, burst, period_ns } => {
-                self.start = Some(self.start(src_mac.to_string(), *burst, *period_ns));
+                self.start = Some(self.start(*src_mac, *burst, *period_ns));
                 Ok(())
             }
             Event::Ready | Event::Waiting | Event::Span { .. } => Ok(()),
             Event::Ping(pings) | Event::PingTotal(pings) => self.add("ping", pings),
             Event::Delay(delays) | Event::DelayTotal(delays) => self.add("delay", delays),
+            Event::Order(order) | Event::OrderTotal(order) => self.add("order", order),
+            Event::Sequence(_) => Ok(()), // their sum is in the order
+            Event::Dump { number, len, bytes } => {
+                let bytes = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                print(&Line::Frame { number: *number, len: *len, bytes }, out)
+            }
             Event::Ignored { packets } => self.add("ignored_packets", packets),
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 self.elapsed_us += usec;
@@ -197,10 +258,8 @@ impl Lines for Json {
 mod tests {
     use std::time::Duration;
 
-    use ports::Mac;
-
     use super::*;
-    use crate::{Format, Printer};
+    use crate::{Format, Latency, Pings, Printer};
 
     fn print(config: Config, events: &[Event]) -> (Vec<Value>, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -250,7 +309,11 @@ mod tests {
                 "bytes_per_packet": 60, "send_errors": 2,
                 "start": {
                     "port": "vale0:tx", "function": "tx", "unix_us": 1_700_000_130_360_039_u64,
-                    "src_mac": "00:00:00:00:00:00", "burst_packets": 3, "period_ns": 3_000_000,
+                    "frames": {
+                        "least_bytes": 60, "most_bytes": 60, "src": "10.0.0.1", "dst": "10.1.0.1",
+                        "src_mac": "00:00:00:00:00:00", "dst_mac": "ff:ff:ff:ff:ff:ff",
+                    },
+                    "burst_packets": 3, "period_ns": 3_000_000,
                     "threads": 1, "rate_pps": 1000, "rate_bps": null, "rate_framing_bytes": 0,
                 },
             })
@@ -265,5 +328,35 @@ mod tests {
         assert_eq!(objects[0], serde_json::json!({"event": "error", "message": "\"p\": no"}));
         assert_eq!((&objects[1]["complete"], &objects[1]["start"]), (&Value::Bool(false), &Value::Null));
         assert_eq!(err, "pkt-gen: \"p\": no\n");
+    }
+
+    #[test]
+    fn pings_are_an_object_in_their_interval_and_in_the_summary() {
+        let pings = |sent| Pings {
+            since_us: 5,
+            interval_us: 6,
+            sent,
+            received: 2,
+            lost: 1,
+            late: 0,
+            duplicate: 0,
+            stray: 0,
+            rtt: Latency::of([100, 101, 101]),
+        };
+        let events = [
+            Event::Ping(pings(3)),
+            interval(3, 1_000_000),
+            interval(3, 1_000_000),
+            Event::PingTotal(pings(6)),
+            Event::Final { packets: 6, bytes: 360, events: 6, errors: 0, seconds: 2.0 },
+        ];
+        let (objects, _) = print(Config::new("p", Function::Ping), &events);
+        let sent = |object: &Value| object["ping"]["sent"].as_u64();
+        assert_eq!(objects.iter().map(sent).collect::<Vec<_>>(), [Some(3), None, Some(6)]);
+        let ping = objects[0]["ping"].as_object().unwrap();
+        assert!(
+            !ping.contains_key("interval_us") && !ping["rtt"].as_object().unwrap().contains_key("histogram")
+        );
+        assert_eq!((&ping["rtt"]["p99_ns"], &ping["rtt"]["mean_ns"]), (&101.into(), &100.667.into()));
     }
 }

@@ -7,11 +7,12 @@ use super::style::Columns;
 /// Erases what is left of the line that is written over (ECMA-48, EL).
 const ERASE_REST: &str = "\x1b[K";
 
-/// The last line of a terminal, drawn again and again.
+/// The last line of a terminal, drawn again and again. The cursor waits at its begin, so that what others print there
+/// takes its place.
 #[derive(Debug)]
 pub(super) struct Live {
     columns: Columns,
-    /// The cursor stands at the end of a line of ours.
+    /// A line of ours stands there.
     drawn: bool,
 }
 
@@ -25,29 +26,21 @@ impl Live {
     /// The width is asked for every time, since the window may have changed, or the program gone to the background.
     pub(super) fn draw(&mut self, parts: &[String], err: &mut dyn Write) -> io::Result<bool> {
         let Some(columns) = (self.columns)() else {
-            self.leave(err)?;
+            self.drawn = false; // the line is somebody else's by now
             return Ok(false);
         };
         // The last column stays free: a terminal may go to the next line as soon as it is written to.
         let line = fit(parts, usize::from(columns).saturating_sub(1));
-        write!(err, "\r{line}{ERASE_REST}")?;
+        write!(err, "\r{line}{ERASE_REST}\r")?;
         err.flush()?;
         self.drawn = true;
         Ok(true)
     }
 
-    /// Makes place for a line that stays.
+    /// Makes place for lines that stay.
     pub(super) fn clear(&mut self, err: &mut dyn Write) -> io::Result<()> {
         if std::mem::take(&mut self.drawn) {
             write!(err, "\r{ERASE_REST}")?;
-        }
-        Ok(())
-    }
-
-    /// Lets the last line stand, and goes to the next.
-    pub(super) fn leave(&mut self, err: &mut dyn Write) -> io::Result<()> {
-        if std::mem::take(&mut self.drawn) {
-            writeln!(err)?;
             err.flush()?;
         }
         Ok(())
@@ -94,14 +87,11 @@ mod tests {
                 assert!(live.draw(&parts()[..1], err).unwrap());
                 live.clear(err).unwrap();
                 live.clear(err).unwrap();
-                assert!(live.draw(&parts()[..1], err).unwrap());
-                live.leave(err).unwrap();
-                live.leave(err).unwrap();
             },
         );
         assert_eq!(
             text,
-            "\r80.119 Mpps (80.203 Mpkts) 511.50 avg_batch\x1b[K\r80.119 Mpps\x1b[K\r\x1b[K\r80.119 Mpps\x1b[K\n"
+            "\r80.119 Mpps (80.203 Mpkts) 511.50 avg_batch\x1b[K\r\r80.119 Mpps\x1b[K\r\r\x1b[K"
         );
     }
 

@@ -3,10 +3,12 @@
 mod counts;
 mod csv;
 mod event;
+mod hexdump;
 mod json;
 mod latencies;
 mod live;
 mod norm;
+mod numbers;
 mod printer;
 mod style;
 mod sum;
@@ -16,7 +18,7 @@ mod window;
 mod words;
 
 pub(crate) use counts::{Pass, Report, micros};
-pub use event::{Event, EventSink};
+pub use event::{Event, EventSink, Trouble};
 pub use latencies::{Delays, Pings};
 pub use printer::Printer;
 pub use style::{Columns, Format, Style};

@@ -6,8 +6,8 @@ use crate::{Delays, Function, Latency, Pings};
 /// How netmap's first line begins.
 pub(super) const fn first_verb(function: Function) -> &'static str {
     match function {
-        Function::Tx => "Sending on",
-        Function::Rx => "Receiving from",
+        Function::Tx | Function::Txseq => "Sending on",
+        Function::Rx | Function::Rxseq => "Receiving from",
         Function::Ping | Function::Pong => "Working on",
     }
 }
@@ -15,8 +15,8 @@ pub(super) const fn first_verb(function: Function) -> &'static str {
 /// How the totals begin.
 pub(super) const fn last_verb(function: Function) -> &'static str {
     match function {
-        Function::Tx | Function::Ping => "Sent",
-        Function::Rx => "Received",
+        Function::Tx | Function::Txseq | Function::Ping => "Sent",
+        Function::Rx | Function::Rxseq => "Received",
         Function::Pong => "Answered",
     }
 }
@@ -26,6 +26,8 @@ pub(super) const fn body(function: Function) -> &'static str {
     match function {
         Function::Tx => "sender_body",
         Function::Rx => "receiver_body",
+        Function::Txseq => "txseq_body",
+        Function::Rxseq => "rxseq_body",
         Function::Ping => "ping_body",
         Function::Pong => "pong_body",
     }

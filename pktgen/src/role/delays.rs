@@ -91,13 +91,11 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Flow;
-    use crate::packet::{Place, Template};
-    use ports::Mac;
+    use crate::packet::Place;
+    use crate::packet::sound::plain;
 
     fn stamped(sequence: u32, time: u64) -> Vec<u8> {
-        let flow = Flow { src: 1, src_port: 2, dst: 3, dst_port: 4 };
-        let mut bytes = Template::new(60, Mac::ZERO, Mac::BROADCAST, flow).bytes().to_vec();
+        let mut bytes = plain(60);
         Place::within(&bytes).unwrap().stamp(Stamp { sequence, time: Time(time) }, &mut bytes);
         bytes
     }

@@ -1,10 +1,12 @@
 //! The functions of `-f`, one a file.
 
 mod delays;
+mod dump;
 mod pacer;
 mod ping;
 mod pong;
 mod receiver;
+mod rxseq;
 mod sender;
 
 use std::time::Duration;
@@ -75,8 +77,9 @@ pub(crate) trait Role: Send {
 /// The role of `config`, whose frames have this source.
 pub(crate) fn of(config: &Config, src_mac: Mac) -> Box<dyn Role> {
     match config.function {
-        Function::Tx => Box::new(sender::Sender::new(config, src_mac)),
+        Function::Tx | Function::Txseq => Box::new(sender::Sender::new(config, src_mac)),
         Function::Rx => Box::new(receiver::Receiver::new(config)),
+        Function::Rxseq => Box::new(rxseq::SequenceReceiver::new(config)),
         Function::Ping => Box::new(ping::Ping::new(config, src_mac)),
         Function::Pong => Box::new(pong::Pong::new(config, src_mac)),
     }

@@ -2,21 +2,28 @@
 
 use std::time::Duration;
 
-use ports::{BURST, Burst, Port, Rx, Time};
+use ports::{BURST, Burst, Frame, Port, Rx, Time};
 
 use super::delays::Tally;
+use super::dump::Dump;
 use super::{Role, Shape, left};
 use crate::report::Pass;
 use crate::{Config, Event, EventSink};
 
 /// Receives, counts and gives back.
 pub(crate) struct Receiver {
+    intake: Intake,
+    /// Of stamped frames, if that is asked.
+    delays: Option<Tally>,
+    dump: Option<Dump>,
+}
+
+/// Takes frames until there were enough, or none came any more.
+pub(crate) struct Intake {
     burst: usize,
     /// Frames still to receive; `None` without end.
     left: Option<u64>,
     until_idle: bool,
-    /// Of stamped frames, if that is asked.
-    delays: Option<Tally>,
     /// When the first and the last frame were seen.
     seen: Option<(Time, Time)>,
 }
@@ -24,19 +31,32 @@ pub(crate) struct Receiver {
 /// How long `-W` waits for another frame.
 const IDLE: Duration = Duration::from_secs(1);
 
-impl Receiver {
+impl Intake {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             burst: usize::try_from(config.burst).unwrap_or(usize::MAX),
             left: left(config.count),
             until_idle: config.until_idle,
-            delays: config.stamp.then(Tally::new),
             seen: None,
         }
     }
 
-    /// Takes up to a burst of what is there.
-    fn take(&mut self, rx: &mut dyn Rx, now: Time) -> Pass {
+    pub(crate) const fn shape(&self) -> Shape {
+        Shape { burst: self.burst as u64, period: Duration::ZERO }
+    }
+
+    /// With the first frame, if one came.
+    pub(crate) fn began(&self, run: Time) -> Time {
+        self.seen.map_or(run, |(first, _)| first)
+    }
+
+    /// From the first frame to the last.
+    pub(crate) fn took(&self) -> Duration {
+        self.seen.map_or(Duration::ZERO, |(first, last)| last - first)
+    }
+
+    /// Takes up to a burst of what is there, and shows it to `each`.
+    pub(crate) fn take(&mut self, rx: &mut dyn Rx, now: Time, mut each: impl FnMut(&Frame<'_>)) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
@@ -47,9 +67,9 @@ impl Receiver {
             rx.receive(&mut burst);
             let waiting = burst.len();
             let taken = waiting.min(usize::try_from(most - pass.packets).unwrap_or(usize::MAX));
-            pass.bytes += burst[..taken].iter().map(|f| f.len() as u64).sum::<u64>();
-            if let Some(delays) = &mut self.delays {
-                burst[..taken].iter().for_each(|frame| delays.frame(frame, now));
+            for frame in &burst[..taken] {
+                pass.bytes += frame.len() as u64;
+                each(frame);
             }
             drop(burst);
             rx.release(taken);
@@ -81,9 +101,19 @@ impl Receiver {
     }
 }
 
+impl Receiver {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            intake: Intake::new(config),
+            delays: config.stamp.then(Tally::new),
+            dump: Dump::new(config.dump),
+        }
+    }
+}
+
 impl Role for Receiver {
     fn shape(&self) -> Shape {
-        Shape { burst: self.burst as u64, period: Duration::ZERO }
+        self.intake.shape()
     }
 
     fn sends(&self) -> bool {
@@ -94,16 +124,30 @@ impl Role for Receiver {
         self.delays.iter_mut().for_each(|delays| delays.begin(now));
     }
 
-    fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
-        self.take(&mut *port.rx, now)
+    fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
+        let Self { intake, delays, dump } = self;
+        if delays.is_none() && dump.is_none() {
+            return intake.take(&mut *port.rx, now, |_| ());
+        }
+        intake.take(&mut *port.rx, now, |frame| {
+            if let Some(delays) = delays {
+                delays.frame(frame, now);
+            }
+            if let Some(dump) = dump {
+                dump.show(frame.bytes(), tell);
+            }
+        })
     }
 
     /// With the first frame.
     fn began(&self, run: Time) -> Time {
-        self.seen.map_or(run, |(first, _)| first)
+        self.intake.began(run)
     }
 
     fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {
+        if let Some(dump) = &mut self.dump {
+            dump.interval();
+        }
         let Some(delays) = &mut self.delays else { return };
         if last {
             tell(Event::DelayTotal(delays.total(now)));
@@ -112,8 +156,7 @@ impl Role for Receiver {
         }
     }
 
-    /// From the first frame to the last.
     fn took(&self, _ran: Duration) -> Duration {
-        self.seen.map_or(Duration::ZERO, |(first, last)| last - first)
+        self.intake.took()
     }
 }

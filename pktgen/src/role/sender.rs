@@ -1,85 +1,118 @@
-//! The sending function, `-f tx`.
+//! The sending functions, `-f tx` and `-f txseq`.
 
 use ports::{Mac, Offload, Port, Time, Tx};
 
+use super::dump::Dump;
 use super::pacer::Pacer;
 use super::{RETRY, Role, Shape, discard, left};
-use crate::packet::{Odometer, Place, Stamp, Template};
+use crate::packet::{Place, Series, Stamp};
 use crate::report::Pass;
 use crate::{Config, EventSink};
 
-/// Sends frames of a template: the same again and again, or one for each step of the odometer.
+/// Sends a series of frames.
 pub(crate) struct Sender {
-    template: Template,
-    odometer: Odometer,
+    series: Series,
     pacer: Pacer,
     /// Frames still to send; `None` without end.
     left: Option<u64>,
-    /// Where to stamp them, if that is asked, and the next one's number.
-    place: Option<Place>,
+    stamps: Option<Stamps>,
+    dump: Option<Dump>,
+}
+
+/// Where frames are stamped, and the number of the next one.
+struct Stamps {
+    place: Place,
     sequence: u32,
 }
 
+impl Stamps {
+    fn stamp(&mut self, now: Time, frame: &mut [u8]) {
+        self.place.stamp(Stamp { sequence: self.sequence, time: now }, frame);
+        self.sequence = self.sequence.wrapping_add(1);
+    }
+}
+
+/// Frames and bytes.
+type Sent = (u64, u64);
+
 impl Sender {
     pub(crate) fn new(config: &Config, src_mac: Mac) -> Self {
-        let frames = &config.frames;
-        let odometer = Odometer::new(frames.src, frames.dst);
-        let len = usize::try_from(frames.len).unwrap_or(usize::MAX);
-        let template = Template::new(len, src_mac, frames.dst_mac, odometer.flow());
+        let pacer = Pacer::new(config.rate, config.burst, config.frames.size.mean(), Time::ZERO);
+        let burst = u32::try_from(pacer.burst()).unwrap_or(u32::MAX);
+        let series = Series::new(&config.frames, src_mac, burst, config.function.is_sequenced());
+        let place = series.place().filter(|_| config.stamp);
         Self {
-            place: Place::within(template.bytes()).filter(|_| config.stamp),
-            sequence: 0,
-            template,
-            odometer,
-            pacer: Pacer::new(config.rate, config.burst, frames.len, Time::ZERO),
+            stamps: place.map(|place| Stamps { place, sequence: 0 }),
+            series,
+            pacer,
             left: left(config.count),
+            dump: Dump::new(config.dump),
         }
     }
 
     /// Sends what is due, as far as there is room; the rest stays due.
-    fn send_due(&mut self, tx: &mut dyn Tx, now: Time) -> Pass {
+    fn send_due(&mut self, tx: &mut dyn Tx, now: Time, tell: &mut EventSink) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
-        let due = self.pacer.due(now);
-        let wanted = self.left.map_or(due, |left| due.min(usize::try_from(left).unwrap_or(usize::MAX)));
-        let sent = self.send(tx, wanted, now);
-        let (packets, bytes) = (sent as u64, sent as u64 * self.template.bytes().len() as u64);
+        let wanted = (self.pacer.due(now) as u64).min(self.left.unwrap_or(u64::MAX));
+        let (packets, bytes) = self.send(tx, wanted, now, tell);
         self.pacer.sent(packets, bytes);
         if let Some(left) = &mut self.left {
             *left -= packets;
         }
         let next = match self.left {
             Some(0) => now,
-            _ if sent < wanted => now + RETRY,
+            _ if packets < wanted => now + RETRY,
             _ => self.pacer.next().max(now),
         };
         Pass { packets, bytes, next, over: false }
     }
 
     /// Sends up to `wanted` frames; how many found room.
-    ///
-    /// Written into the port's slots one by one. [`Tx::transmit`] of many views of the template is no faster: equal at
-    /// 60 bytes and slower at 1514 (10.7 and 28.0 ns a frame against 10.9 and 23.6; benches/generator.rs), and it
-    /// could not send frames that differ.
-    fn send(&mut self, tx: &mut dyn Tx, wanted: usize, now: Time) -> usize {
-        let frame = self.template.bytes();
-        let turns = !self.odometer.is_single();
-        for sent in 0..wanted {
-            let Some(slot) = tx.reserve(frame.len()) else { return sent };
-            slot.copy_from_slice(frame);
-            if turns {
-                self.template.patch(self.odometer.flow(), slot);
-                self.odometer.advance();
-            }
-            if let Some(place) = self.place {
-                place.stamp(Stamp { sequence: self.sequence, time: now }, slot);
-                self.sequence = self.sequence.wrapping_add(1);
-            }
-            tx.commit(frame.len(), Offload::NONE);
+    fn send(&mut self, tx: &mut dyn Tx, wanted: u64, now: Time, tell: &mut EventSink) -> Sent {
+        let Self { series, stamps, dump, .. } = self;
+        match (series.constant(), &stamps, &dump) {
+            (Some(frame), None, None) => send_same(tx, frame, wanted),
+            _ => send_series(tx, series, wanted, |frame| {
+                if let Some(stamps) = stamps {
+                    stamps.stamp(now, frame);
+                }
+                if let Some(dump) = dump {
+                    dump.show(frame, tell);
+                }
+            }),
         }
-        wanted
     }
+}
+
+/// Written into the port's slots one by one. [`Tx::transmit`] of many views of the frame is no faster: equal at
+/// 60 bytes and slower at 1514 (10.7 and 28.0 ns a frame against 10.9 and 23.6; benches/generator.rs), and it
+/// could not send frames that differ.
+fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: u64) -> Sent {
+    let len = frame.len();
+    let all = |sent: u64| (sent, sent * len as u64);
+    for sent in 0..wanted {
+        let Some(slot) = tx.reserve(len) else { return all(sent) };
+        slot.copy_from_slice(frame);
+        tx.commit(len, Offload::NONE);
+    }
+    all(wanted)
+}
+
+/// The same of frames that differ, each of which is handed to `each` before it goes.
+fn send_series(tx: &mut dyn Tx, series: &mut Series, wanted: u64, mut each: impl FnMut(&mut [u8])) -> Sent {
+    let mut bytes = 0;
+    for sent in 0..wanted {
+        let len = series.len();
+        let Some(slot) = tx.reserve(len) else { return (sent, bytes) };
+        series.write(slot);
+        each(slot);
+        tx.commit(len, Offload::NONE);
+        series.advance();
+        bytes += len as u64;
+    }
+    (wanted, bytes)
 }
 
 impl Role for Sender {
@@ -96,12 +129,18 @@ impl Role for Sender {
         self.pacer.restart(now);
     }
 
-    fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
+    fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
         discard(&mut *port.rx);
-        self.send_due(&mut *port.tx, now)
+        self.send_due(&mut *port.tx, now, tell)
     }
 
     fn stop(&mut self, _port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
         Pass::over(now)
+    }
+
+    fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {
+        if let Some(dump) = &mut self.dump {
+            dump.interval();
+        }
     }
 }

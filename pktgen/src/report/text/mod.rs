@@ -8,13 +8,15 @@ use std::panic::Location;
 
 use ports::Mac;
 
+use super::hexdump::{Hexdump, Shown};
 use super::live::Live;
 use super::norm::Norm;
+use super::numbers;
 use super::printer::{Clock, Lines};
 use super::throughput::Throughput;
 use super::window::Window;
 use super::words;
-use crate::{Config, Event, Function, Latency, Rate, Style};
+use crate::{Config, Event, Latency, Rate, Style};
 
 /// Intervals shorter than this say too little to be printed, microseconds.
 const SHORTEST_USEC: u64 = 10_000;
@@ -30,8 +32,12 @@ pub(super) struct Text {
     window: Window,
     /// Of the interval, for the line that redraws.
     latency: Option<String>,
+    /// Frames shown.
+    shown: Shown,
     /// Intervals were printed.
     reported: bool,
+    /// The totals were told already, since there is more to say of pings than of packets.
+    told: bool,
     /// The terminal says that the first frame is waited for.
     waiting: bool,
 }
@@ -46,7 +52,9 @@ impl Text {
             live,
             window: Window::default(),
             latency: None,
+            shown: Shown::default(),
             reported: false,
+            told: false,
             waiting: false,
         }
     }
@@ -69,9 +77,8 @@ impl Text {
             }
         }
         for range in [src, dst] {
-            let ((first, port0), (last, port1)) = (range.first(), range.last());
-            let text = format_args!("range is {first}:{port0} to {last}:{port1}");
-            self.log(err, "extract_ip_range", text)?;
+            let [first, last] = range.ends();
+            self.log(err, "extract_ip_range", format_args!("range is {first} to {last}"))?;
         }
         let sends = self.config.function.sends();
         let verb = words::first_verb(self.config.function);
@@ -154,7 +161,7 @@ impl Text {
     }
 
     fn total(&mut self, through: &Throughput, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
-        self.live.leave(err)?;
+        self.live.clear(err)?;
         let verb = words::last_verb(self.config.function);
         let Throughput { packets, bytes, batches, seconds } = through;
         let Some(size) = through.mean_bytes() else {
@@ -199,20 +206,37 @@ impl Lines for Text {
             }
             Event::Ping(pings) => self.latencies("RTT", &pings.rtt, err),
             Event::PingTotal(pings) => {
-                self.live.leave(err)?;
+                self.live.clear(err)?;
+                self.told = true;
                 self.log(err, "ping_body", words::whole("RTT", &pings.rtt))?;
                 writeln!(out, "{}\n{}", words::pings(pings), words::quantiles("RTT", &pings.rtt))?;
                 out.flush()
             }
             Event::Delay(delays) => self.latencies("delay", &delays.delay, err),
             Event::DelayTotal(delays) => {
-                self.live.leave(err)?;
+                self.live.clear(err)?;
                 writeln!(out, "{}\n{}", words::delays(delays), words::quantiles("Delay", &delays.delay))
+            }
+            Event::Sequence(trouble) => self.log(err, "rxseq_body", trouble),
+            Event::Order(_) => Ok(()),
+            Event::OrderTotal(order) => {
+                self.live.clear(err)?;
+                writeln!(out, "{}", numbers::total(order))
+            }
+            Event::Dump { number, len, bytes } => {
+                self.live.clear(err)?;
+                self.shown.up_to(*number, out)?;
+                writeln!(out, "{}", Hexdump { number: *number, len: *len, bytes })?;
+                out.flush()
             }
             Event::Ignored { packets } => {
                 self.log(err, "pong_body", format_args!("{packets} packets could not be answered"))
             }
             Event::Final { packets, bytes, events, errors, seconds } => {
+                if self.config.dump {
+                    self.live.clear(err)?;
+                    self.shown.up_to(*packets, out)?;
+                }
                 if *errors > 0 {
                     self.log(
                         err,
@@ -220,8 +244,8 @@ impl Lines for Text {
                         format_args!("the port failed to send {errors} of these packets"),
                     )?;
                 }
-                if self.config.function == Function::Ping {
-                    return Ok(()); // there is more to say of pings, and it has been said
+                if self.told {
+                    return Ok(());
                 }
                 let (packets, bytes, batches, seconds) = (*packets, *bytes, *events, *seconds);
                 self.total(&Throughput { packets, bytes, batches, seconds }, out, err)

@@ -217,11 +217,11 @@ fn on_a_terminal_intervals_take_each_others_place() {
     let (out, err, _) = print_in(style, Config::new("p", Function::Rx), &events);
     let lines = [
         "130.360039 start_threads [#] Ready...\n",
-        "\rwaiting for initial packets\x1b[K",
-        "\r1.000 Kpps (1.000 Kpkts 480.000 Kbps in 1000000 usec) 100.00 avg_batch\x1b[K",
-        "\r5.000 pps (5.000 pkts 2.400 Kbps in 1000000 usec) 5.00 avg_batch 7 min_space\x1b[K",
+        "\rwaiting for initial packets\x1b[K\r",
+        "\r1.000 Kpps (1.000 Kpkts 480.000 Kbps in 1000000 usec) 100.00 avg_batch\x1b[K\r",
+        "\r5.000 pps (5.000 pkts 2.400 Kbps in 1000000 usec) 5.00 avg_batch 7 min_space\x1b[K\r",
         "\r\x1b[Kpkt-gen: valed hung up\n",
-        "\r1.000 Kpps (1.000 Kpkts 480.000 Kbps in 1000000 usec) 100.00 avg_batch\x1b[K\n",
+        "\r1.000 Kpps (1.000 Kpkts 480.000 Kbps in 1000000 usec) 100.00 avg_batch\x1b[K\r\r\x1b[K",
     ];
     assert_eq!((err, out.as_str()), (lines.concat(), "Received nothing.\n"));
 }

@@ -10,7 +10,7 @@ use ports::{Burst, Frame, Mac, Offload, Port, Rx, Time, Tx};
 
 use super::pacer::Pacer;
 use super::{RETRY, Role, Shape, left};
-use crate::packet::{HEAD, Odometer, Place, Stamp, Template};
+use crate::packet::{HEAD, Place, Stamp, Template};
 use crate::report::Pass;
 use crate::{Config, Event, EventSink, Rate};
 use flights::Flights;
@@ -45,16 +45,14 @@ impl Ping {
 
     pub(crate) fn new(config: &Config, src_mac: Mac) -> Self {
         let frames = &config.frames;
-        let flow = Odometer::new(frames.src, frames.dst).flow();
-        let len = usize::try_from(frames.len).unwrap_or(usize::MAX);
-        let frame = Template::new(len, src_mac, frames.dst_mac, flow).bytes().to_vec();
+        let frame = Template::first(frames, src_mac).bytes().to_vec();
         let timeout = Duration::from_millis(config.timeout_ms.into());
         let most = most_under_way(config);
         Self {
             place: Place::within(&frame),
             frame,
             src_mac,
-            pacer: Pacer::new(config.rate, config.burst, frames.len, Time::ZERO),
+            pacer: Pacer::new(config.rate, config.burst, frames.size.mean(), Time::ZERO),
             open: config.rate != Rate::UNLIMITED,
             most,
             left: left(config.count),
@@ -127,7 +125,7 @@ impl Ping {
 
 /// As many as the burst, and with a rate as many more as leave before the first is lost.
 fn most_under_way(config: &Config) -> usize {
-    let cost = config.rate.cost(1, config.frames.len.into()).max(1);
+    let cost = config.rate.cost(1, config.frames.size.mean().into()).max(1);
     let by_rate = (config.rate.per_s() / cost).saturating_mul(config.timeout_ms.into()) / 1000;
     usize::try_from(by_rate.saturating_add(config.burst.into())).unwrap_or(usize::MAX).min(Flights::MOST)
 }
