@@ -11,8 +11,8 @@ mod report;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use clap::Parser;
 use clap::builder::RangedU64ValueParser;
+use clap::{ArgAction, Parser};
 
 use crate::{Config, Error, Function, Style};
 
@@ -40,7 +40,7 @@ and 2 for flags that are none.";
 /// Sends or receives Ethernet frames as fast as a port goes, or at a rate.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pkt-gen", version, after_help = EXAMPLES, args_override_self = true, max_term_width = 110,
-    next_help_heading = "What to do")]
+    next_help_heading = "What to do", disable_help_flag = true, disable_version_flag = true)]
 #[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
@@ -63,13 +63,14 @@ pub struct Args {
     #[command(flatten)]
     cpus: cpus::CpuArgs,
     /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports and null]
-    #[arg(short = 'w', value_name = "SECS", allow_negative_numbers = true, value_parser = within(Config::WAIT_S))]
+    #[arg(short = 'w', value_name = "SECS", help_heading = "Rate", allow_negative_numbers = true,
+        value_parser = within(Config::WAIT_S))]
     wait_s: Option<u32>,
     /// Receiver: end when nothing has come for a second after the first frame
-    #[arg(short = 'W')]
+    #[arg(short = 'W', help_heading = "What to do")]
     until_idle: bool,
     /// Show frames in hexadecimal, up to 64 from report to report
-    #[arg(short = 'X')]
+    #[arg(short = 'X', help_heading = "Report")]
     dump: bool,
     #[command(flatten)]
     latency: latency::LatencyArgs,
@@ -79,6 +80,12 @@ pub struct Args {
     netmap: netmap::NetmapArgs,
     #[command(flatten)]
     later: later::Later,
+    /// Print this
+    #[arg(short, long, help_heading = "Help", action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Print the version
+    #[arg(short = 'V', long, help_heading = "Help", action = ArgAction::Version)]
+    version: Option<bool>,
 }
 
 fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {

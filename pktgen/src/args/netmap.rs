@@ -10,7 +10,7 @@ use crate::{Config, Error};
 #[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub(super) struct NetmapArgs {
     /// Slots of the rings of a port of a switch; the other numbers are without meaning
-    #[arg(short = 'C', value_name = "SLOTS,...", value_delimiter = ',', num_args = 1)]
+    #[arg(short = 'C', value_name = "SLOTS[,...]", value_delimiter = ',', num_args = 1)]
     rings: Vec<u16>,
     /// Options as a sum: 64 is -X, 256 -r, 512 -z, 1024 -Z, 2048 -A; the others are without meaning
     #[arg(short = 'o', value_name = "MASK", default_value_t = 0, hide_default_value = true)]

@@ -4,16 +4,18 @@
 //! Numbers are whole but for means. What a function has to say besides packets is an object of its own, by its
 //! name, in the interval or summary that it belongs to.
 
+mod start;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use ports::Mac;
 use serde::Serialize;
 use serde_json::Value;
+use start::Start;
 
 use super::printer::{Clock, Lines};
 use super::throughput::Throughput;
-use crate::{Config, Event, Function, Rate, Style};
+use crate::{Config, Event, Rate, Style};
 
 /// JSON lines of one run.
 pub(super) struct Json {
@@ -99,51 +101,6 @@ impl From<Throughput> for Figures {
     }
 }
 
-/// How the run was begun.
-#[derive(Serialize)]
-struct Start {
-    port: String,
-    function: Function,
-    /// Wall clock, since the epoch.
-    unix_us: u64,
-    /// What is sent; null for functions that send nothing of their own.
-    frames: Option<Frames>,
-    burst_packets: u64,
-    /// From burst to burst; zero as fast as there is room.
-    period_ns: u64,
-    threads: u32,
-    /// What was asked for of each thread, in one or the other; null for no limit.
-    rate_pps: Option<u64>,
-    rate_bps: Option<u64>,
-    /// Bytes a packet that count in `rate_bps` besides its own.
-    rate_framing_bytes: u32,
-}
-
-/// The frames that are sent.
-#[derive(Serialize)]
-struct Frames {
-    /// Without FCS.
-    least_bytes: u32,
-    most_bytes: u32,
-    src: String,
-    dst: String,
-    src_mac: String,
-    dst_mac: String,
-}
-
-impl Frames {
-    fn new(frames: &crate::Frames, src_mac: Mac) -> Self {
-        Self {
-            least_bytes: frames.size.shortest(),
-            most_bytes: frames.size.longest(),
-            src: frames.src.to_string(),
-            dst: frames.dst.to_string(),
-            src_mac: src_mac.to_string(),
-            dst_mac: frames.dst_mac.to_string(),
-        }
-    }
-}
-
 impl Json {
     pub(super) fn new(config: Config, _style: Style, clock: Clock) -> Self {
         Self { config, clock, start: None, elapsed_us: 0, failed: false, more: BTreeMap::new() }
@@ -153,27 +110,6 @@ impl Json {
     fn add(&mut self, name: &str, what: &impl Serialize) -> io::Result<()> {
         self.more.insert(name.to_owned(), plain(serde_json::to_value(what)?));
         Ok(())
-    }
-
-    fn start(&self, src_mac: Mac, burst_packets: u64, period_ns: u64) -> Start {
-        let Config { port, function, rate, frames, threads, .. } = &self.config;
-        let limit = Some(rate.per_s()).filter(|limit| *limit > 0);
-        let (rate_pps, rate_bps, rate_framing_bytes) = match *rate {
-            Rate::Pps(_) => (limit, None, 0),
-            Rate::Bps { framing, .. } => (None, limit, framing),
-        };
-        Start {
-            port: port.clone(),
-            function: *function,
-            unix_us: u64::try_from((self.clock)().as_micros()).unwrap_or(u64::MAX),
-            frames: function.sends().then(|| Frames::new(frames, src_mac)),
-            burst_packets,
-            period_ns,
-            threads: threads.count,
-            rate_pps,
-            rate_bps,
-            rate_framing_bytes,
-        }
     }
 }
 
@@ -213,7 +149,8 @@ impl Lines for Json {
     fn event(&mut self, event: &Event, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
         match event {
             Event::Start { src_mac, burst, period_ns } => {
-                self.start = Some(self.start(*src_mac, *burst, *period_ns));
+                let now = (self.clock)();
+                self.start = Some(Start::new(&self.config, now, *src_mac, *burst, *period_ns));
                 Ok(())
             }
             Event::Ready | Event::Waiting | Event::Span { .. } => Ok(()),
@@ -258,8 +195,10 @@ impl Lines for Json {
 mod tests {
     use std::time::Duration;
 
+    use ports::Mac;
+
     use super::*;
-    use crate::{Format, Latency, Pings, Printer};
+    use crate::{Format, Function, Latency, Pings, Printer};
 
     fn print(config: Config, events: &[Event]) -> (Vec<Value>, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
