@@ -406,10 +406,10 @@ fn configs_that_cannot_be_are_refused() {
     let cases: [(Function, Edit, &str); 5] = [
         (
             Function::Ping,
-            |c| c.frames.len = 57,
+            |c| c.frames.size = 57.into(),
             "-l 57: too short for a number and a time: use -l 58 or more",
         ),
-        (Function::Tx, |c| (c.stamp, c.frames.len) = (true, 57), "use -l 58 or more"),
+        (Function::Tx, |c| (c.stamp, c.frames.size) = (true, 57.into()), "use -l 58 or more"),
         (Function::Pong, |c| c.stamp = true, "--stamp: only with -f tx and -f rx"),
         (Function::Ping, |c| c.timeout_ms = 0, "--timeout 0: out of range (1 to 60000)"),
         (Function::Ping, |c| c.timeout_ms = 60_001, "--timeout 60001: out of range"),
