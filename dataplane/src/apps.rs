@@ -1,6 +1,7 @@
 //! The apps that the dataplane hosts: how they cross the control socket, and how they are made.
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use pktgen::search::{Probe, Trial, TrialEvent};
 use ports::{App, Port};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,8 @@ pub enum Config {
     Pktgen(pktgen::Config),
     /// A TCP endpoint that speaks iperf3.
     Iperf(iperf_endpoint::Config),
+    /// One end of a trial.
+    Trial(Trial),
 }
 
 /// What an app has to say. In JSON it is the app's own event: who started the app knows which it is.
@@ -24,6 +27,8 @@ pub enum Event {
     Pktgen(pktgen::Event),
     /// Of an endpoint.
     Iperf(iperf_endpoint::Event),
+    /// Of an end of a trial.
+    Trial(TrialEvent),
 }
 
 impl Event {
@@ -49,6 +54,14 @@ impl TryFrom<Event> for pktgen::Event {
 
     fn try_from(event: Event) -> Result<Self, ()> {
         if let Event::Pktgen(event) = event { Ok(event) } else { Err(()) }
+    }
+}
+
+impl TryFrom<Event> for TrialEvent {
+    type Error = ();
+
+    fn try_from(event: Event) -> Result<Self, ()> {
+        if let Event::Trial(event) = event { Ok(event) } else { Err(()) }
     }
 }
 
@@ -107,6 +120,12 @@ impl Config {
                 config.check_port(port.tx.capabilities()).map_err(|e| e.to_string())?;
                 let sink = Box::new(move |event| voice.say(Event::Pktgen(event)));
                 let app = pktgen::Generator::new(config, port.mac, sink).map_err(|e| e.to_string())?;
+                Ok(Box::new(app))
+            }
+            Self::Trial(trial) => {
+                trial.config.check_port(port.tx.capabilities()).map_err(|e| e.to_string())?;
+                let sink = Box::new(move |event| voice.say(Event::Trial(event)));
+                let app = Probe::new(trial, port.mac, sink).map_err(|e| e.to_string())?;
                 Ok(Box::new(app))
             }
             Self::Iperf(config) => {

@@ -131,7 +131,7 @@ fn direct<E: TryFrom<apps::Event>>(
         let run = |(number, (solo, core)): (usize, (Solo, Option<usize>))| {
             let run = move || {
                 core.map_or(Ok(()), cores::pin)?;
-                solo.run(Policy::Adaptive);
+                drop(solo.run(Policy::Adaptive));
                 Ok::<_, NoCore>(())
             };
             std::thread::Builder::new().name(format!("thread-{number}")).spawn_scoped(scope, run)

@@ -15,8 +15,9 @@ mod order;
 mod packet;
 mod report;
 mod role;
+pub mod search;
 
-pub use args::Args;
+pub use args::{Args, Task};
 pub use config::{BadRate, Config, Error, Frames, Function, Rate, Threads};
 pub use generator::Generator;
 pub use latency::{BadHistogram, HdrLog, Latency};

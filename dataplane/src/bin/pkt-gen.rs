@@ -11,8 +11,9 @@ use dataplane::control::message::Thread;
 use dataplane::control::place::Place;
 use dataplane::tool::{self, Job, News};
 use dataplane::worker::cores;
-use dataplane::{apps, terminal};
-use pktgen::{Args, Config, Event, HdrLog, Printer, Style, Sum};
+use dataplane::{apps, search, terminal};
+use pktgen::search::{Plan, Table};
+use pktgen::{Args, Config, Event, Format, HdrLog, Printer, Style, Sum, Task};
 
 fn main() -> ExitCode {
     let cpus = u32::try_from(cores::of_machine()).unwrap_or(u32::MAX);
@@ -22,10 +23,25 @@ fn main() -> ExitCode {
     }
     let style = Style { columns: terminal::columns, ..args.style() };
     let hdr = args.hdr().map(Path::to_owned);
-    let config = match args.into_config(cpus) {
-        Ok(config) => config,
-        Err(e) => return fail(e),
-    };
+    match args.into_task(cpus) {
+        Ok(Task::Run(config)) => generate(*config, style, hdr),
+        Ok(Task::Search(plan)) => seek(*plan, style.format),
+        Err(e) => fail(e),
+    }
+}
+
+/// Looks for the greatest load without loss.
+fn seek(plan: Plan, format: Format) -> ExitCode {
+    let table = Table::new(plan.clone(), format);
+    match search::run(plan, &table, &Place::new(None), &mut io::stdout(), &mut io::stderr()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => fail("interrupted"),
+        Err(e) => fail(e),
+    }
+}
+
+/// Sends, receives, or whatever the config says.
+fn generate(config: Config, style: Style, hdr: Option<PathBuf>) -> ExitCode {
     let mut hdr = match hdr.map(Hdr::create).transpose() {
         Ok(hdr) => hdr,
         Err(e) => return fail(e),

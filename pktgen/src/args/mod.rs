@@ -7,6 +7,7 @@ mod later;
 mod netmap;
 mod rate;
 mod report;
+mod search;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -14,6 +15,7 @@ use std::path::Path;
 use clap::builder::RangedU64ValueParser;
 use clap::{ArgAction, Parser};
 
+use crate::search::{Goal, Plan};
 use crate::{Config, Error, Function, Style};
 
 const EXAMPLES: &str = "\
@@ -28,6 +30,8 @@ Examples:
         ten gigabits a second of mixed sizes, reported for programs
   pkt-gen -i vale0:2 -f tx -p 2 -a 0
         two threads, on CPUs 0 and 1, each with a ring of its own
+  pkt-gen -i eth0 -f throughput --to eth1
+        the highest rate without loss, for each size of frame from 64 to 1518 bytes
   pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000
         a hundred thousand round trips
 
@@ -46,7 +50,8 @@ pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
     #[arg(short = 'i', value_name = "PORT")]
     port: String,
-    /// What to do: tx, rx, ping or pong, or txseq and rxseq for numbered frames: which are missing, late or duplicated
+    /// What to do: tx, rx, ping or pong; txseq and rxseq for numbered frames: which are missing, late or duplicated;
+    /// throughput or back-to-back to search for the highest rate, or the longest burst, without loss (RFC 2544)
     #[arg(short = 'f', value_name = "FUNCTION", default_value = "rx")]
     function: String,
     /// Frames to send or receive; 0 for no end
@@ -75,6 +80,8 @@ pub struct Args {
     #[command(flatten)]
     latency: latency::LatencyArgs,
     #[command(flatten)]
+    search: search::SearchArgs,
+    #[command(flatten)]
     report: report::ReportArgs,
     #[command(flatten)]
     netmap: netmap::NetmapArgs,
@@ -86,6 +93,15 @@ pub struct Args {
     /// Print the version
     #[arg(short = 'V', long, help_heading = "Help", action = ArgAction::Version)]
     version: Option<bool>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// One run.
+    Run(Box<Config>),
+    /// Many, of which a table comes.
+    Search(Box<Plan>),
 }
 
 fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
@@ -112,6 +128,32 @@ impl Args {
         Style { average: style.average || self.netmap.averages(), ..style }
     }
 
+    /// What the flags ask for, on a machine with `have_cpus` CPUs.
+    ///
+    /// # Errors
+    /// As [`into_config`](Self::into_config).
+    pub fn into_task(self, have_cpus: u32) -> Result<Task, Error> {
+        match Goal::of(&self.function) {
+            Some(goal) => self.into_plan(goal, have_cpus).map(|plan| Task::Search(Box::new(plan))),
+            None => self.into_config(have_cpus).map(|config| Task::Run(Box::new(config))),
+        }
+    }
+
+    fn into_plan(mut self, goal: Goal, have_cpus: u32) -> Result<Plan, Error> {
+        let search = self.search.clone();
+        let burst = if self.burst == 0 { Plan::BURST } else { self.burst };
+        let given = self.frames.has_size();
+        (self.search, self.function) = (search::SearchArgs::default(), "tx".to_owned());
+        let config = Config { burst, ..self.into_config(have_cpus)? };
+        if config.threads.count > 1 {
+            return Err(Error::OneThread { function: goal.name(), count: config.threads.count });
+        }
+        let one = given.then(|| search::one(config.frames.size)).transpose()?;
+        let sizes = one.map_or_else(|| Plan::SIZES.to_vec(), |len| vec![Plan::on_wire(len)]);
+        let (trial, terms) = (search.trial()?, search.terms()?);
+        Ok(Plan { goal, config, to: search.to, sizes, trial, terms })
+    }
+
     /// The config that the flags ask for, on a machine with `have_cpus` CPUs.
     ///
     /// # Errors
@@ -119,6 +161,7 @@ impl Args {
     pub fn into_config(self, have_cpus: u32) -> Result<Config, Error> {
         self.later.refuse()?;
         self.netmap.check()?;
+        self.search.refuse()?;
         let cpus = self.cpus.resolve(have_cpus)?;
         let function = self.function.parse::<Function>()?;
         self.latency.check(function)?;
@@ -153,6 +196,7 @@ fn default_wait_s(port: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::Terms;
     use crate::{Frames, Rate, Threads};
 
     fn parse(line: &str) -> Result<Config, String> {
@@ -219,12 +263,46 @@ mod tests {
     }
 
     #[test]
+    fn searches_are_planned() {
+        let task = |line: &str| {
+            let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
+            args.into_task(2).map_err(|e| e.to_string())
+        };
+        let Ok(Task::Search(plan)) =
+            task("pkt-gen -i vale0:1 -f throughput --to vale0:2 --trial 0.5 --loss 0.1")
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (plan.goal, plan.to.as_deref(), &plan.sizes[..]),
+            (Goal::Throughput, Some("vale0:2"), &Plan::SIZES[..])
+        );
+        assert_eq!((plan.trial.as_millis(), plan.terms), (500, Terms { loss: 0.001, resolution: 0.01 }));
+        assert_eq!((plan.config.function, plan.config.burst), (Function::Tx, 32));
+        let Ok(Task::Search(plan)) = task("pkt-gen -i eth0 -f back-to-back -l 1514 -b 8") else { panic!() };
+        assert_eq!((plan.goal, plan.to.as_deref(), &plan.sizes[..]), (Goal::BackToBack, None, &[1518][..]));
+        assert_eq!((plan.config.burst, plan.trial.as_secs()), (8, 2));
+        assert!(matches!(task("pkt-gen -i null -f tx"), Ok(Task::Run(_))));
+        for (flags, expected) in [
+            ("-f tx --to vale0:2", "--to: only with -f throughput and -f back-to-back"),
+            ("-f throughput --trial 0", "--trial 0: out of range (0.01 to 3600)"),
+            ("-f throughput --loss 101", "--loss 101: out of range (0 to 100)"),
+            ("-f throughput --resolution -1", "--resolution -1: out of range (0.001 to 50)"),
+            ("-f throughput -l imix", "all of one size"),
+            ("-f back-to-back -p 2", "-p 2: back-to-back runs in one thread (leave -p out)"),
+        ] {
+            let error = task(&format!("pkt-gen -i vale0:1 {flags}")).unwrap_err();
+            assert!(error.contains(expected), "{flags}: {error}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (line, expected) in [
             ("", "-i <PORT>"),
             ("-i vale0:1 -q", "unexpected argument '-q'"),
             ("-i vale0:1 extra", "unexpected argument 'extra'"),
-            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, ping, pong, txseq, rxseq)"),
+            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, ping"),
             ("-i vale0:1 -l 15", "invalid value '15' for '-l <BYTES>': 15 is not in 16..=65536"),
             ("-i vale0:1 -l -5", "invalid value '-5' for '-l <BYTES>'"),
             ("-i vale0:1 -l many", "invalid value 'many' for '-l <BYTES>'"),

@@ -9,6 +9,8 @@ mod receiver;
 mod rxseq;
 mod sender;
 
+pub(crate) use sender::Sender;
+
 use std::time::Duration;
 
 use ports::{Burst, Mac, Port, Rx, Time};
@@ -25,7 +27,7 @@ pub(crate) struct Shape {
 }
 
 /// A full port has nothing to wake us with: how long to sleep before trying again.
-const RETRY: Duration = Duration::from_micros(100);
+pub(crate) const RETRY: Duration = Duration::from_micros(100);
 
 /// What a generator does with its port, from [`begin`](Self::begin) until its [`Pass::over`].
 ///
@@ -77,7 +79,7 @@ pub(crate) trait Role: Send {
 /// The role of `config`, whose frames have this source.
 pub(crate) fn of(config: &Config, src_mac: Mac) -> Box<dyn Role> {
     match config.function {
-        Function::Tx | Function::Txseq => Box::new(sender::Sender::new(config, src_mac)),
+        Function::Tx | Function::Txseq => Box::new(Sender::new(config, src_mac)),
         Function::Rx => Box::new(receiver::Receiver::new(config)),
         Function::Rxseq => Box::new(rxseq::SequenceReceiver::new(config)),
         Function::Ping => Box::new(ping::Ping::new(config, src_mac)),
