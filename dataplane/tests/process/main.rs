@@ -6,5 +6,6 @@ mod control;
 mod daemon;
 mod help;
 mod reports;
+mod search;
 mod threads;
 mod tools;
