@@ -96,6 +96,13 @@ mod tests {
     }
 
     #[test]
+    fn the_last_column_stays_free() {
+        let whole = "\r80.119 Mpps (80.203 Mpkts) 511.50 avg_batch\x1b[K\r"; // 43 characters
+        assert_eq!(drawn(|| Some(44), |live, err| assert!(live.draw(&parts(), err).unwrap())), whole);
+        assert_ne!(drawn(|| Some(43), |live, err| assert!(live.draw(&parts(), err).unwrap())), whole);
+    }
+
+    #[test]
     fn without_a_terminal_nothing_is_drawn() {
         let text = drawn(|| None, |live, err| assert!(!live.draw(&parts(), err).unwrap()));
         assert_eq!(text, "");

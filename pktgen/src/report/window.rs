@@ -37,9 +37,12 @@ mod tests {
         assert_eq!(window.add(100.0), (100.0, 0.0));
         assert_eq!(window.add(200.0), (150.0, 50.0));
         assert_eq!(window.add(0.0), (150.0, 50.0));
-        for _ in 0..14 {
+        for _ in 0..12 {
             window.add(7.0);
         }
-        assert_eq!(window.add(9.0), ((14.0 * 7.0 + 9.0) / 15.0, (14.0f64 * 4.0).sqrt() / 15.0));
+        let (mean, _) = window.add(7.0);
+        assert_eq!(mean, (200.0 + 13.0 * 7.0) / 14.0, "the oldest is the 200, and the pause does not count");
+        let (mean, _) = window.add(9.0);
+        assert_eq!(mean, (13.0 * 7.0 + 9.0) / 14.0);
     }
 }

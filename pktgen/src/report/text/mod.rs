@@ -34,6 +34,8 @@ pub(super) struct Text {
     latency: Option<String>,
     /// Frames shown.
     shown: Shown,
+    /// Length of the intervals so far, microseconds.
+    elapsed_us: u64,
     /// Intervals were printed.
     reported: bool,
     /// The totals were told already, since there is more to say of pings than of packets.
@@ -53,6 +55,7 @@ impl Text {
             window: Window::default(),
             latency: None,
             shown: Shown::default(),
+            elapsed_us: 0,
             reported: false,
             told: false,
             waiting: false,
@@ -116,6 +119,7 @@ impl Text {
         min_space: Option<u64>,
         err: &mut dyn Write,
     ) -> io::Result<()> {
+        self.elapsed_us += usec;
         if usec < SHORTEST_USEC {
             return Ok(());
         }
@@ -127,19 +131,24 @@ impl Text {
         let average = self.average(pps);
         let (packets, bps) = (self.norm(through.packets as f64), self.norm(through.bps(self.style.framing)));
         let pps = format!("{}pps", self.norm(pps));
-        let amount = format!("({packets}pkts {bps}bps in {usec} usec)");
         let batch = format!("{:.2} avg_batch", through.batch());
-        let known = min_space.map(|slots| format!("{slots} min_space"));
-        let latency = self.latency.take();
-        let parts =
-            [Some(&pps), average.as_ref(), latency.as_ref(), Some(&amount), Some(&batch), known.as_ref()];
-        if self.live.draw(&parts.into_iter().flatten().cloned().collect::<Vec<_>>(), err)? {
+        let parts = [
+            Some(format!("{} s: {pps}", self.elapsed_us / 1_000_000)),
+            self.latency.take(),
+            average.clone(),
+            Some(format!("{bps}bps")),
+            Some(batch.clone()),
+            min_space.map(|slots| format!("{slots} min_space")),
+        ];
+        if self.live.draw(&parts.into_iter().flatten().collect::<Vec<_>>(), err)? {
             return Ok(());
         }
-        let average = average.unwrap_or_default();
-        let min_space = min_space.unwrap_or(unknown_space);
+        let (average, min_space) = (average.unwrap_or_default(), min_space.unwrap_or(unknown_space));
         // No space after the average: netmap's has none.
-        self.log(err, "main_thread", format_args!("{pps} {average}{amount} {batch} {min_space} min_space"))
+        let text = format_args!(
+            "{pps} {average}({packets}pkts {bps}bps in {usec} usec) {batch} {min_space} min_space"
+        );
+        self.log(err, "main_thread", text)
     }
 
     /// netmap's two lines of an interval's latencies; on a terminal, what they say is in the line that redraws.

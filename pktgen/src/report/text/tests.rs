@@ -218,10 +218,10 @@ fn on_a_terminal_intervals_take_each_others_place() {
     let lines = [
         "130.360039 start_threads [#] Ready...\n",
         "\rwaiting for initial packets\x1b[K\r",
-        "\r1.000 Kpps (1.000 Kpkts 480.000 Kbps in 1000000 usec) 100.00 avg_batch\x1b[K\r",
-        "\r5.000 pps (5.000 pkts 2.400 Kbps in 1000000 usec) 5.00 avg_batch 7 min_space\x1b[K\r",
+        "\r2 s: 1.000 Kpps 480.000 Kbps 100.00 avg_batch\x1b[K\r",
+        "\r3 s: 5.000 pps 2.400 Kbps 5.00 avg_batch 7 min_space\x1b[K\r",
         "\r\x1b[Kpkt-gen: valed hung up\n",
-        "\r1.000 Kpps (1.000 Kpkts 480.000 Kbps in 1000000 usec) 100.00 avg_batch\x1b[K\r\r\x1b[K",
+        "\r4 s: 1.000 Kpps 480.000 Kbps 100.00 avg_batch\x1b[K\r\r\x1b[K",
     ];
     assert_eq!((err, out.as_str()), (lines.concat(), "Received nothing.\n"));
 }
