@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, bounded};
 use ports::{App, Port};
 
-use super::roster::Seat;
+use super::roster::{Roster, Seat};
 use super::{Appliance, Error, Joiner, Purpose};
 use crate::backend;
 use crate::identity;
@@ -59,9 +59,7 @@ impl Appliance {
         if let Some(source) = name.source.as_ref().filter(|s| s.backend != Backend::Virtual) {
             return Err(Error::NotVirtual { name: name.short(), backend: source.backend.name() });
         }
-        let of_port = name.source.as_ref().map_or(Ok(None), |source| backend::core(&name.short(), source))?;
-        let asked = cores.iter().map(|core| core.or(of_port).map(|c| self.worker_on(c)).transpose());
-        let asked = asked.collect::<Result<Vec<_>, _>>()?;
+        let asked = self.asked(name, cores)?;
         let (near, mut far) = backend::cables(&name.short(), name.source.as_ref(), cores.len())?;
         let mac = Some(identity::station(&name.short()));
         far.iter_mut().for_each(|port| port.mac = mac);
@@ -81,20 +79,31 @@ impl Appliance {
             far: None,
         };
         self.join(&mut roster, joiner)?;
-        let home = roster.entry(name).map_or(0, |(_, entry)| entry.worker);
-        let turn = |(thread, asked): (usize, Option<usize>)| Seat {
-            worker: asked.unwrap_or((home + thread) % self.workers.len()),
-            id: AppId(self.apps.fetch_add(1, Ordering::Relaxed)),
-        };
-        let seats = asked.into_iter().enumerate().map(turn).collect::<Vec<_>>();
-        if let Some(entry) = roster.entry_mut(name) {
-            entry.purpose = Purpose::Hosted(seats.clone());
-        }
+        let seats = self.seat(&mut roster, name, asked);
         let (sender, retired) = bounded(seats.len());
         for (seat, (app, port)) in seats.iter().zip(apps.into_iter().zip(far)) {
             self.workers[seat.worker].add_app(Hosted::new(seat.id, app, port, sender.clone()));
         }
         Ok(Hosting { appliance: self.clone(), name: name.clone(), seats, retired })
+    }
+
+    /// The worker of each thread that is to run on a certain core.
+    fn asked(&self, name: &ValePort, cores: &[Option<usize>]) -> Result<Vec<Option<usize>>, Error> {
+        let of_port = name.source.as_ref().map_or(Ok(None), |source| backend::core(&name.short(), source))?;
+        let worker = |core: &Option<usize>| Ok(core.or(of_port).map(|c| self.worker_on(c)).transpose()?);
+        cores.iter().map(worker).collect()
+    }
+
+    /// Where the threads of an app run whose port has joined.
+    fn seat(&self, roster: &mut Roster, name: &ValePort, asked: Vec<Option<usize>>) -> Vec<Seat> {
+        let Some(entry) = roster.entry_mut(name) else { return Vec::new() };
+        let turn = |(thread, asked): (usize, Option<usize>)| Seat {
+            worker: asked.unwrap_or((entry.worker + thread) % self.workers.len()),
+            id: AppId(self.apps.fetch_add(1, Ordering::Relaxed)),
+        };
+        let seats = asked.into_iter().enumerate().map(turn).collect::<Vec<_>>();
+        entry.purpose = Purpose::Hosted(seats.clone());
+        seats
     }
 
     /// Asks every app to come to its end. Their ports stay, so that [`stats`](Self::stats) has them still, until

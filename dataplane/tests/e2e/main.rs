@@ -9,4 +9,5 @@ mod bed;
 mod frames;
 mod lifecycle;
 mod tcp;
+mod threads;
 mod usage;
