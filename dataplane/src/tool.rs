@@ -2,11 +2,10 @@
 //! on a port of its own.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError};
-use ports::{Counters, Port};
+use ports::Port;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::control::client::{self, Client};
@@ -16,7 +15,7 @@ use crate::control::start;
 use crate::direct::{Solo, Stopper};
 use crate::interrupt::on_interrupt;
 use crate::name::{self, Name, PlainPort};
-use crate::trouble::Watchman;
+use crate::trouble::Watch;
 use crate::worker::cores::{self, NoCore};
 use crate::worker::idle::Policy;
 use crate::{apps, backend, identity};
@@ -67,6 +66,8 @@ pub enum News<E> {
     },
     /// The port is in trouble; one line for the user.
     Trouble(String),
+    /// The port is no more, likewise: the app is about to end, and the program failed.
+    Broken(String),
 }
 
 /// Runs a job to its end, or until SIGINT or SIGTERM, and hands everything that the app has to say to `print`,
@@ -123,6 +124,7 @@ fn direct<E: TryFrom<apps::Event>>(
     let cores = job.threads.iter().map(|thread| thread.core.or(of_port));
     let cores = cores.map(|core| core.map(|c| cores::check(c, &there)).transpose());
     let cores = cores.collect::<Result<Vec<_>, _>>()?;
+    let (on, mut gone) = (job.on.clone(), false);
     let (solos, mut watch, events) = open(name, job)?;
     let stoppers = solos.iter().map(Solo::stopper).collect::<Vec<_>>();
     let on_signal = stoppers.clone();
@@ -138,7 +140,16 @@ fn direct<E: TryFrom<apps::Event>>(
         };
         let running = solos.into_iter().zip(cores).enumerate().map(run).collect::<Result<Vec<_>, _>>();
         // Printing may block; polling must not. The end of the last app drops the last voice, and that ends the printing.
-        let printed = running.and_then(|running| Ok((report(&events, print, || watch.look())?, running)));
+        let look = || {
+            let trouble = watch.look();
+            if !watch.is_gone() {
+                return trouble.map(News::Trouble);
+            }
+            stoppers.iter().for_each(Stopper::stop); // the last report is still to come
+            let line = format!("{on}: the interface is gone (try: ip link)");
+            (!std::mem::replace(&mut gone, true)).then_some(News::Broken(line))
+        };
+        let printed = running.and_then(|running| Ok((report(&events, print, look)?, running)));
         stoppers.iter().for_each(Stopper::stop);
         for thread in printed?.1 {
             thread.join().map_err(|_| io::Error::other("a thread failed"))??;
@@ -149,7 +160,10 @@ fn direct<E: TryFrom<apps::Event>>(
 
 /// The app of each thread on its port, what watches the ports, and what the apps have to say.
 fn open(name: &PlainPort, job: Job) -> Result<(Vec<Solo>, Watch, Receiver<apps::Said>), Error> {
-    let mut ports = backend::open_queues(&name.port, &name.source, job.threads.len())?;
+    let mut ports = match &job.threads[..] {
+        [one] => vec![backend::open_for(&name.port, &name.source, &one.app)?],
+        several => backend::open_queues(&name.port, &name.source, several.len())?,
+    };
     for port in &mut ports {
         port.notes.iter().for_each(|note| eprintln!("{note}"));
         port.mac = port.mac.or_else(|| Some(identity::station(&name.to_string())));
@@ -164,39 +178,11 @@ fn open(name: &PlainPort, job: Job) -> Result<(Vec<Solo>, Watch, Receiver<apps::
     Ok((solos, watch, events))
 }
 
-/// Looks for trouble with the ports of one interface.
-struct Watch {
-    on: String,
-    interface: String,
-    watchmen: Vec<(Watchman, Arc<Counters>)>,
-    told: Option<String>,
-}
-
-impl Watch {
-    fn new(name: &PlainPort, on: &str, ports: &[Port]) -> Self {
-        let watchman = |port: &Port| (Watchman::new(&name.port, name.source.backend), port.counters.clone());
-        let watchmen = ports.iter().map(watchman).collect();
-        Self { on: on.to_owned(), interface: name.port.clone(), watchmen, told: None }
-    }
-
-    /// What has not been told, once for all ports.
-    fn look(&mut self) -> Option<String> {
-        let (on, interface) = (&self.on, &self.interface);
-        let news = self
-            .watchmen
-            .iter_mut()
-            .filter_map(|(watchman, counters)| watchman.look(on, interface, counters));
-        let news = news.last().filter(|trouble| self.told.as_ref() != Some(trouble))?;
-        self.told = Some(news.clone());
-        Some(news)
-    }
-}
-
 /// Prints events until there will be no more, and once a second or so whether there is trouble.
 fn report<E: TryFrom<apps::Event>>(
     events: &Receiver<apps::Said>,
     mut print: impl FnMut(News<E>) -> io::Result<()>,
-    mut trouble: impl FnMut() -> Option<String>,
+    mut trouble: impl FnMut() -> Option<News<E>>,
 ) -> io::Result<()> {
     loop {
         match events.recv_timeout(Duration::from_secs(1)) {
@@ -207,7 +193,7 @@ fn report<E: TryFrom<apps::Event>>(
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         if let Some(trouble) = trouble() {
-            print(News::Trouble(trouble))?;
+            print(trouble)?;
         }
     }
 }

@@ -18,7 +18,7 @@ mod role;
 pub mod search;
 
 pub use args::{Args, Task};
-pub use config::{BadRate, Config, Error, Frames, Function, Rate, Threads};
+pub use config::{BadRate, BadSpeed, Config, Error, Frames, Function, Rate, Replay, Speed, Threads};
 pub use generator::Generator;
 pub use latency::{BadHistogram, HdrLog, Latency};
 pub use order::Order;

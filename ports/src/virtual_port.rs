@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use crate::ring::{Consumer, Producer, SLOT, ring};
+use crate::ring::{Consumer, Landing, Producer, SLOT, ring};
 use crate::{
     Burst, Capabilities, Counters, Error, Frame, Offload, Port, Reason, Rings, Rx, Sent, Tx, queues,
 };
@@ -118,8 +118,16 @@ impl Tx for VirtualTx {
         self.producer.commit(len, offload);
     }
 
+    fn repeat(&mut self, n: usize) -> usize {
+        self.producer.repeat(n)
+    }
+
     fn flush(&mut self) -> bool {
         self.producer.flush();
         true
+    }
+
+    fn landing(&self) -> Option<Landing> {
+        Some(self.producer.landing())
     }
 }

@@ -1,6 +1,6 @@
 //! The frame ring against a queue that is plainly right, and between two threads.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::iter::successors;
 use std::sync::LazyLock;
 use std::thread;
@@ -42,6 +42,8 @@ struct Modelled {
     consumer: Consumer,
     queue: VecDeque<(u32, usize)>,
     number: u32,
+    /// The frame committed last, if it can be repeated.
+    last: Option<(u32, usize)>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ enum Step {
     Transmit(Vec<usize>),
     /// Reserves the first, commits the second if it is not more.
     Reserve(usize, usize),
+    /// Repeats the frame committed last so often.
+    Repeat(usize),
     /// Receives a burst and releases so many of it, out of 256.
     Receive(u8),
 }
@@ -63,13 +67,14 @@ impl Modelled {
             assert_eq!(consumer.receive(&mut Burst::new()), 0);
             consumer.release(1);
         }
-        Self { producer, consumer, queue: VecDeque::new(), number: 0 }
+        Self { producer, consumer, queue: VecDeque::new(), number: 0, last: None }
     }
 
     fn step(&mut self, step: &Step) {
         match step {
             Step::Transmit(lens) => self.transmit(lens),
             Step::Reserve(reserved, committed) => self.reserve(*reserved, *committed),
+            Step::Repeat(times) => self.repeat(*times),
             Step::Receive(share) => self.receive(*share),
         }
     }
@@ -83,6 +88,7 @@ impl Modelled {
             sent.taken > 0 || !self.queue.is_empty() || lens.is_empty(),
             "an empty ring has room for one"
         );
+        self.last = None;
         assert_eq!(sent.frames, sent.taken as u64);
         assert_eq!(sent.bytes, lens[..sent.taken].iter().map(|len| *len as u64).sum::<u64>());
         for len in &lens[..sent.taken] {
@@ -92,6 +98,7 @@ impl Modelled {
     }
 
     fn reserve(&mut self, reserved: usize, committed: usize) {
+        self.last = None;
         let Some(slot) = self.producer.reserve(reserved) else {
             assert!(!self.queue.is_empty(), "an empty ring has room for one");
             return;
@@ -101,9 +108,23 @@ impl Modelled {
         self.producer.commit(committed, metadata(self.number));
         self.producer.flush();
         if committed <= reserved {
+            let one_slot = committed <= 1536 && metadata(self.number) == Offload::NONE;
+            self.last = one_slot.then_some((self.number, committed));
             self.queue.push_back((self.number, committed));
             self.number += 1;
         }
+    }
+
+    fn repeat(&mut self, times: usize) {
+        let repeated = self.producer.repeat(times);
+        self.producer.flush();
+        assert!(repeated <= times);
+        match self.last {
+            Some(frame) => self.queue.extend(std::iter::repeat_n(frame, repeated)),
+            None => assert_eq!(repeated, 0),
+        }
+        let in_vain = repeated == 0 && times > 0 && self.last.is_some();
+        assert!(!in_vain || !self.queue.is_empty(), "an empty ring has room for one");
     }
 
     fn receive(&mut self, share: u8) {
@@ -129,6 +150,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => vec(len(), 0..40).prop_map(Step::Transmit),
         2 => (len(), len()).prop_map(|(reserved, committed)| Step::Reserve(reserved, committed)),
+        2 => (0..100_usize).prop_map(Step::Repeat),
         4 => any::<u8>().prop_map(Step::Receive),
     ]
 }
@@ -166,6 +188,57 @@ fn indices_wrap_many_times() {
         }
         share = share.wrapping_add(77);
         modelled.receive(share);
+    }
+}
+
+/// A ring that is drained in time uses the first of its slots over and over.
+#[test]
+fn a_drained_ring_starts_over() {
+    let (mut producer, mut consumer) = ring("short", 1024).expect("a ring");
+    let mut places = BTreeSet::new();
+    for number in 0..100_000 {
+        let slot = producer.reserve(60).expect("room");
+        slot.copy_from_slice(contents(number, 60));
+        places.insert(slot.as_ptr().addr());
+        producer.commit(60, Offload::NONE);
+        if number % 64 == 63 {
+            producer.flush();
+            let mut burst = Burst::new();
+            assert_eq!(consumer.receive(&mut burst), 0);
+            assert_eq!(burst.len(), 64);
+            for (frame, number) in burst.iter().zip(number - 63..) {
+                assert!(frame.bytes() == contents(number, 60), "frame {number}");
+            }
+            drop(burst);
+            consumer.release(64);
+        }
+    }
+    assert!(places.len() <= 256, "{}", places.len());
+}
+
+/// What is repeated stays whole for as long as it is on its way, whatever is written meanwhile, for many laps.
+#[test]
+fn a_repeated_frame_is_one_frame() {
+    let mut modelled = Modelled::new(64, 65_500);
+    let (mut share, mut number) = (0_u8, 0);
+    while number < 20_000 {
+        modelled.reserve(1536, 1536);
+        modelled.repeat(number % 70);
+        modelled.reserve(number % 3000, number % 3000);
+        modelled.repeat(number % 3);
+        if number % 5 == 0 {
+            modelled.transmit(&[60; 3]);
+        }
+        share = share.wrapping_add(77);
+        modelled.receive(share);
+        if number % 7 == 0 {
+            modelled.reserve(60, 60);
+            modelled.repeat(100);
+            modelled.receive(255);
+            modelled.repeat(3);
+            (0..80).for_each(|_| modelled.reserve(60, 60));
+        }
+        number += 1;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The first step of a pass: learn where each frame came from, look up where it goes.
 
-use ports::{BURST, Counters, Frame, Mac, Reason};
+use ports::{BURST, Counters, Flow, Frame, Mac, Reason};
 
 use crate::backlog::THROUGH;
 use crate::clock::Tick;
@@ -17,11 +17,9 @@ pub(crate) const NOWHERE: Destination = 255;
 const _: () = assert!(MAX_PORTS == FLOOD as usize);
 
 /// What one burst comes to.
-pub(crate) struct Classes {
-    /// By frame.
-    to: [Destination; BURST],
-    /// Frames classified.
-    count: usize,
+pub(crate) struct Classes<'d> {
+    /// Where each frame goes.
+    pub(crate) to: &'d [Destination],
     /// Whether frames go to more than one destination.
     pub(crate) mixed: bool,
     pub(crate) sums: Sums,
@@ -32,27 +30,34 @@ pub(crate) struct Classes {
 pub(crate) struct Sums {
     pub(crate) bytes: u64,
     longest: usize,
+    /// Some frame has offload metadata to honour.
     offloads: bool,
     runts: u64,
     reflected: u64,
     lonely: u64,
 }
 
-impl Classes {
-    /// The destinations, frame by frame.
-    pub(crate) fn destinations(&self) -> &[Destination] {
-        &self.to[..self.count]
-    }
-}
-
 impl Sums {
+    #[inline]
+    fn add(&mut self, frame: &Frame<'_>) {
+        self.bytes += frame.len() as u64;
+        self.longest = self.longest.max(frame.len());
+        self.offloads |= !frame.offload().is_plain();
+    }
+
     /// If no frame has offload metadata to honour, the length of the longest.
     pub(crate) fn plain(&self) -> Option<usize> {
         (!self.offloads).then_some(self.longest)
     }
 
-    /// Counts the frames that go nowhere, and says how many there are.
-    pub(crate) fn count_drops(&self, counters: &Counters) -> u64 {
+    /// Frames that go nowhere.
+    pub(crate) const fn drops(&self) -> u64 {
+        self.runts + self.reflected + self.lonely
+    }
+
+    /// Counts the frames that go nowhere.
+    #[cold]
+    pub(crate) fn count_drops(&self, counters: &Counters) {
         let drops = [
             (Reason::Runt, self.runts),
             (Reason::Reflect, self.reflected),
@@ -61,7 +66,6 @@ impl Sums {
         for (reason, n) in drops.into_iter().filter(|(_, n)| *n > 0) {
             counters.add_drops(reason, n);
         }
-        self.runts + self.reflected + self.lonely
     }
 }
 
@@ -83,39 +87,49 @@ pub(crate) struct Classifier<'p> {
 
 impl<'p> Classifier<'p> {
     pub(crate) fn new(table: &'p MacTable, members: &'p Members, ingress: &'p Member, tick: Tick) -> Self {
-        let alone = members.present().without(ingress.index()).is_empty();
+        let alone = members.count() < 2;
         // No station has address zero: frames from it teach nothing, frames to it go to all.
         Self { table, members, ingress, tick, alone, heard: Mac::ZERO, sought: Mac::ZERO, found: FLOOD }
     }
 
     /// Classifies a burst, of whose first frames `states` says whether they are through.
-    pub(crate) fn burst(mut self, burst: &[Frame<'_>], states: &[u16]) -> Classes {
-        let mut to = [NOWHERE; BURST];
+    pub(crate) fn burst<'d>(
+        mut self,
+        burst: &[Frame<'_>],
+        states: &[u16],
+        destinations: &'d mut [Destination; BURST],
+    ) -> Classes<'d> {
         let mut sums = Sums::default();
-        for (i, (frame, to)) in burst.iter().zip(&mut to).enumerate() {
-            if states.get(i) != Some(&THROUGH) {
-                *to = self.frame(frame, &mut sums);
+        let (mut flow, mut to, mut changes) = (Flow::NONE, None, 0);
+        for (i, (frame, its)) in burst.iter().zip(&mut *destinations).enumerate() {
+            let through = states.get(i) == Some(&THROUGH);
+            if through || frame.flow() != Some(flow) {
+                let next = if through { NOWHERE } else { self.frame(frame, &mut sums) };
+                flow = if next == NOWHERE { Flow::NONE } else { frame.flow().unwrap_or(Flow::NONE) };
+                changes += u32::from(to != Some(next));
+                to = Some(next);
             }
+            if !through {
+                sums.add(frame);
+            }
+            *its = to.unwrap_or(NOWHERE);
         }
-        let count = burst.len();
-        let differ = to[..count].iter().fold(0, |differ, one| differ | (one ^ to[0]));
-        Classes { to, count, mixed: differ != 0 || !states.is_empty(), sums }
+        let mixed = changes > 1 || !states.is_empty();
+        Classes { to: &destinations[..burst.len().min(BURST)], mixed, sums }
     }
 
+    /// Where a frame goes that is not of the flow of the one before.
     #[inline]
     fn frame(&mut self, frame: &Frame<'_>, sums: &mut Sums) -> Destination {
-        sums.bytes += frame.len() as u64;
-        sums.longest = sums.longest.max(frame.len());
-        sums.offloads |= !frame.offload().is_plain();
-        let Some((dst, src)) = frame.stations() else {
+        let Some(flow) = frame.flow() else {
             sums.runts += 1;
             return NOWHERE;
         };
-        if src != self.heard {
-            self.learn(src);
+        if flow.src() != self.heard {
+            self.learn(flow.src());
         }
-        if dst != self.sought {
-            self.look_up(dst);
+        if flow.dst() != self.sought {
+            self.look_up(flow.dst());
         }
         if self.found == self.ingress.index().number() {
             sums.reflected += 1;

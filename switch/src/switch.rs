@@ -156,7 +156,7 @@ impl Switch {
 
 #[cfg(test)]
 mod tests {
-    use ports::Frame;
+    use ports::{BURST, Frame};
 
     use super::*;
     use crate::WhenFull;
@@ -176,7 +176,11 @@ mod tests {
             frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, station]);
             let tick = switch.table().ageing().tick(Time::ZERO);
             let ingress = members.at(at).unwrap();
-            Classifier::new(switch.table(), members, ingress, tick).burst(&[Frame::new(&frame)], &[]);
+            Classifier::new(switch.table(), members, ingress, tick).burst(
+                &[Frame::new(&frame)],
+                &[],
+                &mut [0; BURST],
+            );
         };
         let old = switch.snapshot();
         hear(leaving, &old, 1);

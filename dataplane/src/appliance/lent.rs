@@ -39,6 +39,10 @@ impl Tx for Lent {
         self.tx.commit(len, offload);
     }
 
+    fn repeat(&mut self, n: usize) -> usize {
+        self.tx.repeat(n)
+    }
+
     fn flush(&mut self) -> bool {
         self.tx.flush()
     }

@@ -56,6 +56,7 @@ fn generate(config: Config, style: Style, hdr: Option<PathBuf>) -> ExitCode {
             printer.event(&event, &mut out, &mut err)?;
             hdr.iter_mut().try_for_each(|hdr| hdr.event(&event))
         }),
+        News::Broken(message) => printer.event(&Event::Failed { message }, &mut out, &mut err),
         News::Trouble(text) => printer.notice(&text, &mut err),
     };
     match tool::run(job, print) {

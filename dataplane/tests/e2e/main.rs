@@ -11,3 +11,4 @@ mod lifecycle;
 mod tcp;
 mod threads;
 mod usage;
+mod vanish;

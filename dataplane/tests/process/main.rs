@@ -1,6 +1,7 @@
 //! The programs as processes, and the control socket between them.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod captures;
 mod common;
 mod control;
 mod daemon;
@@ -9,3 +10,4 @@ mod reports;
 mod search;
 mod threads;
 mod tools;
+mod vanish;

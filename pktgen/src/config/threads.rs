@@ -42,6 +42,9 @@ impl Config {
         if count > 1 && self.function.is_single() {
             return Err(Error::OneThread { function: self.function.name(), count });
         }
+        if count > 1 && self.replay.is_some() {
+            return Err(Error::OneThread { function: "-P", count });
+        }
         if count > 1 && self.stamp {
             return Err(Error::OneThread { function: "--stamp", count });
         }

@@ -91,21 +91,22 @@ impl Sender {
     }
 }
 
-/// Written into the port's slots one by one. [`Tx::transmit`] of many views of the frame is no faster: equal at
-/// 60 bytes and slower at 1514 (10.7 and 28.0 ns a frame against 10.9 and 23.6; benches/generator.rs), and it
-/// could not send frames that differ.
+/// A frame that is always the same is written once a burst, where the port can [repeat](Tx::repeat) it: what netmap's
+/// indirect buffers (`-I`) are for.
 fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: u64) -> Sent {
     let len = frame.len();
-    let all = |sent: u64| (sent, sent * len as u64);
-    for sent in 0..wanted {
-        let Some(slot) = tx.reserve(len) else { return all(sent) };
+    let mut sent = 0;
+    while sent < wanted {
+        let Some(slot) = tx.reserve(len) else { break };
         slot.copy_from_slice(frame);
         tx.commit(len, Offload::NONE);
+        sent += 1;
+        sent += tx.repeat(usize::try_from(wanted - sent).unwrap_or(usize::MAX)) as u64;
     }
-    all(wanted)
+    (sent, sent * len as u64)
 }
 
-/// The same of frames that differ, each of which is handed to `each` before it goes.
+/// Frames that differ, written into the port's slots one by one, each of which is handed to `each` before it goes.
 fn send_series(tx: &mut dyn Tx, series: &mut Series, wanted: u64, mut each: impl FnMut(&mut [u8])) -> Sent {
     let mut bytes = 0;
     for sent in 0..wanted {

@@ -11,74 +11,99 @@ use crate::{BURST, Burst, Frame, Offload};
 /// Reads slots and gives them back. One per ring.
 pub struct Consumer {
     shared: Arc<Shared>,
+    map: Map,
     /// Slots given back.
-    tail: u16,
-    /// For each frame of the last burst, the index after its last slot.
-    ends: [u16; BURST],
+    tail: u32,
     /// Frames of the last burst.
     frames: usize,
+    /// Of those, the first ones that have one slot each.
+    leading: usize,
+    /// For each of the others, the index after its last slot.
+    ends: [u32; BURST],
 }
 
 impl Consumer {
-    pub(super) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, tail: 0, ends: [0; BURST], frames: 0 }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let map = shared.map();
+        Self { shared, map, tail: 0, frames: 0, leading: 0, ends: [0; BURST] }
     }
 
     /// Appends waiting frames to `burst`. Chains of descriptors that make no sense are passed over; their
     /// number is returned. Each is counted once: the burst ends before one that follows good frames, which
     /// comes first, and is given back at once, when those have been released.
     pub fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) -> u64 {
-        let map = self.shared.map();
+        let map = self.map;
         // A producer that claims more than the ring holds is believed only so far.
-        let claimed = self.shared.head().load(Ordering::Acquire).wrapping_sub(self.tail);
-        let head = self.tail.wrapping_add(claimed.min(self.shared.slots()));
+        let waiting = self.waiting().min(self.shared.slots());
+        let head = self.tail.wrapping_add(waiting.into());
         let before = burst.len();
-        let mut ends = self.ends.iter_mut();
-        let (mut next, mut broken) = (self.tail, 0);
-        loop {
-            let plain = std::iter::from_fn(|| {
-                let frame = if next == head { None } else { plain(map, next) }?;
-                next = next.wrapping_add(1);
-                *ends.next()? = next;
-                frame.prefetch();
-                Some(frame)
-            });
-            burst.extend(plain.take(BURST - burst.len()));
-            if next == head || burst.is_full() {
-                break;
-            }
+        let mut next = self.tail;
+        self.leading = receive_plain(map, &mut next, head, burst);
+        let broken = if next == head { 0 } else { self.receive_rest(map, next, head, burst, before) };
+        self.frames = burst.len() - before;
+        broken
+    }
+
+    /// As [`Self::receive`], from the first chain on.
+    #[inline(never)]
+    fn receive_rest<'a>(
+        &mut self,
+        map: Map,
+        mut next: u32,
+        head: u32,
+        burst: &mut Burst<'a>,
+        before: usize,
+    ) -> u64 {
+        let mut broken = 0;
+        while next != head && !burst.is_full() {
             let (frame, end) = chain(map, next, head);
             next = end;
+            let mut received = burst.len() - before;
             if let Some(frame) = frame {
-                let Some(its_end) = ends.next() else { break };
-                *its_end = end;
+                self.ends[received] = end;
                 burst.push(frame);
-            } else if burst.len() == before {
+                received += 1;
+            } else if received == 0 {
                 broken += 1;
-                self.tail = end;
-                self.shared.tail().store(end, Ordering::Release);
+                self.give_back(end);
             } else {
                 break;
             }
+            let plain = receive_plain(map, &mut next, head, burst);
+            for (its_end, one) in self.ends[received..][..plain].iter_mut().zip(1..) {
+                *its_end = end.wrapping_add(one);
+            }
         }
-        self.frames = burst.len() - before;
         broken
     }
 
     /// Gives the oldest `n` frames of the last burst back.
     pub fn release(&mut self, n: usize) {
-        let frames = std::mem::take(&mut self.frames);
-        if let Some(end) = n.min(frames).checked_sub(1).and_then(|last| self.ends.get(last)) {
-            self.tail = *end;
-            self.shared.tail().store(self.tail, Ordering::Release);
+        let n = n.min(std::mem::take(&mut self.frames));
+        if n > 0 {
+            #[expect(clippy::cast_possible_truncation, reason = "at most BURST")]
+            let leading = self.tail.wrapping_add(n as u32);
+            self.give_back(if n <= self.leading { leading } else { self.ends[n - 1] });
         }
+    }
+
+    /// Gives back all slots before `end`.
+    fn give_back(&mut self, end: u32) {
+        self.tail = end;
+        #[expect(clippy::cast_possible_truncation, reason = "what the ends tell each other has 16 bits")]
+        self.shared.tail().store(end as u16, Ordering::Release);
+    }
+
+    /// Slots that the producer claims to have filled.
+    #[expect(clippy::cast_possible_truncation, reason = "as above")]
+    fn waiting(&self) -> u16 {
+        self.shared.head().load(Ordering::Acquire).wrapping_sub(self.tail as u16)
     }
 
     /// Slots that the producer can fill.
     #[must_use]
     pub fn room(&self) -> u16 {
-        let claimed = self.shared.head().load(Ordering::Acquire).wrapping_sub(self.tail);
-        self.shared.slots().saturating_sub(claimed)
+        self.shared.slots().saturating_sub(self.waiting())
     }
 
     /// The descriptor that becomes readable when frames arrive while armed.
@@ -91,7 +116,7 @@ impl Consumer {
     pub fn arm(&mut self) -> bool {
         self.shared.header().flags.store(0, Ordering::Relaxed);
         fence(Ordering::SeqCst); // see Producer::flush
-        self.shared.head().load(Ordering::Acquire) != self.tail
+        self.waiting() != 0
     }
 
     /// Polls again: no wake-ups wanted.
@@ -102,38 +127,45 @@ impl Consumer {
     }
 }
 
-/// The frame in slot `index`, if it is one without metadata, in that slot alone, and its descriptor makes sense.
+/// Appends the frames without metadata, each in one slot, from slot `next` up to `head` or the first of another kind,
+/// which `next` is then. Says how many.
 #[inline]
-fn plain<'a>(map: Map, index: u16) -> Option<Frame<'a>> {
-    // SAFETY: in bounds by construction of `desc`; published, so the producer leaves it alone.
-    let desc = unsafe { map.desc(index).read() };
-    if desc.flags & (NEXT | OFFLOAD) != 0 {
-        return None;
-    }
-    view(map, desc.offset as usize, desc.length as usize, Offload::NONE)
+fn receive_plain(map: Map, next: &mut u32, head: u32, burst: &mut Burst<'_>) -> usize {
+    let (first, before) = (*next, burst.len());
+    #[expect(clippy::cast_possible_truncation, reason = "at most BURST")]
+    let most = head.wrapping_sub(first).min(burst.remaining_capacity() as u32);
+    burst.extend((0..most).map_while(|i| {
+        let desc = map.read(first.wrapping_add(i));
+        let frame = view(map, desc.offset(), desc.plain_len()?, Offload::NONE)?;
+        frame.prefetch();
+        Some(frame)
+    }));
+    let plain = burst.len() - before;
+    #[expect(clippy::cast_possible_truncation, reason = "at most `most`")]
+    let end = first.wrapping_add(plain as u32);
+    *next = end;
+    plain
 }
 
 /// The frame of whatever kind that starts in slot `index`, if its descriptors make sense, and the slot after it.
 /// Each descriptor is read once.
 #[inline(never)]
-fn chain<'a>(map: Map, index: u16, head: u16) -> (Option<Frame<'a>>, u16) {
-    // SAFETY: as in `plain`.
-    let first = unsafe { map.desc(index).read() };
-    let (offset, mut len) = (first.offset as usize, first.length as usize);
-    let (mut flags, mut end, mut whole) = (first.flags, index.wrapping_add(1), true);
+fn chain<'a>(map: Map, index: u32, head: u32) -> (Option<Frame<'a>>, u32) {
+    let first = map.read(index);
+    let (offset, mut len) = (first.offset(), first.len());
+    let (mut flags, mut end, mut whole) = (first.flags(), index.wrapping_add(1), true);
     while flags & NEXT != 0 && end != head {
-        // SAFETY: as in `plain`.
-        let desc = unsafe { map.desc(end).read() };
-        whole &= desc.offset as usize == (offset + len) % map.buffer_len();
-        len = len.saturating_add(desc.length as usize);
-        flags = desc.flags;
+        let desc = map.read(end);
+        whole &= desc.offset() == (offset + len) % map.buffer_len();
+        len = len.saturating_add(desc.len());
+        flags = desc.flags();
         end = end.wrapping_add(1);
     }
     if !whole || flags & NEXT != 0 {
         return (None, end);
     }
     let mut offload = Offload::NONE;
-    if first.flags & OFFLOAD != 0 && (Offload::LEN..map.buffer_len()).contains(&offset) {
+    if first.flags() & OFFLOAD != 0 && (Offload::LEN..map.buffer_len()).contains(&offset) {
         let at = map.buffers.wrapping_add(offset - Offload::LEN);
         // SAFETY: the header lies within the buffers, checked above.
         offload = Offload::from_bytes(unsafe { at.cast::<[u8; Offload::LEN]>().read() });
@@ -144,8 +176,8 @@ fn chain<'a>(map: Map, index: u16, head: u16) -> (Option<Frame<'a>>, u16) {
 /// The frame of these bytes, if they lie where a frame may.
 #[inline]
 fn view<'a>(map: Map, offset: usize, len: usize, offload: Offload) -> Option<Frame<'a>> {
-    let inside = (Offload::LEN..map.buffer_len()).contains(&offset) && len <= map.buffer_len();
-    if !inside || len > MAX_FRAME {
+    // Not longer than the region either: see MAX_FRAME.
+    if !(Offload::LEN..map.buffer_len()).contains(&offset) || len > MAX_FRAME {
         return None;
     }
     let at = map.buffers.wrapping_add(offset);

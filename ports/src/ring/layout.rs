@@ -23,10 +23,11 @@ const _: () = assert!(ONE_SLOT >= 1518, "a full Ethernet frame must");
 
 /// Longest frame; a chain that adds up to more is broken.
 pub(super) const MAX_FRAME: usize = crate::Capabilities::MAX_SUPER_FRAME as usize;
+const _: () = assert!(MAX_FRAME <= super::MIN_SLOTS as usize * SLOT, "it fits into any region");
 
 /// Where in its slot a frame starts. Slots are 2 KiB apart, so frames at one offset would all compete for the
 /// same few sets of the first-level cache: eight staggered starts spread them.
-pub(super) const fn start(index: u16) -> usize {
+pub(super) const fn start(index: u32) -> usize {
     HEADROOM + (index as usize & 7) * 64
 }
 
@@ -48,15 +49,46 @@ const _: () = assert!(std::mem::offset_of!(Header, flags) == 4);
 const _: () = assert!(std::mem::offset_of!(Header, head) == 6);
 const _: () = assert!(std::mem::offset_of!(Header, tail) == 64);
 
-/// `memif_desc_t`.
-#[repr(C)]
+/// `memif_desc_t`: flags, region, length, offset and metadata, in two words, each of which is read or written at once.
+#[repr(C, align(16))]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Desc {
-    pub(super) flags: u16,
-    pub(super) region: u16,
-    pub(super) length: u32,
-    pub(super) offset: u32,
-    pub(super) metadata: u32,
+    /// Flags, 16 bits; region, 16 bits; length, 32 bits.
+    pub(super) what: u64,
+    /// Offset, 32 bits; metadata, 32 bits.
+    pub(super) place: u64,
 }
 
 const _: () = assert!(size_of::<Desc>() == 16);
+const _: () = assert!(cfg!(target_endian = "little"), "the words of a descriptor are put together so");
+
+impl Desc {
+    /// A descriptor of bytes in the buffer region. Lengths and offsets are below 2^32, as regions are.
+    pub(super) const fn new(flags: u16, length: usize, offset: usize) -> Self {
+        const REGION: u64 = 1;
+        Self { what: flags as u64 | REGION << 16 | (length as u64) << 32, place: offset as u64 }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the lower part is asked for")]
+    pub(super) const fn flags(self) -> u16 {
+        self.what as u16
+    }
+
+    /// Bytes, whatever the other end says.
+    pub(super) const fn len(self) -> usize {
+        (self.what >> 32) as usize
+    }
+
+    /// Bytes from the start of the region, whatever the other end says.
+    pub(super) const fn offset(self) -> usize {
+        (self.place & 0xffff_ffff) as usize
+    }
+
+    /// The length of a frame that this alone describes and that has no metadata, if it is not too long.
+    #[inline]
+    pub(super) const fn plain_len(self) -> Option<usize> {
+        // Length below, flags above: one comparison says all.
+        let both = self.what.rotate_left(32) & (0xffff_ffff | ((NEXT | OFFLOAD) as u64) << 32);
+        if both <= MAX_FRAME as u64 { Some(both as usize) } else { None }
+    }
+}

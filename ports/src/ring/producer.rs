@@ -3,74 +3,122 @@
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use super::layout::{Desc, MASK_INT, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT, start};
-use super::shared::{Map, Shared};
+use super::landing::Landing;
+use super::layout::{Desc, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT};
+use super::shared::{MIN_SLOTS, Map, Shared};
 use crate::{Frame, Offload, Sent};
+
+/// Slots filled between two looks at the consumer's index.
+const WINDOW: u32 = 256;
+
+/// Slots ahead of the one that is written whose first line is asked for. What takes 300 ns to come from the other
+/// core is then there when a frame of 10 ns is.
+const AHEAD: u32 = 32;
+const _: () = assert!(AHEAD as usize <= MIN_SLOTS as usize, "it lies in the second mapping at most");
 
 /// Fills slots and publishes them. One per ring.
 pub struct Producer {
     shared: Arc<Shared>,
+    map: Map,
     /// Slots filled, published or not.
-    head: u16,
+    head: u32,
     /// Slots published.
-    published: u16,
-    /// The consumer's index as last seen: reading it anew costs a cache miss when the consumer runs elsewhere.
-    tail: u16,
+    published: u32,
+    /// Slots that can be filled before the consumer's index is to be read again, which costs a cache miss when the
+    /// consumer runs elsewhere.
+    room: u32,
+    /// How far ahead of what is written buffers are claimed: see [`Map::claim`]. Bytes; 0 if a few slots on are some
+    /// that the consumer still reads.
+    ahead: usize,
     /// Bytes of the slot that `reserve` gave out, while it is good.
     reserved: Option<usize>,
+    /// Bytes of the frame in the buffer before the next, if it is one that can be repeated.
+    repeatable: Option<usize>,
+    /// The last look fell into the midst of a burst: it found what that had written, and the ring not drained.
+    overdue: bool,
     /// Published since the consumer was last woken.
     unkicked: bool,
 }
 
 impl Producer {
-    pub(super) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, head: 0, published: 0, tail: 0, reserved: None, unkicked: false }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let (map, room) = (shared.map(), u32::from(shared.slots()).min(WINDOW));
+        Self {
+            shared,
+            map,
+            head: 0,
+            published: 0,
+            room,
+            ahead: 0,
+            reserved: None,
+            repeatable: None,
+            overdue: false,
+            unkicked: false,
+        }
     }
 
     /// Copies frames into the ring, in order, as many as find room, and publishes them. A frame longer than
     /// any can be fails: it would never find room, and hold up all behind it.
     pub fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
-        self.reserved = None;
-        let map = self.shared.map();
-        // In registers: each of these through memory would cost more than all else does to a short frame.
-        let (mut head, mut room) = (self.head, self.free());
-        let (mut taken, mut failed, mut bytes) = (0, 0, 0);
-        for frame in frames {
-            let len = frame.len();
-            if len > MAX_FRAME {
-                failed += 1;
-                taken += 1;
-                continue;
-            }
-            let needed = slots_for(head, len);
-            if room < needed {
-                self.head = head;
-                room = self.room(needed);
-                if room < needed {
+        (self.reserved, self.repeatable) = (None, None);
+        let mut sent = Sent::default();
+        loop {
+            let (short, bytes) = self.transmit_short(&frames[sent.taken..]);
+            sent.taken += short;
+            sent.frames += short as u64;
+            sent.bytes += bytes;
+            // No frame is left, or there is no more room as far as is known, or the next is one of another kind.
+            let Some(frame) = frames.get(sent.taken) else { break };
+            if frame.len() <= MAX_FRAME {
+                if self.transmit_any(frame).is_none() {
                     break;
                 }
+                sent.frames += 1;
+                sent.bytes += frame.len() as u64;
             }
-            room -= needed;
+            sent.taken += 1;
+        }
+        self.publish();
+        sent
+    }
+
+    /// Copies the first frames, which fit one slot each and have no metadata, as far as there is room. Says how many,
+    /// and their bytes.
+    #[inline]
+    fn transmit_short(&mut self, frames: &[Frame<'_>]) -> (usize, u64) {
+        let map = self.map;
+        let (mut taken, mut bytes) = (0, 0);
+        // The metadata of most frames is never looked at in whole: copying it about shows.
+        let is_short = |frame: &&Frame<'_>| frame.len() <= ONE_SLOT && frame.offload().is_none();
+        for frame in frames.iter().take(self.room as usize).take_while(is_short) {
+            let index = self.head.wrapping_add(taken);
+            let offset = map.start(index);
+            map.claim(offset + self.ahead);
             // SAFETY: there is room for `len` bytes that nobody else touches before they are published; the
             // frame lives in another port's memory, or in slots of this ring that its consumer still holds.
-            unsafe { frame.copy_to(map.buffers.wrapping_add(map.start(head))) };
-            // The metadata of most frames is never looked at in whole: copying it about shows.
-            head = if len <= ONE_SLOT && frame.offload().is_none() {
-                describe(map, head, len)
-            } else {
-                describe_chain(map, head, len, frame.offload())
-            };
+            unsafe { frame.copy_to(map.buffers.wrapping_add(offset)) };
+            map.write(index, Desc::new(0, frame.len(), offset));
             taken += 1;
-            bytes += len as u64;
+            bytes += frame.len() as u64;
         }
-        self.head = head;
-        self.publish();
-        Sent { taken, frames: taken as u64 - failed, bytes }
+        self.head = self.head.wrapping_add(taken);
+        self.room -= taken;
+        (taken as usize, bytes)
+    }
+
+    /// Copies a frame of whatever kind, if there is room.
+    #[inline(never)]
+    fn transmit_any(&mut self, frame: &Frame<'_>) -> Option<()> {
+        let at = self.slot(frame.len())?;
+        // SAFETY: as in `transmit_short`.
+        unsafe { frame.copy_to(at) };
+        self.describe(frame.len(), frame.offload());
+        Some(())
     }
 
     /// Room for one frame of `len` bytes, in place.
     pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.reserved = None;
+        (self.reserved, self.repeatable) = (None, None);
         let at = if len <= MAX_FRAME { self.slot(len)? } else { return None };
         self.reserved = Some(len);
         // SAFETY: `slot` gave room for `len` bytes, which stay ours until they are published; the borrow of
@@ -81,13 +129,45 @@ impl Producer {
     /// Queues what was written into the reservation.
     pub fn commit(&mut self, len: usize, offload: Offload) {
         if self.reserved.take().is_some_and(|reserved| len <= reserved) {
-            let map = self.shared.map();
-            self.head = if len <= ONE_SLOT && offload.is_none() {
-                describe(map, self.head, len)
+            if len <= ONE_SLOT && offload.is_none() {
+                self.repeatable = Some(len);
+                let map = self.map;
+                map.write(self.head, Desc::new(0, len, map.start(self.head)));
+                self.head = self.head.wrapping_add(1);
+                self.room -= 1;
             } else {
-                describe_chain(map, self.head, len, offload)
-            };
+                self.describe(len, offload);
+            }
         }
+    }
+
+    /// Queues the frame committed last up to `n` times more, if it is one of a single slot: descriptors of the same
+    /// buffer. Says how often.
+    pub fn repeat(&mut self, n: usize) -> usize {
+        let Some(len) = self.repeatable else { return 0 };
+        self.reserved = None;
+        let desc = Desc::new(0, len, self.map.start(self.head.wrapping_sub(1)));
+        let mut left = n;
+        while left > 0 {
+            if self.room == 0 {
+                self.look();
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "at most `room`")]
+            let times = left.min(self.room as usize) as u32;
+            if times == 0 {
+                break;
+            }
+            for index in 0..times {
+                self.map.write(self.head.wrapping_add(index), desc);
+            }
+            // Each fills a descriptor and no buffer: those of the next frames are one less ahead of their indices. So
+            // what is on its way has a run of buffers that is no longer than its run of descriptors.
+            self.map.shift = self.map.shift.wrapping_sub(times);
+            self.head = self.head.wrapping_add(times);
+            self.room -= times;
+            left -= times as usize;
+        }
+        n - left
     }
 
     /// Publishes what was committed, and wakes the consumer if it sleeps.
@@ -99,88 +179,98 @@ impl Producer {
         // The consumer clears MASK_INT and then looks at head; we wrote head and now look at MASK_INT. With a
         // full fence between on both sides, one of the two sees the other.
         fence(Ordering::SeqCst);
-        if self.shared.header().flags.load(Ordering::Relaxed) & MASK_INT == 0 {
-            // Fails only when the counter is full, and then the consumer is being woken already.
-            let _ = rustix::io::write(self.shared.wake(), &1u64.to_ne_bytes());
+        if self.shared.is_awaited() {
+            self.shared.kick();
         }
+    }
+
+    /// What can be done without the producer.
+    #[must_use]
+    pub fn landing(&self) -> Landing {
+        Landing::new(self.shared.clone())
     }
 
     /// Where the next frame goes, if `len` bytes have room.
+    #[inline]
     fn slot(&mut self, len: usize) -> Option<*mut u8> {
-        let needed = slots_for(self.head, len);
-        if self.room(needed) < needed {
-            return None;
+        if self.room < slots_for(self.map, self.head, len) {
+            self.start_over();
+            if self.room < slots_for(self.map, self.head, len) {
+                return None;
+            }
         }
-        let map = self.shared.map();
-        Some(map.buffers.wrapping_add(map.start(self.head)))
+        let offset = self.map.start(self.head);
+        self.map.claim(offset + self.ahead);
+        Some(self.map.buffers.wrapping_add(offset))
     }
 
-    /// Free slots, looked up anew if there were fewer than needed.
-    fn room(&mut self, needed: usize) -> usize {
-        if self.free() < needed {
-            self.tail = self.shared.tail().load(Ordering::Acquire);
-        }
-        self.free()
-    }
-
-    fn free(&self) -> usize {
+    /// Looks at how far the consumer is. Says whether it has drained the ring.
+    fn look(&mut self) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "what the ends tell each other has 16 bits")]
+        let filled = (self.head as u16).wrapping_sub(self.shared.tail().load(Ordering::Acquire));
         // A consumer that claims to have consumed what was never filled makes the ring look full, not larger.
-        usize::from(self.shared.slots().saturating_sub(self.head.wrapping_sub(self.tail)))
+        let free = u32::from(self.shared.slots().saturating_sub(filled));
+        self.room = free.min(WINDOW);
+        self.ahead = if free >= self.room + AHEAD { AHEAD as usize * SLOT } else { 0 };
+        filled == 0
+    }
+
+    /// Looks, and if the consumer has drained the ring lets the next frame go into the first buffer, and not into one
+    /// that left the cache since it was last used: a ring that is kept short fills few of its buffers.
+    #[inline(never)]
+    fn start_over(&mut self) {
+        if self.look() {
+            self.map.shift = self.shared.colour().wrapping_sub(self.head);
+            self.shared.shift().store(self.map.shift, Ordering::Relaxed);
+            self.repeatable = None;
+        } else {
+            self.overdue = self.published != self.head;
+        }
+    }
+
+    /// Writes the descriptors of the frame, of whatever kind, that now stands at `head`, where it has room.
+    #[inline(never)]
+    fn describe(&mut self, len: usize, offload: Offload) {
+        let map = self.map;
+        let mut flags = 0;
+        let mut offset = map.start(self.head);
+        if !offload.is_none() {
+            let at = map.buffers.wrapping_add(offset - Offload::LEN);
+            // SAFETY: the headroom before the frame belongs to its slot.
+            unsafe { at.cast::<[u8; Offload::LEN]>().write(offload.to_bytes()) };
+            flags = OFFLOAD;
+        }
+        let mut left = len;
+        loop {
+            let length = left.min(SLOT - offset % SLOT);
+            left -= length;
+            map.write(self.head, Desc::new(flags | if left > 0 { NEXT } else { 0 }, length, offset));
+            self.head = self.head.wrapping_add(1);
+            self.room -= 1;
+            if left == 0 {
+                return;
+            }
+            flags = 0;
+            offset = (offset + length) % map.buffer_len();
+        }
     }
 
     fn publish(&mut self) {
         if self.published != self.head {
-            self.shared.head().store(self.head, Ordering::Release);
+            #[expect(clippy::cast_possible_truncation, reason = "what the ends tell each other has 16 bits")]
+            self.shared.head().store(self.head as u16, Ordering::Release);
             self.published = self.head;
             self.unkicked = true;
+            if self.room < WINDOW / 2 || std::mem::take(&mut self.overdue) {
+                self.room = 0; // the next burst is to begin with a look
+            }
         }
     }
 }
 
 /// Slots that a frame of `len` bytes takes if it starts at slot `head`.
 #[inline]
-fn slots_for(head: u16, len: usize) -> usize {
-    if len <= ONE_SLOT { 1 } else { (start(head) + len).div_ceil(SLOT) }
-}
-
-/// Writes the descriptor of the frame without metadata that now stands in slot `head` alone, and says which slot
-/// is next.
-#[inline]
-fn describe(map: Map, head: u16, len: usize) -> u16 {
-    write(map, head, 0, len, map.start(head));
-    head.wrapping_add(1)
-}
-
-/// As [`describe`], for frames of whatever kind.
-#[inline(never)]
-fn describe_chain(map: Map, mut head: u16, len: usize, offload: Offload) -> u16 {
-    let mut flags = 0;
-    let mut offset = map.start(head);
-    if !offload.is_none() {
-        let at = map.buffers.wrapping_add(offset - Offload::LEN);
-        // SAFETY: the headroom before the frame belongs to its slot.
-        unsafe { at.cast::<[u8; Offload::LEN]>().write(offload.to_bytes()) };
-        flags = OFFLOAD;
-    }
-    let mut left = len;
-    loop {
-        let length = left.min(SLOT - offset % SLOT);
-        left -= length;
-        write(map, head, flags | if left > 0 { NEXT } else { 0 }, length, offset);
-        head = head.wrapping_add(1);
-        if left == 0 {
-            return head;
-        }
-        flags = 0;
-        offset = (offset + length) % map.buffer_len();
-    }
-}
-
-/// Writes one descriptor.
-#[inline]
-fn write(map: Map, index: u16, flags: u16, length: usize, offset: usize) {
-    #[expect(clippy::cast_possible_truncation, reason = "a region has at most 2^14 slots of 2^11 bytes")]
-    let desc = Desc { flags, region: 1, length: length as u32, offset: offset as u32, metadata: 0 };
-    // SAFETY: in bounds by construction of `desc`, and the producer's until it publishes `index`.
-    unsafe { map.desc(index).write(desc) };
+fn slots_for(map: Map, head: u32, len: usize) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "`len` is at most MAX_FRAME")]
+    if len <= ONE_SLOT { 1 } else { (map.start(head) % SLOT + len).div_ceil(SLOT) as u32 }
 }

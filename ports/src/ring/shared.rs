@@ -1,7 +1,7 @@
 //! What the two ends of a ring share.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -20,7 +20,17 @@ pub(super) struct Shared {
     buffers: Region,
     slots: u16,
     wake: OwnedFd,
+    /// Where the producer's next buffer is, as a [`Map`] has it, for [`Landing`](super::Landing): a hint.
+    shift: AtomicU32,
+    /// Rings fill up in step when frames are dealt out to many ports. Where each begins differs, or the lines that
+    /// they are at would all compete for the same few sets of the caches: their addresses end alike.
+    colour: u32,
 }
+
+/// Bytes of a page, the distance at which addresses compete for a first-level cache.
+const PAGE: usize = 4096;
+/// Rings made so far.
+static RINGS: AtomicU32 = AtomicU32::new(0);
 
 impl Shared {
     pub(super) fn new(name: &str, slots: u16) -> Result<Self, Error> {
@@ -29,14 +39,17 @@ impl Shared {
             return Err(Error::Invalid { name: name.to_owned(), what });
         }
         let ring_bytes = size_of::<Header>() + usize::from(slots) * size_of::<Desc>();
+        let colour = RINGS.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b1) >> 16;
         let shared = Self {
-            rings: Region::new(name, ring_bytes.next_multiple_of(4096), false)?,
+            rings: Region::new(name, (ring_bytes + PAGE).next_multiple_of(PAGE), false)?,
             buffers: Region::new(name, usize::from(slots) * SLOT, true)?,
             slots,
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .map_err(|e| Error::io(name, "eventfd", e))?,
+            shift: AtomicU32::new(colour),
+            colour,
         };
-        let cookie = shared.rings.base().cast::<u32>(); // the first field of the header
+        let cookie = shared.base().cast::<u32>(); // the first field of the header
         // SAFETY: the region is large enough and nobody else knows of it yet.
         unsafe { cookie.write(COOKIE) };
         shared.header().flags.store(MASK_INT, Ordering::Relaxed);
@@ -46,7 +59,17 @@ impl Shared {
     pub(super) fn header(&self) -> &Header {
         // SAFETY: the region starts with a header, is aligned to a page and zeroed, and what changes after
         // `new` are atomics.
-        unsafe { &*self.rings.base().cast::<Header>() }
+        unsafe { &*self.base().cast::<Header>() }
+    }
+
+    /// The first byte of the header.
+    fn base(&self) -> *mut u8 {
+        self.rings.base().wrapping_add(self.colour as usize * size_of::<Header>() % PAGE)
+    }
+
+    /// The number of the first buffer, from the first byte of the buffers.
+    pub(super) const fn colour(&self) -> u32 {
+        self.colour
     }
 
     pub(super) fn head(&self) -> &AtomicU16 {
@@ -57,12 +80,30 @@ impl Shared {
         &self.header().tail
     }
 
-    /// Where everything is, to be held in registers while a burst is worked on.
+    pub(super) const fn shift(&self) -> &AtomicU32 {
+        &self.shift
+    }
+
+    /// Whether the consumer sleeps, or is about to, and wants to be kicked.
+    #[inline]
+    pub(super) fn is_awaited(&self) -> bool {
+        self.header().flags.load(Ordering::Relaxed) & MASK_INT == 0
+    }
+
+    /// Wakes the consumer.
+    #[cold]
+    pub(super) fn kick(&self) {
+        // Fails only when the counter is full, and then the consumer is being woken already.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    /// Where everything is. Good while `self` is alive.
     pub(super) fn map(&self) -> Map {
         Map {
-            descs: self.rings.base().wrapping_add(size_of::<Header>()).cast(),
+            descs: self.base().wrapping_add(size_of::<Header>()).cast(),
             buffers: self.buffers.base(),
-            mask: self.slots - 1,
+            mask: u32::from(self.slots) - 1,
+            shift: self.colour,
         }
     }
 
@@ -78,27 +119,93 @@ impl Shared {
 }
 
 /// Where the descriptors and buffers of a ring are. Good while its [`Shared`] is alive.
+///
+/// Indices are of 32 bits here, though 16 of them are what the ends tell each other: a half of a word that is written
+/// and then read with its other half stalls the processor.
 #[derive(Clone, Copy)]
 pub(super) struct Map {
     descs: *mut Desc,
     /// The first buffer byte; readable and writable for twice [`Self::buffer_len`].
     pub(super) buffers: *mut u8,
-    mask: u16,
+    mask: u32,
+    /// From the index of a slot to that of its buffer.
+    pub(super) shift: u32,
 }
+
+// SAFETY: as for the `Region`s that it points into; whoever has a map has their `Shared`.
+unsafe impl Send for Map {}
 
 impl Map {
     /// The descriptor of a slot; any index is taken modulo the ring's size.
-    pub(super) fn desc(self, index: u16) -> *mut Desc {
-        self.descs.wrapping_add(usize::from(index & self.mask))
+    fn desc(self, index: u32) -> *mut u64 {
+        self.descs.wrapping_add((index & self.mask) as usize).cast()
+    }
+
+    /// Reads the descriptor of a slot: each word once, since the other end may be another process.
+    #[inline]
+    pub(super) fn read(self, index: u32) -> Desc {
+        let at = self.desc(index);
+        // SAFETY: in bounds by construction of `desc`. Published, so the producer leaves it alone; any bits are a
+        // descriptor.
+        let what = unsafe { at.read_volatile() };
+        // SAFETY: as above; the second word of the same descriptor.
+        let place = unsafe { at.wrapping_add(1).read_volatile() };
+        Desc { what, place }
+    }
+
+    /// Writes the descriptor of a slot, which is the producer's.
+    #[inline]
+    pub(super) fn write(self, index: u32, desc: Desc) {
+        let at = self.desc(index);
+        // SAFETY: in bounds by construction of `desc`, and the producer's until it publishes `index`.
+        unsafe { at.write(desc.what) };
+        // SAFETY: as above; the second word of the same descriptor.
+        unsafe { at.wrapping_add(1).write(desc.place) };
+    }
+
+    /// Asks the processor for a slot's descriptor and for the first line of a frame in it, to be written.
+    #[inline]
+    pub(super) fn prefetch(self, index: u32) {
+        prefetch(self.desc(index).cast());
+        prefetch(self.buffers.wrapping_add(self.start(index)));
     }
 
     /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
-    pub(super) fn start(self, index: u16) -> usize {
-        usize::from(index & self.mask) * SLOT + start(index)
+    #[inline]
+    pub(super) fn start(self, index: u32) -> usize {
+        let buffer = index.wrapping_add(self.shift);
+        (buffer & self.mask) as usize * SLOT + start(buffer)
+    }
+
+    /// Asks the processor for the line at this offset, up to twice [`Self::buffer_len`], to be written soon: it is
+    /// likely to be in the other core's cache, which is to give it up.
+    #[inline]
+    pub(super) fn claim(self, offset: usize) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch is a hint: it never faults, whatever the address, and where the processor has none for
+        // writing it does nothing.
+        unsafe {
+            core::arch::asm!(
+                "prefetchw [{}]",
+                in(reg) self.buffers.wrapping_add(offset),
+                options(nostack, preserves_flags, readonly),
+            );
+        }
     }
 
     /// Bytes of all slots.
+    #[inline]
     pub(super) fn buffer_len(self) -> usize {
-        (usize::from(self.mask) + 1) * SLOT
+        (self.mask as usize + 1) * SLOT
+    }
+}
+
+/// Asks the processor for the line that holds this byte, to be written.
+#[inline]
+fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint: it never faults, whatever the address.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_ET0 }>(at.cast());
     }
 }

@@ -70,7 +70,7 @@ impl Text {
         out: &mut dyn Write,
         err: &mut dyn Write,
     ) -> io::Result<()> {
-        let Config { port, frames, cpus, rate, threads, .. } = self.config.clone();
+        let Config { port, frames, replay, cpus, rate, threads, .. } = self.config.clone();
         let threads = threads.count; // a queue each
         let (src, dst, dst_mac) = (frames.src, frames.dst, frames.dst_mac);
         self.log(err, "main", format_args!("interface is {port}"))?;
@@ -79,7 +79,7 @@ impl Text {
                 self.log(err, "extract_mac_range", format_args!("{mac} starts at {mac}"))?;
             }
         }
-        for range in [src, dst] {
+        for range in [src, dst].iter().filter(|_| replay.is_none()) {
             let [first, last] = range.ends();
             self.log(err, "extract_ip_range", format_args!("range is {first} to {last}"))?;
         }
@@ -87,7 +87,12 @@ impl Text {
         let verb = words::first_verb(self.config.function);
         writeln!(out, "{verb} {port}: {threads} queues, {threads} threads and {cpus} cpus.")?;
         if sends {
-            writeln!(out, "{src} -> {dst} ({src_mac} -> {dst_mac})")?;
+            match &replay {
+                Some(replay) => writeln!(out, "{replay}")?,
+                None => writeln!(out, "{src} -> {dst} ({src_mac} -> {dst_mac})")?,
+            }
+        }
+        if sends && replay.is_none_or(|replay| replay.timing.is_none()) {
             let (s, ns) = (period_ns / 1_000_000_000, period_ns % 1_000_000_000);
             self.log(err, "main", format_args!("Sending {burst} packets every  {s}.{ns:09} s"))?;
             if matches!(rate, Rate::Bps { .. }) {
@@ -259,6 +264,7 @@ impl Lines for Text {
                 let (packets, bytes, batches, seconds) = (*packets, *bytes, *events, *seconds);
                 self.total(&Throughput { packets, bytes, batches, seconds }, out, err)
             }
+            Event::Note { message } => self.notice(message, err),
             Event::Failed { message } => self.notice(&format!("pkt-gen: {message}"), err),
         }
     }

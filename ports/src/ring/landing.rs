@@ -1,0 +1,37 @@
+//! Where frames for a ring land, for whoever does not hold its producer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::shared::Shared;
+
+/// The outside of a ring's producing end: what can be done without it, and without the lock that it is kept under.
+/// For those who send to many rings in a pass.
+#[derive(Clone)]
+pub struct Landing {
+    shared: Arc<Shared>,
+}
+
+impl Landing {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Asks the processor for the memory of the next `frames` slots, which will be written soon.
+    #[inline]
+    pub fn prefetch(&self, frames: usize) {
+        let mut map = self.shared.map();
+        map.shift = self.shared.shift().load(Ordering::Relaxed);
+        let head = u32::from(self.shared.head().load(Ordering::Relaxed));
+        (head..).take(frames).for_each(|index| map.prefetch(index));
+    }
+
+    /// Wakes the consumer if it sleeps. Between the transmissions and this belongs one
+    /// [`fence`](std::sync::atomic::fence) of [`Ordering::SeqCst`], which is good for many rings.
+    #[inline]
+    pub fn kick(&self) {
+        if self.shared.is_awaited() {
+            self.shared.kick();
+        }
+    }
+}
