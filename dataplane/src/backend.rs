@@ -52,6 +52,34 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
     }
 }
 
+/// As [`open`], with a port for each of several threads, each of which has a queue to itself.
+///
+/// # Errors
+/// As [`open`], or if there are not as many queues.
+pub fn open_queues(name: &str, source: &Source, count: usize) -> Result<Vec<Port>, Error> {
+    let given = Given { name, source };
+    let queues = u32::try_from(count).unwrap_or(u32::MAX);
+    match source.backend {
+        Backend::Afxdp => {
+            given.are_known(&["mode", "zero_copy", "slots"])?; // the threads decide on `queues`
+            afxdp::open_queues(name, &given.afxdp()?, queues)
+        }
+        Backend::Tap => {
+            given.are_known(&["offloads"])?;
+            tap::open_queues(name, tap::Options { offloads: given.offloads()? }, queues)
+        }
+        Backend::Packet => {
+            given.are_known(&["offloads"])?;
+            packet::open_queues(name, packet::Options { offloads: given.offloads()? }, queues)
+        }
+        Backend::Null => (0..count).map(|_| open(name, source)).collect(),
+        Backend::Virtual | Backend::Host | Backend::Pcap => {
+            let what = format!("is for one thread, not {count} (try: -p 1)");
+            Err(given.invalid(what))
+        }
+    }
+}
+
 /// As [`open`], for an app: what a capture file is there for depends on which halves of the port it uses.
 ///
 /// # Errors
@@ -85,6 +113,17 @@ pub fn open_for(name: &str, source: &Source, app: &apps::Config) -> Result<Port,
 /// # Errors
 /// As [`virtual_port::pair`], or [`Error::Invalid`] for an option that it does not know.
 pub fn cable(name: &str, source: Option<&Source>) -> Result<(Port, Port), Error> {
+    let (near, mut far) = cables(name, source, 1)?;
+    let far =
+        far.pop().ok_or_else(|| Error::Invalid { name: name.to_owned(), what: "no queue".to_owned() })?;
+    Ok((near, far))
+}
+
+/// A cable for an app of several threads: the switch's end, and one for each thread.
+///
+/// # Errors
+/// As [`virtual_port::with_queues`], or [`Error::Invalid`] for an option that it does not know.
+pub fn cables(name: &str, source: Option<&Source>, queues: usize) -> Result<(Port, Vec<Port>), Error> {
     let mut slots = virtual_port::DEFAULT_SLOTS;
     let mut capabilities = Capabilities::all(Capabilities::MAX_SUPER_FRAME - 18);
     if let Some(source) = source {
@@ -93,7 +132,10 @@ pub fn cable(name: &str, source: Option<&Source>) -> Result<(Port, Port), Error>
         slots = given.number("slots")?.unwrap_or(slots);
         capabilities.offloads = given.offloads()?;
     }
-    virtual_port::pair(name, slots, capabilities)
+    if queues == 1 {
+        return virtual_port::pair(name, slots, capabilities).map(|(near, far)| (near, vec![far]));
+    }
+    virtual_port::with_queues(name, queues, slots, capabilities)
 }
 
 /// The core that `source` asks for.

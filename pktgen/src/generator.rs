@@ -129,7 +129,7 @@ impl Generator {
             None => false,
         };
         if pass.over || over {
-            return self.finish(port, now, now - since);
+            return self.finish(port, now, since);
         }
         if now >= self.report.due() {
             if !self.role.sends() && self.report.is_empty() {
@@ -141,7 +141,7 @@ impl Generator {
         Progress { busy: pass.packets > 0, deadline: pass.next.min(self.report.due()), done: false }
     }
 
-    fn finish(&mut self, port: &Port, now: Time, ran: Duration) -> Progress {
+    fn finish(&mut self, port: &Port, now: Time, since: Time) -> Progress {
         let errors = if self.role.transmits() { errors(port) - self.errors_before } else { 0 };
         self.role.interval(now, false, self.report.events());
         self.report.end_last_interval(now);
@@ -151,7 +151,11 @@ impl Generator {
             let message = format!("{}: {why}", self.config.port);
             self.report.tell(Event::Failed { message });
         }
-        self.report.finish(self.role.took(ran), errors);
+        let took = self.role.took(now - since);
+        if self.config.threads.count > 1 {
+            self.report.tell_span(self.role.began(since), took);
+        }
+        self.report.finish(took, errors);
         self.phase = Phase::Done;
         DONE
     }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dataplane::apps;
+use dataplane::control::message::Thread;
 use dataplane::control::place::Place;
 use dataplane::tool::{self, Job, News};
 use iperf_endpoint::{Args, Event, Printer};
@@ -18,10 +19,11 @@ fn main() -> ExitCode {
         Err(e) => return fail(e),
     };
     let mut printer = Printer::new(io::stdout(), io::stderr(), format);
-    let job = Job { on, core: None, app: apps::Config::Iperf(config), place: Place::new(None) };
+    let thread = Thread { core: None, app: apps::Config::Iperf(config) };
+    let job = Job { on, threads: vec![thread], place: Place::new(None) };
     let mut broken = false;
     let print = |news: News<Event>| match news {
-        News::Event(event) => printer.print(&event),
+        News::Event { event, .. } => printer.print(&event),
         News::Trouble(text) => writeln!(io::stderr(), "{text}"),
         News::Broken(text) => {
             broken = true;

@@ -10,5 +10,6 @@ mod frames;
 mod guests;
 mod lifecycle;
 mod tcp;
+mod threads;
 mod usage;
 mod vanish;

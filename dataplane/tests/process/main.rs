@@ -8,5 +8,7 @@ mod daemon;
 mod help;
 mod latency;
 mod reports;
+mod search;
+mod threads;
 mod tools;
 mod vanish;

@@ -3,11 +3,11 @@
 mod cpus;
 mod frames;
 mod latency;
-mod later;
 mod netmap;
 mod rate;
 mod replay;
 mod report;
+mod search;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -15,6 +15,7 @@ use std::path::Path;
 use clap::builder::RangedU64ValueParser;
 use clap::{ArgAction, Parser};
 
+use crate::search::{Goal, Plan};
 use crate::{Config, Error, Function, Style};
 
 const EXAMPLES: &str = "\
@@ -27,6 +28,10 @@ Examples:
         a million frames a second, to 909 addresses and ports in turn
   pkt-gen -i vale0:2 -f tx --rate 10Gbit/s -l imix --json
         ten gigabits a second of mixed sizes, reported for programs
+  pkt-gen -i vale0:2 -f tx -p 2 -a 0
+        two threads, on CPUs 0 and 1, each with a ring of its own
+  pkt-gen -i eth0 -f throughput --to eth1
+        the highest rate without loss, for each size of frame from 64 to 1518 bytes
   pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000 --hdr rtt.hdr
         a hundred thousand round trips, kept for plots
   pkt-gen -i eth0 -f tx -P web.pcap --timing 2 --loop 0
@@ -50,7 +55,8 @@ pub struct Args {
     /// (pcap:FILE, read by rx and written by tx; pcap:READ,WRITE for who does both)
     #[arg(short = 'i', value_name = "PORT")]
     port: String,
-    /// What to do: tx, rx, ping or pong, or txseq and rxseq for numbered frames: which are missing, late or duplicated
+    /// What to do: tx, rx, ping or pong; txseq and rxseq for numbered frames: which are missing, late or duplicated;
+    /// throughput or back-to-back to search for the highest rate, or the longest burst, without loss (RFC 2544)
     #[arg(short = 'f', value_name = "FUNCTION", default_value = "rx")]
     function: String,
     /// Frames to send or receive; 0 for no end
@@ -81,17 +87,26 @@ pub struct Args {
     #[command(flatten)]
     latency: latency::LatencyArgs,
     #[command(flatten)]
+    search: search::SearchArgs,
+    #[command(flatten)]
     report: report::ReportArgs,
     #[command(flatten)]
     netmap: netmap::NetmapArgs,
-    #[command(flatten)]
-    later: later::Later,
     /// Print this
     #[arg(short, long, help_heading = "Help", action = ArgAction::Help)]
     help: Option<bool>,
     /// Print the version
     #[arg(short = 'V', long, help_heading = "Help", action = ArgAction::Version)]
     version: Option<bool>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// One run.
+    Run(Box<Config>),
+    /// Many, of which a table comes.
+    Search(Box<Plan>),
 }
 
 fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
@@ -118,13 +133,39 @@ impl Args {
         Style { average: style.average || self.netmap.averages(), ..style }
     }
 
+    /// What the flags ask for, on a machine with `have_cpus` CPUs.
+    ///
+    /// # Errors
+    /// As [`into_config`](Self::into_config).
+    pub fn into_task(self, have_cpus: u32) -> Result<Task, Error> {
+        match Goal::of(&self.function) {
+            Some(goal) => self.into_plan(goal, have_cpus).map(|plan| Task::Search(Box::new(plan))),
+            None => self.into_config(have_cpus).map(|config| Task::Run(Box::new(config))),
+        }
+    }
+
+    fn into_plan(mut self, goal: Goal, have_cpus: u32) -> Result<Plan, Error> {
+        let search = self.search.clone();
+        let burst = if self.burst == 0 { Plan::BURST } else { self.burst };
+        let given = self.frames.has_size();
+        (self.search, self.function) = (search::SearchArgs::default(), "tx".to_owned());
+        let config = Config { burst, ..self.into_config(have_cpus)? };
+        if config.threads.count > 1 {
+            return Err(Error::OneThread { function: goal.name(), count: config.threads.count });
+        }
+        let one = given.then(|| search::one(config.frames.size)).transpose()?;
+        let sizes = one.map_or_else(|| Plan::SIZES.to_vec(), |len| vec![Plan::on_wire(len)]);
+        let (trial, terms) = (search.trial()?, search.terms()?);
+        Ok(Plan { goal, config, to: search.to, sizes, trial, terms })
+    }
+
     /// The config that the flags ask for, on a machine with `have_cpus` CPUs.
     ///
     /// # Errors
     /// If a flag is one of netmap's that is not available yet, or a number is out of range.
     pub fn into_config(self, have_cpus: u32) -> Result<Config, Error> {
-        self.later.refuse()?;
         self.netmap.check()?;
+        self.search.refuse()?;
         let cpus = self.cpus.resolve(have_cpus)?;
         let function = self.function.parse::<Function>()?;
         self.latency.check(function)?;
@@ -136,7 +177,7 @@ impl Args {
             burst: if self.burst == 0 { function.default_burst() } else { self.burst },
             rate: self.rate.into_rate(self.report.framing),
             cpus: cpus.count,
-            pin: cpus.pin,
+            threads: cpus.threads,
             interval_ms: self.report.interval_ms,
             wait_s: self.wait_s.unwrap_or_else(|| default_wait_s(&self.port)),
             timeout_ms: self.latency.timeout_ms,
@@ -147,6 +188,7 @@ impl Args {
         };
         self.netmap.apply(&mut config);
         config.check()?;
+        config.check_division()?;
         Ok(config)
     }
 }
@@ -160,7 +202,8 @@ fn default_wait_s(port: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Frames, Rate, Replay, Speed};
+    use crate::search::Terms;
+    use crate::{Frames, Rate, Replay, Speed, Threads};
 
     fn parse(line: &str) -> Result<Config, String> {
         let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
@@ -185,7 +228,7 @@ mod tests {
     #[test]
     fn every_flag_arrives() {
         let line = "pkt-gen -i vale0:2 -f tx -n 7 -l 1514 -b 32 -R 1000 -s 10.0.0.1:5-10.0.0.2:6 -d 10.9.0.1 \
-                    -S 02:00:00:00:00:01 -D 02:00:00:00:00:02 -a 1 -c 0 -T 500 -w 3 -W -N -v -v";
+                    -S 02:00:00:00:00:01 -D 02:00:00:00:00:02 -p 2 -a 1 -c 0 -T 500 -w 3 -W -N -v -v";
         let expected = Config {
             count: 7,
             burst: 32,
@@ -198,8 +241,8 @@ mod tests {
                 dst_mac: "02:00:00:00:00:02".parse().unwrap(),
                 ..Frames::default()
             },
-            pin: Some(1),
             cpus: 2,
+            threads: Threads { count: 2, pins: vec![1, 0] },
             interval_ms: 500,
             wait_s: 3,
             until_idle: true,
@@ -240,9 +283,37 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_later_are_not_unknown() {
-        let error = parse("pkt-gen -i vale0:1 -p 2").unwrap_err();
-        assert!(error.starts_with("-p: not available yet"), "{error}");
+    fn searches_are_planned() {
+        let task = |line: &str| {
+            let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
+            args.into_task(2).map_err(|e| e.to_string())
+        };
+        let Ok(Task::Search(plan)) =
+            task("pkt-gen -i vale0:1 -f throughput --to vale0:2 --trial 0.5 --loss 0.1")
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (plan.goal, plan.to.as_deref(), &plan.sizes[..]),
+            (Goal::Throughput, Some("vale0:2"), &Plan::SIZES[..])
+        );
+        assert_eq!((plan.trial.as_millis(), plan.terms), (500, Terms { loss: 0.001, resolution: 0.01 }));
+        assert_eq!((plan.config.function, plan.config.burst), (Function::Tx, 32));
+        let Ok(Task::Search(plan)) = task("pkt-gen -i eth0 -f back-to-back -l 1514 -b 8") else { panic!() };
+        assert_eq!((plan.goal, plan.to.as_deref(), &plan.sizes[..]), (Goal::BackToBack, None, &[1518][..]));
+        assert_eq!((plan.config.burst, plan.trial.as_secs()), (8, 2));
+        assert!(matches!(task("pkt-gen -i null -f tx"), Ok(Task::Run(_))));
+        for (flags, expected) in [
+            ("-f tx --to vale0:2", "--to: only with -f throughput and -f back-to-back"),
+            ("-f throughput --trial 0", "--trial 0: out of range (0.01 to 3600)"),
+            ("-f throughput --loss 101", "--loss 101: out of range (0 to 100)"),
+            ("-f throughput --resolution -1", "--resolution -1: out of range (0.001 to 50)"),
+            ("-f throughput -l imix", "all of one size"),
+            ("-f back-to-back -p 2", "-p 2: back-to-back runs in one thread (leave -p out)"),
+        ] {
+            let error = task(&format!("pkt-gen -i vale0:1 {flags}")).unwrap_err();
+            assert!(error.contains(expected), "{flags}: {error}");
+        }
     }
 
     #[test]
@@ -251,7 +322,7 @@ mod tests {
             ("", "-i <PORT>"),
             ("-i vale0:1 -q", "unexpected argument '-q'"),
             ("-i vale0:1 extra", "unexpected argument 'extra'"),
-            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, ping, pong, txseq, rxseq)"),
+            ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, ping"),
             ("-i vale0:1 -l 15", "invalid value '15' for '-l <BYTES>': 15 is not in 16..=65536"),
             ("-i vale0:1 -l -5", "invalid value '-5' for '-l <BYTES>'"),
             ("-i vale0:1 -l many", "invalid value 'many' for '-l <BYTES>'"),
@@ -265,6 +336,8 @@ mod tests {
             ("-i vale0:1 --rate 1M -R 7", "cannot be used with"),
             ("-i vale0:1 -n -1", "invalid value '-1' for '-n <COUNT>'"),
             ("-i vale0:1 -a 2", "-a 2: no such CPU (this machine has 0 to 1)"),
+            ("-i vale0:1 -p 0", "0 is not in 1..=64"),
+            ("-i vale0:1 -p 3 -n 2", "-n 2: not a frame for each of 3 threads (try: -p 2)"),
             ("-i vale0:1 -a -2", "-2 is not in -1..=2147483647"),
             ("-i vale0:1 -c 3", "-c 3: more CPUs than this machine has (0 to 2)"),
             ("-i vale0:1 -D 02:00", "no MAC address"),

@@ -58,6 +58,25 @@ impl Function {
     pub const fn is_sequenced(self) -> bool {
         matches!(self, Self::Txseq | Self::Rxseq)
     }
+
+    /// Its name after `-f`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rx => "rx",
+            Self::Tx => "tx",
+            Self::Ping => "ping",
+            Self::Pong => "pong",
+            Self::Txseq => "txseq",
+            Self::Rxseq => "rxseq",
+        }
+    }
+
+    /// Whether it runs in one thread only: numbers are those of one sender.
+    #[must_use]
+    pub const fn is_single(self) -> bool {
+        !matches!(self, Self::Rx | Self::Tx)
+    }
 }
 
 impl FromStr for Function {

@@ -5,6 +5,7 @@ mod frames;
 mod function;
 mod rate;
 mod replay;
+mod threads;
 
 use std::ops::RangeInclusive;
 
@@ -16,6 +17,7 @@ pub use frames::Frames;
 pub use function::Function;
 pub use rate::{BadRate, Rate};
 pub use replay::{BadSpeed, Replay, Speed};
+pub use threads::Threads;
 
 /// Everything about one run. Crosses the control socket when the generator is hosted in the dataplane, so
 /// [`check`](Self::check) is for whoever receives it.
@@ -36,10 +38,10 @@ pub struct Config {
     pub burst: u32,
     /// How fast to send (`-R`, `--rate`).
     pub rate: Rate,
-    /// CPUs of the report's first line (`-c`). One thread serves a port for now, whatever this says.
+    /// CPUs of the report's first line (`-c`).
     pub cpus: u32,
-    /// CPU that the generator is to run on (`-a`); any if not given.
-    pub pin: Option<u32>,
+    /// Threads, and where they run (`-p`, `-a`). A [`Generator`](crate::Generator) is one of them.
+    pub threads: Threads,
     /// Milliseconds from report to report (`-T`), in [`Self::INTERVAL_MS`].
     pub interval_ms: u32,
     /// Seconds to wait before sending (`-w`), in [`Self::WAIT_S`]. A receiver need not wait: it begins with the
@@ -67,7 +69,7 @@ impl Default for Config {
             burst: 512,
             rate: Rate::UNLIMITED,
             cpus: 1,
-            pin: None,
+            threads: Threads::default(),
             interval_ms: 1000,
             wait_s: 0,
             timeout_ms: 1000,
@@ -104,6 +106,7 @@ impl Config {
             return Err(Error::ReplaysNothing);
         }
         self.frames.check(self.makes_frames(), self.function.is_sequenced())?;
+        self.threads.check()?;
         self.check_stamp()?;
         within("--timeout", self.timeout_ms, &Self::TIMEOUT_MS)?;
         within("-b", self.burst, &Self::BURST)?;
@@ -159,7 +162,7 @@ mod tests {
                 src_mac: Some(Mac::local("a")),
                 ..Frames::default()
             },
-            pin: Some(1),
+            threads: Threads { count: 2, pins: vec![1, 0] },
             ..Config::new("vale0:1", Function::Tx)
         };
         let json = serde_json::to_string(&config).unwrap();

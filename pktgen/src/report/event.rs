@@ -40,6 +40,14 @@ pub enum Event {
         /// Least room seen in the receive ring, slots, for ports that tell.
         min_space: Option<u64>,
     },
+    /// When the run of one thread of several took place, just before its [`Final`](Self::Final); on the clock of
+    /// [`Time`](ports::Time), which all programs of a machine share.
+    Span {
+        /// Start, nanoseconds.
+        from_ns: u64,
+        /// End, nanoseconds.
+        to_ns: u64,
+    },
     /// Pings since the last such report.
     Ping(Pings),
     /// All pings of the run, which is over.
@@ -127,6 +135,7 @@ mod tests {
         for event in [
             Event::Start { src_mac: Mac::BROADCAST, burst: 512, period_ns: 0 },
             Event::Waiting,
+            Event::Span { from_ns: 0, to_ns: u64::MAX },
             Event::Interval { packets: 1, bytes: 60, usec: u64::MAX, batches: 1, min_space: None },
             Event::Final { packets: 1, bytes: 60, events: 1, errors: 0, seconds: 1.0 / 3.0 },
             Event::Ping(Pings {

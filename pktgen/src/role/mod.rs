@@ -10,6 +10,8 @@ mod replayer;
 mod rxseq;
 mod sender;
 
+pub(crate) use sender::Sender;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ pub(crate) struct Shape {
 }
 
 /// A full port has nothing to wake us with: how long to sleep before trying again.
-const RETRY: Duration = Duration::from_micros(100);
+pub(crate) const RETRY: Duration = Duration::from_micros(100);
 
 /// What a generator does with its port, from [`begin`](Self::begin) until its [`Pass::over`].
 ///
@@ -74,6 +76,11 @@ pub(crate) trait Role: Send {
     /// report that is.
     fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {}
 
+    /// When it began, if it was let `run` at that time.
+    fn began(&self, run: Time) -> Time {
+        run
+    }
+
     /// What the user should know before it begins.
     fn note(&self) -> Option<String> {
         None
@@ -96,7 +103,7 @@ pub(crate) fn of(config: &Config, src_mac: Mac, capture: Option<Arc<Capture>>) -
         return Box::new(replayer::Replayer::new(config, replay, capture));
     }
     match config.function {
-        Function::Tx | Function::Txseq => Box::new(sender::Sender::new(config, src_mac)),
+        Function::Tx | Function::Txseq => Box::new(Sender::new(config, src_mac)),
         Function::Rx => Box::new(receiver::Receiver::new(config)),
         Function::Rxseq => Box::new(rxseq::SequenceReceiver::new(config)),
         Function::Ping => Box::new(ping::Ping::new(config, src_mac)),

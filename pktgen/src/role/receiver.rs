@@ -52,6 +52,11 @@ impl Intake {
         self.pacer.restart(now);
     }
 
+    /// With the first frame, if one came.
+    pub(crate) fn began(&self, run: Time) -> Time {
+        self.seen.map_or(run, |(first, _)| first)
+    }
+
     /// From the first frame to the last.
     pub(crate) fn took(&self) -> Duration {
         self.seen.map_or(Duration::ZERO, |(first, last)| last - first)
@@ -145,6 +150,11 @@ impl Role for Receiver {
                 dump.show(frame.bytes().unwrap_or_default(), tell);
             }
         })
+    }
+
+    /// With the first frame.
+    fn began(&self, run: Time) -> Time {
+        self.intake.began(run)
     }
 
     fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {

@@ -50,8 +50,13 @@ impl Sender {
         }
     }
 
+    /// The next burst is due now.
+    pub(crate) const fn restart(&mut self, now: Time) {
+        self.pacer.restart(now);
+    }
+
     /// Sends what is due, as far as there is room; the rest stays due.
-    fn send_due(&mut self, tx: &mut dyn Tx, now: Time, tell: &mut EventSink) -> Pass {
+    pub(crate) fn send_due(&mut self, tx: &mut dyn Tx, now: Time, tell: &mut EventSink) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
@@ -126,7 +131,7 @@ impl Role for Sender {
 
     /// The first burst is due now.
     fn begin(&mut self, now: Time) {
-        self.pacer.restart(now);
+        self.restart(now);
     }
 
     fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {

@@ -70,7 +70,8 @@ impl Text {
         out: &mut dyn Write,
         err: &mut dyn Write,
     ) -> io::Result<()> {
-        let Config { port, frames, replay, cpus, rate, .. } = self.config.clone();
+        let Config { port, frames, replay, cpus, rate, threads, .. } = self.config.clone();
+        let threads = threads.count; // a queue each
         let (src, dst, dst_mac) = (frames.src, frames.dst, frames.dst_mac);
         self.log(err, "main", format_args!("interface is {port}"))?;
         if self.style.verbose > 0 {
@@ -84,7 +85,7 @@ impl Text {
         }
         let sends = self.config.function.sends();
         let verb = words::first_verb(self.config.function);
-        writeln!(out, "{verb} {port}: 1 queues, 1 threads and {cpus} cpus.")?;
+        writeln!(out, "{verb} {port}: {threads} queues, {threads} threads and {cpus} cpus.")?;
         if sends {
             match &replay {
                 Some(replay) => writeln!(out, "{replay}")?,
@@ -96,6 +97,10 @@ impl Text {
             self.log(err, "main", format_args!("Sending {burst} packets every  {s}.{ns:09} s"))?;
             if matches!(rate, Rate::Bps { .. }) {
                 self.log(err, "main", format_args!("rate is {rate}"))?;
+            }
+            if threads > 1 && rate.per_s() > 0 {
+                let total = rate.times(threads.into());
+                self.log(err, "main", format_args!("{threads} threads, each at that rate: {total}"))?;
             }
         }
         let wait_s = if sends { self.config.wait_s } else { 0 };
@@ -208,6 +213,7 @@ impl Lines for Text {
             Event::Start { src_mac, burst, period_ns } => self.start(*src_mac, *burst, *period_ns, out, err),
             Event::Ready => self.log(err, "start_threads", "Ready..."),
             Event::Waiting => self.waiting(err),
+            Event::Span { .. } => Ok(()), // for who adds up
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 let through = Throughput::of_interval([*packets, *bytes, *batches], *usec);
                 self.interval(&through, *usec, *min_space, err)
