@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use arrayvec::ArrayVec;
 
 use crate::piece::{Piece, gather};
+use crate::prefetch::prefetch;
 use crate::{Mac, Offload};
 
 /// Most frames that one pass takes from one port.
@@ -209,11 +210,7 @@ impl<'a> Frame<'a> {
     /// Asks the processor for the first line of the frame, which will be read soon.
     #[inline]
     pub fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch is a hint: it never faults, whatever the address.
-        unsafe {
-            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(self.start.cast());
-        }
+        prefetch(self.start);
     }
 }
 
