@@ -17,9 +17,10 @@ pub const DEFAULT_SLOTS: u16 = 1024;
 pub fn pair(name: &str, slots: u16, capabilities: Capabilities) -> Result<(Port, Port), Error> {
     let (to_app, from_switch) = ring(name, slots)?;
     let (to_switch, from_app) = ring(name, slots)?;
-    let end = |producer, consumer| {
+    let end = |producer: Producer, consumer| {
         let counters = Arc::<Counters>::default();
         let rx = VirtualRx { consumer, counters: counters.clone() };
+        let page_bytes = producer.page_bytes() as u64;
         let tx = VirtualTx { producer, capabilities };
         let rings = Rings {
             tx_slots: slots.into(),
@@ -27,6 +28,7 @@ pub fn pair(name: &str, slots: u16, capabilities: Capabilities) -> Result<(Port,
             tx_rings: 1,
             rx_rings: 1,
             memory_bytes: 2 * u64::from(slots) * SLOT as u64,
+            page_bytes,
         };
         Port { counters, rings, ..Port::new(rx, tx) }
     };

@@ -102,6 +102,7 @@ pub fn open(name: &str, options: &Options) -> Result<Port, Error> {
         tx_rings: 1,
         rx_rings: queues.len() as u32,
         memory_bytes: queues.iter().map(Queue::memory_bytes).sum(),
+        ..Rings::default()
     };
     let capabilities = Capabilities::wire(interface.mtu);
     let (rx, tx): (Vec<_>, Vec<_>) =
