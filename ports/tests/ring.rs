@@ -242,6 +242,25 @@ fn a_repeated_frame_is_one_frame() {
     }
 }
 
+/// Whatever pages the machine has, rings are had; large ones show in steps of 1024 slots only.
+#[test]
+fn rings_do_without_large_pages() {
+    let rings: Vec<_> = (0..40).map(|_| ring("pages", 1024).expect("a ring")).collect();
+    for (mut producer, mut consumer) in rings {
+        assert!([4 << 10, 2 << 20].contains(&producer.page_bytes()));
+        let bytes = contents(3, LONGEST);
+        for _ in 0..100 {
+            assert_eq!(producer.transmit(&[Frame::new(bytes)]).taken, 1); // across the end of the buffers, too
+            let mut burst = Burst::new();
+            assert_eq!(consumer.receive(&mut burst), 0);
+            assert!(burst[0].bytes() == bytes);
+            drop(burst);
+            consumer.release(1);
+        }
+    }
+    assert_eq!(ring("small", 512).expect("a ring").0.page_bytes(), 4096);
+}
+
 #[test]
 fn sizes_that_no_ring_has() {
     for slots in [0, 1, 32, 63, 65, 1000, 1 << 15] {

@@ -92,6 +92,7 @@ pub fn open(name: &str, options: &Options) -> Result<Port, Error> {
         tx_rings: 1,
         rx_rings: count,
         memory_bytes: queues.iter().map(Queue::memory_bytes).sum(),
+        ..Rings::default()
     };
     let capabilities = Capabilities::wire(interface.mtu);
     let (rx, tx): (Vec<_>, Vec<_>) =
