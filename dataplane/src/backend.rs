@@ -73,7 +73,7 @@ pub fn open_queues(name: &str, source: &Source, count: usize) -> Result<Vec<Port
             packet::open_queues(name, packet::Options { offloads: given.offloads()? }, queues)
         }
         Backend::Null => (0..count).map(|_| open(name, source)).collect(),
-        Backend::Virtual | Backend::Host | Backend::Pcap => {
+        Backend::Virtual | Backend::Host | Backend::Pcap | Backend::VhostUser => {
             let what = format!("is for one thread, not {count} (try: -p 1)");
             Err(given.invalid(what))
         }

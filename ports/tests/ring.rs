@@ -253,7 +253,7 @@ fn rings_do_without_large_pages() {
             assert_eq!(producer.transmit(&[Frame::new(bytes)]).taken, 1); // across the end of the buffers, too
             let mut burst = Burst::new();
             assert_eq!(consumer.receive(&mut burst), 0);
-            assert!(burst[0].bytes() == bytes);
+            assert!(burst[0].to_vec() == bytes);
             drop(burst);
             consumer.release(1);
         }

@@ -151,10 +151,11 @@ impl Probe {
 
     /// Sends one frame, if there is room.
     fn announce(&self, tx: &mut dyn Tx) -> bool {
-        let series = Series::new(&self.trial.frames(), self.src_mac, 1, false);
-        let Some(slot) = tx.reserve(series.len()) else { return false };
-        series.write(slot);
-        tx.commit(series.len(), Offload::NONE);
+        let mut series = Series::new(&self.trial.frames(), self.src_mac, 1, false);
+        let len = series.len();
+        let Some(slot) = tx.reserve(len) else { return false };
+        series.make(slot);
+        tx.commit(len, Offload::NONE);
         true
     }
 
@@ -199,7 +200,7 @@ impl Probe {
         let is_there = |mark: &mut [u8; 8], at| frame.copy_at(at, mark) == mark.len() && *mark == self.mark;
         // Where a device changed the headers (a VLAN tag put in or taken out) it stands elsewhere.
         is_there(&mut mark, self.at)
-            || Headers::parse(frame.bytes(), frame.len())
+            || Headers::parse(frame.bytes().unwrap_or_default(), frame.len())
                 .is_some_and(|headers| is_there(&mut mark, headers.payload))
     }
 

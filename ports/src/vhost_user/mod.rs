@@ -82,7 +82,15 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let queues = u32::from(options.queues);
     let notes = vec![arguments(&options)];
     let link = Arc::new(link::Link::start(name, options, shared.clone())?);
-    let rings = Rings { tx_slots: 256, rx_slots: 256, tx_rings: queues, rx_rings: queues, memory_bytes: 1 };
+    // The guest's own rings and memory, which it says when it comes.
+    let rings = Rings {
+        tx_slots: 256,
+        rx_slots: 256,
+        tx_rings: queues,
+        rx_rings: queues,
+        memory_bytes: 1,
+        ..Rings::default()
+    };
     let rx = rx::VhostRx::new(shared.clone(), link.clone());
     let tx = tx::VhostTx::new(shared, link);
     Ok(Port { rings, notes, ..Port::new(rx, tx) })
