@@ -1,7 +1,11 @@
 //! The apps that the dataplane hosts: how they cross the control socket, and how they are made.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use ports::{App, Port};
+use ports::pcap::Capture;
+use ports::{App, Port, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::identity;
@@ -90,18 +94,53 @@ impl Voice {
     }
 }
 
+/// Which halves of a port an app uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Direction {
+    /// It is about frames that come in.
+    pub receives: bool,
+    /// It sends some.
+    pub transmits: bool,
+}
+
 impl Config {
+    /// Which halves of its port the app uses.
+    #[must_use]
+    pub const fn direction(&self) -> Direction {
+        match self {
+            Self::Pktgen(config) => {
+                let function = config.function;
+                Direction { receives: function.receives(), transmits: function.transmits() }
+            }
+            Self::Iperf(_) => Direction { receives: true, transmits: true },
+        }
+    }
+
+    /// The file that the app sends, if it does.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Pktgen(config) => config.replay.as_ref().map(|replay| replay.file.as_path()),
+            Self::Iperf(_) => None,
+        }
+    }
+
     /// The app, for this port. What it has to say goes to `voice`.
     ///
     /// # Errors
-    /// If the config is out of range, or does not suit the port.
+    /// If the config is out of range, or does not suit the port, or names a file that cannot be used. Who hosts an
+    /// app opens files for whoever asks: the control socket is open to the owner of the daemon and to root only.
     pub fn build(self, port: &Port, voice: Voice) -> Result<Box<dyn App>, String> {
         match self {
             Self::Pktgen(config) => {
                 config.check_port(port.tx.capabilities()).map_err(|e| e.to_string())?;
                 let sink = Box::new(move |event| voice.say(Event::Pktgen(event)));
-                let app = pktgen::Generator::new(config, port.mac, sink).map_err(|e| e.to_string())?;
-                Ok(Box::new(app))
+                let capture = config.replay.as_ref().map(|replay| Capture::load(&replay.file));
+                let app = match capture.transpose().map_err(|e| e.to_string())? {
+                    Some(capture) => pktgen::Generator::replaying(config, port.mac, Arc::new(capture), sink),
+                    None => pktgen::Generator::new(config, port.mac, sink),
+                };
+                Ok(Box::new(app.map_err(|e| e.to_string())?.with_clock(Time::now)))
             }
             Self::Iperf(config) => {
                 let mac = port.mac.unwrap_or_else(|| identity::station(&config.address.to_string()));

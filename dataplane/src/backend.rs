@@ -1,11 +1,13 @@
 //! From a name to an open port.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::str::FromStr;
 
 use ports::offload::Offloads;
-use ports::{Capabilities, Error, Port, afxdp, host, packet, tap, virtual_port};
+use ports::{Capabilities, Error, Port, afxdp, host, packet, pcap, tap, virtual_port};
 
+use crate::apps;
 use crate::name::{Backend, Source};
 
 /// The option that every backend takes: the core whose worker receives from the port.
@@ -39,7 +41,39 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
             given.are_known(&[])?;
             host::open(name)
         }
+        Backend::Pcap => {
+            let what = "a capture is on no switch".to_owned();
+            Err(Error::Unsupported { name: name.to_owned(), what })
+        }
     }
+}
+
+/// As [`open`], for an app: what a capture file is there for depends on which halves of the port it uses.
+///
+/// # Errors
+/// As [`open`], or [`Error::Invalid`] if one file is to be both read and written.
+pub fn open_for(name: &str, source: &Source, app: &apps::Config) -> Result<Port, Error> {
+    if source.backend != Backend::Pcap {
+        return open(name, source);
+    }
+    let direction = app.direction();
+    let (read, write) = match name.split_once(',') {
+        Some(two) => two,
+        None if direction.receives && direction.transmits => {
+            let what = format!("this takes two files, to read and to write (try: pcap:{name},WRITE)");
+            return Err(Error::Invalid { name: format!("pcap:{name}"), what });
+        }
+        None => (name, name),
+    };
+    // Also what the app does not use, or reads by itself, is not to be written over.
+    let pair = name.contains(',').then_some(Path::new(read));
+    for kept in pair.into_iter().chain(app.file()).filter(|_| direction.transmits) {
+        pcap::are_two(kept, Path::new(write))?;
+    }
+    pcap::open(pcap::Files {
+        read: direction.receives.then_some(Path::new(read)),
+        write: direction.transmits.then_some(Path::new(write)),
+    })
 }
 
 /// A cable for an app: the switch's end, and the app's.

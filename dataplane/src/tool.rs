@@ -62,6 +62,8 @@ pub enum News<E> {
     Event(E),
     /// The port is in trouble; one line for the user.
     Trouble(String),
+    /// The port is no more, likewise: the app is about to end, and the program failed.
+    Broken(String),
 }
 
 /// Runs a job to its end, or until SIGINT or SIGTERM, and hands everything that the app has to say to `print`,
@@ -109,7 +111,8 @@ fn direct<E: TryFrom<apps::Event>>(
 ) -> Result<(), Error> {
     let core = job.core.or(backend::core(&name.port, &name.source)?);
     core.map(|c| cores::check(c, &cores::available())).transpose()?;
-    let mut port = backend::open(&name.port, &name.source)?;
+    let mut port = backend::open_for(&name.port, &name.source, &job.app)?;
+    let mut watchman = Watchman::new(&name.port, name.source.backend);
     for note in &port.notes {
         eprintln!("{note}");
     }
@@ -123,8 +126,16 @@ fn direct<E: TryFrom<apps::Event>>(
     std::thread::scope(|scope| {
         // Printing may block; polling must not. The app's end drops its voice, and that ends the printing.
         let printing = scope.spawn(move || {
-            let mut watchman = Watchman::new(&name.port, name.source.backend);
-            let printed = report(&events, &mut print, || watchman.look(&job.on, &name.port, &counters));
+            let mut gone = false;
+            let printed = report(&events, &mut print, || {
+                let trouble = watchman.look(&job.on, &name.port, &counters);
+                if !watchman.is_gone() {
+                    return trouble.map(News::Trouble);
+                }
+                on_trouble.stop(); // the last report is still to come
+                let line = format!("{}: the interface is gone (try: ip link)", job.on);
+                (!std::mem::replace(&mut gone, true)).then_some(News::Broken(line))
+            });
             on_trouble.stop();
             printed
         });
@@ -142,7 +153,7 @@ fn direct<E: TryFrom<apps::Event>>(
 fn report<E: TryFrom<apps::Event>>(
     events: &Receiver<apps::Event>,
     mut print: impl FnMut(News<E>) -> io::Result<()>,
-    mut trouble: impl FnMut() -> Option<String>,
+    mut trouble: impl FnMut() -> Option<News<E>>,
 ) -> io::Result<()> {
     loop {
         match events.recv_timeout(Duration::from_secs(1)) {
@@ -151,7 +162,7 @@ fn report<E: TryFrom<apps::Event>>(
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         if let Some(trouble) = trouble() {
-            print(News::Trouble(trouble))?;
+            print(trouble)?;
         }
     }
 }

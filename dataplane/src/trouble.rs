@@ -33,6 +33,11 @@ impl Watchman {
         }
     }
 
+    /// Whether the interface behind the port has vanished.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.index.is_some_and(|index| Interface::numbered(index).is_none())
+    }
+
     /// The trouble that the port has, if it was not the last that was told.
     pub(crate) fn look(&mut self, name: &str, interface: &str, counters: &Counters) -> Option<String> {
         let hint = self.hint(name, interface, &counters.read());

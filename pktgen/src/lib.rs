@@ -17,7 +17,7 @@ mod report;
 mod role;
 
 pub use args::Args;
-pub use config::{BadRate, Config, Error, Frames, Function, Rate};
+pub use config::{BadRate, BadSpeed, Config, Error, Frames, Function, Rate, Replay, Speed};
 pub use generator::Generator;
 pub use latency::{BadHistogram, HdrLog, Latency};
 pub use order::Order;

@@ -61,6 +61,16 @@ pub struct Sent {
     pub bytes: u64,
 }
 
+/// Why no frame will ever come from a port again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End<'a> {
+    /// All that there was has been received: a file is at its end.
+    Complete,
+    /// The port broke: its interface vanished, its file ends in the middle or cannot be written. Says so in words
+    /// for the user, who knows the port's name.
+    Broken(&'a str),
+}
+
 /// The receiving half of a port: frames from the port into the dataplane.
 pub trait Rx: Send {
     /// Appends waiting frames to `burst`, oldest first, as many as there are and fit. Frames that were
@@ -84,6 +94,11 @@ pub trait Rx: Send {
 
     /// Takes back [`arm`](Self::arm): the caller is polling again.
     fn disarm(&mut self) {}
+
+    /// Whether the port is at its end, and why. For apps, which end with it: a switch has other ports.
+    fn end(&self) -> Option<End<'_>> {
+        None
+    }
 
     /// Slots that the other side can fill right now, if the port can tell without a system call: near zero before
     /// [`receive`](Self::receive), it is filled faster than it is drained.
@@ -144,6 +159,9 @@ impl Rx for Box<dyn Rx> {
     }
     fn disarm(&mut self) {
         (**self).disarm();
+    }
+    fn end(&self) -> Option<End<'_>> {
+        (**self).end()
     }
     fn room(&self) -> Option<u32> {
         (**self).room()

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
             printer.event(&event, &mut out, &mut err)?;
             hdr.iter_mut().try_for_each(|hdr| hdr.event(&event))
         }
+        News::Broken(message) => printer.event(&Event::Failed { message }, &mut out, &mut err),
         News::Trouble(text) => printer.notice(&text, &mut err),
     };
     match tool::run(job, print) {

@@ -17,10 +17,12 @@ pub enum Backend {
     Null,
     /// The host stack's side of an interface.
     Host,
+    /// Capture files. Has no word after `@`: it is on no switch, and its name takes the rest of the line.
+    Pcap,
 }
 
 impl Backend {
-    /// Every backend, in the order in which users are told of them.
+    /// Every backend that is named after `@`, in the order in which users are told of them.
     pub const ALL: [Self; 6] = [Self::Afxdp, Self::Tap, Self::Packet, Self::Virtual, Self::Null, Self::Host];
 
     /// The word after `@`.
@@ -33,13 +35,14 @@ impl Backend {
             Self::Virtual => "virtual",
             Self::Null => "null",
             Self::Host => "host",
+            Self::Pcap => "pcap",
         }
     }
 
     /// Whether the port's name is the name of a network interface.
     #[must_use]
     pub const fn is_interface(self) -> bool {
-        !matches!(self, Self::Virtual | Self::Null)
+        !matches!(self, Self::Virtual | Self::Null | Self::Pcap)
     }
 }
 
@@ -80,6 +83,11 @@ impl Source {
 /// What stands after `@`.
 pub(super) fn parse(text: &str) -> Result<Source, String> {
     let (word, options) = text.split_once(':').map_or((text, None), |(w, o)| (w, Some(o)));
+    if word == Backend::Pcap.name() {
+        return Err(
+            "a capture is on no switch (try: pcap:FILE, or pkt-gen -f tx -P FILE on a switch)".to_owned()
+        );
+    }
     let backend = Backend::ALL.into_iter().find(|b| b.name() == word).ok_or_else(|| {
         let known = Backend::ALL.map(Backend::name).join(", ");
         format!("{word:?} is no backend; there are {known}")

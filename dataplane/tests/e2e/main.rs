@@ -10,3 +10,4 @@ mod frames;
 mod lifecycle;
 mod tcp;
 mod usage;
+mod vanish;

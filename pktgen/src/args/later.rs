@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use crate::Error;
 
 /// Flags of netmap's pkt-gen that are known here but not available yet, and whether they take a value.
-const LATER: [(&str, bool); 2] = [("-p", true), ("-P", true)];
+const LATER: [(&str, bool); 1] = [("-p", true)];
 
 /// Notes the first such flag instead of calling it unknown.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@ mod latency;
 mod later;
 mod netmap;
 mod rate;
+mod replay;
 mod report;
 
 use std::ops::RangeInclusive;
@@ -26,8 +27,12 @@ Examples:
         a million frames a second, to 909 addresses and ports in turn
   pkt-gen -i vale0:2 -f tx --rate 10Gbit/s -l imix --json
         ten gigabits a second of mixed sizes, reported for programs
-  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000
-        a hundred thousand round trips
+  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000 --hdr rtt.hdr
+        a hundred thousand round trips, kept for plots
+  pkt-gen -i eth0 -f tx -P web.pcap --timing 2 --loop 0
+        what was captured, twice as fast, over and over
+  pkt-gen -i pcap:out.pcap -f tx -n 1000
+        a thousand frames into a file
 
 Results go to standard output, progress to standard error, in netmap's words; on a terminal, the newest report takes the \
 place of the one before.
@@ -41,7 +46,8 @@ and 2 for flags that are none.";
     next_help_heading = "What to do", disable_help_flag = true, disable_version_flag = true)]
 #[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub struct Args {
-    /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap)
+    /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap), null, or a capture
+    /// (pcap:FILE, read by rx and written by tx; pcap:READ,WRITE for who does both)
     #[arg(short = 'i', value_name = "PORT")]
     port: String,
     /// What to do: tx, rx, ping or pong, or txseq and rxseq for numbered frames: which are missing, late or duplicated
@@ -52,7 +58,9 @@ pub struct Args {
     count: u64,
     #[command(flatten)]
     frames: frames::FrameArgs,
-    /// Most frames in one go; 0 for the default [default: 512; ping 1]
+    #[command(flatten)]
+    replay: replay::ReplayArgs,
+    /// Most frames in one go, of ping under way; 0 for the default [default: 512; ping 1]
     #[arg(short = 'b', value_name = "FRAMES", help_heading = "Rate", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
     burst: u32,
@@ -60,7 +68,7 @@ pub struct Args {
     rate: rate::RateArgs,
     #[command(flatten)]
     cpus: cpus::CpuArgs,
-    /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports and null]
+    /// Seconds to wait before sending [default: 2, for the link to come up; 0 on vale ports, pcap and null]
     #[arg(short = 'w', value_name = "SECS", help_heading = "Rate", allow_negative_numbers = true,
         value_parser = within(Config::WAIT_S))]
     wait_s: Option<u32>,
@@ -123,6 +131,7 @@ impl Args {
         let mut config = Config {
             function,
             frames: self.frames.into_frames()?,
+            replay: self.replay.into_replay(self.count),
             count: self.count,
             burst: if self.burst == 0 { function.default_burst() } else { self.burst },
             rate: self.rate.into_rate(self.report.framing),
@@ -144,13 +153,14 @@ impl Args {
 
 /// A NIC may need a while to come up in its new mode; a software port has nothing to wait for.
 fn default_wait_s(port: &str) -> u32 {
-    if port.starts_with("vale") || port == "null" { 0 } else { 2 }
+    let software = ["vale", "null", "pcap:"].iter().any(|prefix| port.starts_with(prefix));
+    if software { 0 } else { 2 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Frames, Rate};
+    use crate::{Frames, Rate, Replay, Speed};
 
     fn parse(line: &str) -> Result<Config, String> {
         let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
@@ -168,6 +178,7 @@ mod tests {
         let eth = parse("pkt-gen -i eth0 -f tx").unwrap();
         assert_eq!(eth, Config { wait_s: 2, ..Config::new("eth0", Function::Tx) });
         assert_eq!(parse("pkt-gen -i eth0 -w 0").unwrap().wait_s, 0);
+        assert_eq!(parse("pkt-gen -i pcap:/tmp/x").unwrap().wait_s, 0);
         assert_eq!(parse("pkt-gen -i null -b 0").unwrap(), Config::new("null", Function::Rx));
     }
 
@@ -210,11 +221,28 @@ mod tests {
     }
 
     #[test]
+    fn a_capture_is_replayed_as_asked() {
+        let replay =
+            |line: &str| parse(&format!("pkt-gen -i vale0:1 -f tx -P /c.pcap {line}")).unwrap().replay;
+        let expected = |timing, loops| Some(Replay { file: "/c.pcap".into(), timing, loops });
+        assert_eq!(replay(""), expected(None, 1));
+        assert_eq!(replay("-n 7"), expected(None, 0), "as often as it takes");
+        assert_eq!(replay("-n 7 --loop 2 -R 1000"), expected(None, 2));
+        assert_eq!(replay("--timing original --loop 0"), expected(Some(Speed::ORIGINAL), 0));
+        assert_eq!(replay("--timing 0.5"), expected("0.5".parse().ok(), 1));
+        let here = parse("pkt-gen -i vale0:1 -f tx -P c.pcap").unwrap().replay.unwrap().file;
+        assert_eq!(
+            here,
+            std::env::current_dir().unwrap().join("c.pcap"),
+            "a daemon has a directory of its own"
+        );
+        assert_eq!(parse("pkt-gen -i vale0:1 -f tx").unwrap().replay, None);
+    }
+
+    #[test]
     fn flags_of_later_are_not_unknown() {
-        for line in ["-p 2", "-P file"] {
-            let error = parse(&format!("pkt-gen -i vale0:1 {line}")).unwrap_err();
-            assert!(error.starts_with(&format!("{}: not available yet", &line[..2])), "{error}");
-        }
+        let error = parse("pkt-gen -i vale0:1 -p 2").unwrap_err();
+        assert!(error.starts_with("-p: not available yet"), "{error}");
     }
 
     #[test]
@@ -245,6 +273,13 @@ mod tests {
             ("-i vale0:1 -f txseq -l 45", "IPv4 and UDP headers and a sequence number take 46 bytes"),
             ("-i vale0:1 -f tx -l 60 -l 1514", "-l 60 -l 1514: the second is the least size"),
             ("-i vale0:1 -H 11", "-H 11: a virtio-net header"),
+            ("-i vale0:1 -P f", "-P: only for -f tx (try: -i pcap:FILE"),
+            ("-i vale0:1 -f tx -P f -l 60", "cannot be used with"),
+            ("-i vale0:1 -f tx -P f -R 7 --timing 2", "cannot be used with"),
+            ("-i vale0:1 -f tx -P f --timing 0", "no timing (try: original, or a factor"),
+            ("-i vale0:1 -f tx --timing 2", "-P <FILE>"),
+            ("-i vale0:1 -f tx --loop 2", "-P <FILE>"),
+            ("-i vale0:1 -f tx -P f --loop -1", "unexpected argument '-1'"),
         ] {
             let error = parse(&format!("pkt-gen {line}")).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");
@@ -257,7 +292,7 @@ mod tests {
         assert_eq!(error.exit_code(), 0);
         let help = error.to_string();
         assert!(
-            help.contains("Usage: pkt-gen") && help.contains("Examples:") && !help.contains("-P"),
+            help.contains("Usage: pkt-gen") && help.contains("Examples:") && help.contains("-P <FILE>"),
             "{help}"
         );
     }

@@ -95,6 +95,21 @@ pub enum Error {
         /// IP MTU of the port, bytes.
         mtu: u32,
     },
+    /// A capture has frames that the port does not take.
+    #[error("{port}: {frames} of {of} frames are too long: the port takes up to {most} bytes")]
+    LongCapture {
+        /// The port.
+        port: String,
+        /// Frames that are too long.
+        frames: usize,
+        /// Frames of the capture.
+        of: usize,
+        /// What the port takes, bytes.
+        most: u32,
+    },
+    /// `-P` without anything to send.
+    #[error("-P: only for -f tx (try: -i pcap:FILE, which is received from)")]
+    ReplaysNothing,
     /// `-a` names a CPU that is not there.
     #[error("-a {value}: no such CPU (this machine has 0 to {})", have.saturating_sub(1))]
     NoCpu {

@@ -26,6 +26,18 @@ pub enum Function {
 }
 
 impl Function {
+    /// Whether it is about what comes in.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        !matches!(self, Self::Tx | Self::Txseq)
+    }
+
+    /// Whether anything goes out.
+    #[must_use]
+    pub const fn transmits(self) -> bool {
+        !matches!(self, Self::Rx | Self::Rxseq)
+    }
+
     /// Most frames in one go, unless asked otherwise: netmap's, but for pong, which answers all that it finds there too.
     #[must_use]
     pub const fn default_burst(self) -> u32 {

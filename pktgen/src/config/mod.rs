@@ -4,6 +4,7 @@ mod error;
 mod frames;
 mod function;
 mod rate;
+mod replay;
 
 use std::ops::RangeInclusive;
 
@@ -14,6 +15,7 @@ pub use error::Error;
 pub use frames::Frames;
 pub use function::Function;
 pub use rate::{BadRate, Rate};
+pub use replay::{BadSpeed, Replay, Speed};
 
 /// Everything about one run. Crosses the control socket when the generator is hosted in the dataplane, so
 /// [`check`](Self::check) is for whoever receives it.
@@ -26,6 +28,8 @@ pub struct Config {
     pub function: Function,
     /// What the frames look like.
     pub frames: Frames,
+    /// A capture to send instead, where the function is to send.
+    pub replay: Option<Replay>,
     /// Frames to send or receive (`-n`); zero for no end.
     pub count: u64,
     /// Most frames in one go (`-b`), in [`Self::BURST`].
@@ -58,6 +62,7 @@ impl Default for Config {
             port: String::new(),
             function: Function::Rx,
             frames: Frames::default(),
+            replay: None,
             count: 0,
             burst: 512,
             rate: Rate::UNLIMITED,
@@ -95,7 +100,10 @@ impl Config {
     /// # Errors
     /// The first that is out of it, by its flag.
     pub fn check(&self) -> Result<(), Error> {
-        self.frames.check(self.function.sends(), self.function.is_sequenced())?;
+        if self.replay.is_some() && self.function != Function::Tx {
+            return Err(Error::ReplaysNothing);
+        }
+        self.frames.check(self.makes_frames(), self.function.is_sequenced())?;
         self.check_stamp()?;
         within("--timeout", self.timeout_ms, &Self::TIMEOUT_MS)?;
         within("-b", self.burst, &Self::BURST)?;
@@ -115,12 +123,17 @@ impl Config {
         }
     }
 
-    /// Checks that the port takes the frames to be sent.
+    /// Whether it makes frames, as `frames` says.
+    fn makes_frames(&self) -> bool {
+        self.function.sends() && self.replay.is_none()
+    }
+
+    /// Checks that the port takes the frames to be made.
     ///
     /// # Errors
     /// [`Error::Long`] if they exceed its MTU.
     pub fn check_port(&self, port: Capabilities) -> Result<(), Error> {
-        if self.function.sends() { self.frames.check_port(&self.port, port) } else { Ok(()) }
+        if self.makes_frames() { self.frames.check_port(&self.port, port) } else { Ok(()) }
     }
 }
 

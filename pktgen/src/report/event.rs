@@ -9,6 +9,11 @@ use crate::{Delays, Order, Pings};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
+    /// Something that the user should know before the run.
+    Note {
+        /// In words for the user.
+        message: String,
+    },
     /// The port suits; the wait before sending begins.
     Start {
         /// Source station of the frames sent.
@@ -77,7 +82,7 @@ pub enum Event {
         /// How long it took: from the start to the end of sending, or from the first frame received to the last.
         seconds: f64,
     },
-    /// The run could not begin.
+    /// The run could not begin; or, before its [`Final`](Self::Final), it could not go on, or not send everything.
     Failed {
         /// Why, in words for the user.
         message: String,

@@ -6,15 +6,18 @@ mod pacer;
 mod ping;
 mod pong;
 mod receiver;
+mod replayer;
 mod rxseq;
 mod sender;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ports::{Burst, Mac, Port, Rx, Time};
+use ports::pcap::Capture;
+use ports::{Burst, Capabilities, Mac, Port, Rx, Time};
 
 use crate::report::Pass;
-use crate::{Config, EventSink, Function};
+use crate::{Config, Error, EventSink, Function};
 
 /// How a role goes about it, for the report's first lines.
 pub(crate) struct Shape {
@@ -37,9 +40,17 @@ pub(crate) trait Role: Send {
     /// from begin to end, and what the port fails to send counts.
     fn sends(&self) -> bool;
 
+    /// A clock for what is shorter than a pass.
+    fn lend_clock(&mut self, _clock: fn() -> Time) {}
+
     /// Whether what the port fails to send is its loss.
     fn transmits(&self) -> bool {
         self.sends()
+    }
+
+    /// Checks that the port takes what the role is to send, as far as the config does not say.
+    fn check_port(&self, _name: &str, _port: Capabilities) -> Result<(), Error> {
+        Ok(())
     }
 
     /// The wait is not over yet.
@@ -63,14 +74,27 @@ pub(crate) trait Role: Send {
     /// report that is.
     fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {}
 
+    /// What the user should know before it begins.
+    fn note(&self) -> Option<String> {
+        None
+    }
+
+    /// What went wrong without ending the run, for the user.
+    fn fault(&self) -> Option<&str> {
+        None
+    }
+
     /// How long it took, if it `ran` that long.
     fn took(&self, ran: Duration) -> Duration {
         ran
     }
 }
 
-/// The role of `config`, whose frames have this source.
-pub(crate) fn of(config: &Config, src_mac: Mac) -> Box<dyn Role> {
+/// The role of `config`, whose frames have this source, or are those of a capture.
+pub(crate) fn of(config: &Config, src_mac: Mac, capture: Option<Arc<Capture>>) -> Box<dyn Role> {
+    if let (Some(replay), Some(capture)) = (&config.replay, capture) {
+        return Box::new(replayer::Replayer::new(config, replay, capture));
+    }
     match config.function {
         Function::Tx | Function::Txseq => Box::new(sender::Sender::new(config, src_mac)),
         Function::Rx => Box::new(receiver::Receiver::new(config)),

@@ -112,6 +112,10 @@ impl Role for SequenceReceiver {
         false
     }
 
+    fn begin(&mut self, now: Time) {
+        self.intake.begin(now);
+    }
+
     fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
         let Self { intake, numbers, dump } = self;
         intake.take(&mut *port.rx, now, |frame| {

@@ -182,6 +182,7 @@ impl Lines for Json {
                 };
                 print(&line, out)
             }
+            Event::Note { message } => self.notice(message, err),
             Event::Failed { message } => {
                 self.failed = true;
                 self.notice(&format!("pkt-gen: {message}"), err)?;
