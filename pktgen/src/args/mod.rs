@@ -27,8 +27,8 @@ Examples:
         a million frames a second, to 909 addresses and ports in turn
   pkt-gen -i vale0:2 -f tx --rate 10Gbit/s -l imix --json
         ten gigabits a second of mixed sizes, reported for programs
-  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000 --hdr rtt.hdr
-        a hundred thousand round trips, kept for plots
+  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping --hdr rtt.hdr
+        round trips until it is interrupted, kept for plots
   pkt-gen -i eth0 -f tx -P web.pcap --timing 2 --loop 0
         what was captured, twice as fast, over and over
   pkt-gen -i pcap:out.pcap -f tx -n 1000
