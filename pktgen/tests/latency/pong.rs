@@ -1,6 +1,6 @@
 //! Answering.
 
-use pktgen::{Config, Event, Frames, Function, Generator};
+use pktgen::{Config, Event, Frames, Function};
 use ports::{App, Burst, Frame, Time};
 
 use crate::common::{OWN, PEER, SEC, answer, cable, config, generator, is_sound, send, take, total};
