@@ -32,8 +32,8 @@ Examples:
         two threads, on CPUs 0 and 1, each with a ring of its own
   pkt-gen -i eth0 -f throughput --to eth1
         the highest rate without loss, for each size of frame from 64 to 1518 bytes
-  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000 --hdr rtt.hdr
-        a hundred thousand round trips, kept for plots
+  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping --hdr rtt.hdr
+        round trips until it is interrupted, kept for plots
   pkt-gen -i eth0 -f tx -P web.pcap --timing 2 --loop 0
         what was captured, twice as fast, over and over
   pkt-gen -i pcap:out.pcap -f tx -n 1000
