@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use pktgen::search::{Probe, Trial, TrialEvent};
 use ports::pcap::Capture;
-use ports::{App, Port};
+use ports::{App, Port, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::identity;
@@ -160,7 +160,7 @@ impl Config {
                     Some(capture) => pktgen::Generator::replaying(config, port.mac, Arc::new(capture), sink),
                     None => pktgen::Generator::new(config, port.mac, sink),
                 };
-                Ok(Box::new(app.map_err(|e| e.to_string())?))
+                Ok(Box::new(app.map_err(|e| e.to_string())?.with_clock(Time::now)))
             }
             Self::Trial(trial) => {
                 trial.config.check_port(port.tx.capabilities()).map_err(|e| e.to_string())?;

@@ -1,6 +1,7 @@
 //! Ping, pong and stamps on virtual ports, in virtual time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -125,7 +126,7 @@ fn run(config: Config, delays: &[Vec<u64>], step: u64) -> (Vec<Event>, Model) {
     }
     let mut model = Model::default();
     arrivals.into_iter().for_each(|a| model.ping(a, timeout));
-    let events = std::mem::take(&mut *events.lock().unwrap());
+    let events = std::mem::take(&mut *events.lock().expect("no test panicked with it"));
     (events, model)
 }
 
@@ -198,6 +199,22 @@ fn a_burst_is_kept_under_way() {
 }
 
 #[test]
+fn a_lent_clock_tells_the_pings_of_a_pass_apart() {
+    static READ: AtomicU64 = AtomicU64::new(0);
+    let tick = || Time(READ.fetch_add(10, Ordering::Relaxed));
+    let (app, events) = generator(Config { burst: 4, count: 4, ..config(Function::Ping) });
+    let mut app = app.with_clock(tick);
+    let (mut far, mut near) = cable(64);
+    app.poll(&mut near, Time(0)); // sent at 0, 10, 20, 30
+    near.tx.flush();
+    take(&mut far).iter().for_each(|ping| send(&mut far, &answer(ping)));
+    assert!(!app.poll(&mut near, Time(1)).done, "all found at 40");
+    assert!(app.poll(&mut near, Time(2)).done);
+    let events = events.lock().unwrap();
+    assert_eq!(total(&events).rtt, Latency::of([40, 30, 20, 10]));
+}
+
+#[test]
 fn what_is_no_answer_of_ours_does_not_count() {
     let (mut app, events) = generator(Config { count: 1, ..config(Function::Ping) });
     let (mut far, mut near) = cable(64);
@@ -265,6 +282,7 @@ fn pings_find_room_or_stay_due() {
         if progress.done {
             break;
         }
+        assert!(now < SEC, "it comes to an end");
         for ping in take(&mut far) {
             send(&mut far, &answer(&ping));
         }
@@ -276,7 +294,7 @@ fn pings_find_room_or_stay_due() {
 
 /// Frames of a sender, as they come out of the cable.
 fn frames(count: u64) -> Vec<Vec<u8>> {
-    let src = "10.0.0.1:1-10.0.0.9:9000".parse().unwrap();
+    let src = "10.0.0.1:1-10.0.0.9:9000".parse().expect("a range");
     let frames = Frames { src, dst_mac: OWN, src_mac: Some(PEER), ..Frames::default() };
     let (mut app, _) = generator(Config { frames, count, ..Config::new("test", Function::Tx) });
     let (mut far, mut near) = cable(1024);
@@ -296,6 +314,7 @@ fn pong_answers_all_in_order_and_what_finds_no_room_waits() {
     let (mut far, mut near) = cable(64);
     let (mut to_ask, mut answers) = (asked.iter(), Vec::new());
     for round in 0.. {
+        assert!(round < 100_000, "{} answers", answers.len());
         for _ in 0..20 {
             let Some(frame) = to_ask.as_slice().first() else { break };
             let taken = far.tx.transmit(&[Frame::new(frame)]).taken;
@@ -353,6 +372,7 @@ fn pongs_answer_what_pings_ask() {
     let (mut pong, _) = generator(pong);
     let (mut near, mut far) = cable(64);
     for now in 0.. {
+        assert!(now < SEC, "it comes to an end");
         let progress = ping.poll(&mut near, Time(now));
         near.tx.flush();
         pong.poll(&mut far, Time(now));
@@ -406,10 +426,10 @@ fn configs_that_cannot_be_are_refused() {
     let cases: [(Function, Edit, &str); 5] = [
         (
             Function::Ping,
-            |c| c.frames.size = 57.into(),
-            "-l 57: too short for a number and a time: use -l 58 or more",
+            |c| c.frames.size = 53.into(),
+            "-l 53: too short for a number and a time: use -l 54 or more",
         ),
-        (Function::Tx, |c| (c.stamp, c.frames.size) = (true, 57.into()), "use -l 58 or more"),
+        (Function::Tx, |c| (c.stamp, c.frames.size) = (true, 53.into()), "use -l 54 or more"),
         (Function::Pong, |c| c.stamp = true, "--stamp: only with -f tx and -f rx"),
         (Function::Ping, |c| c.timeout_ms = 0, "--timeout 0: out of range (1 to 60000)"),
         (Function::Ping, |c| c.timeout_ms = 60_001, "--timeout 60001: out of range"),

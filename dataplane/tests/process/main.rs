@@ -6,6 +6,7 @@ mod common;
 mod control;
 mod daemon;
 mod help;
+mod latency;
 mod reports;
 mod search;
 mod threads;

@@ -31,9 +31,9 @@ Examples:
   pkt-gen -i vale0:2 -f tx -p 2 -a 0
         two threads, on CPUs 0 and 1, each with a ring of its own
   pkt-gen -i eth0 -f throughput --to eth1
-        the highest rate without loss, for each size of frame from 64 to 1518 bytes
-  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000
-        a hundred thousand round trips
+        the highest rate without loss, for frames of 64 to 1518 bytes
+  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 10000 --hdr rtt.hdr
+        ten thousand round trips, kept for plots
   pkt-gen -i eth0 -f tx -P web.pcap --timing 2 --loop 0
         what was captured, twice as fast, over and over
   pkt-gen -i pcap:out.pcap -f tx -n 1000
@@ -66,7 +66,7 @@ pub struct Args {
     frames: frames::FrameArgs,
     #[command(flatten)]
     replay: replay::ReplayArgs,
-    /// Most frames in one go; 0 for the default [default: 512; ping 1]
+    /// Most frames in one go, of ping under way; 0 for the default [default: 512; ping 1]
     #[arg(short = 'b', value_name = "FRAMES", help_heading = "Rate", default_value_t = 0, hide_default_value = true,
         allow_negative_numbers = true, value_parser = within(0..=*Config::BURST.end()))]
     burst: u32,

@@ -42,6 +42,9 @@ pub(crate) trait Role: Send {
     /// from begin to end, and what the port fails to send counts.
     fn sends(&self) -> bool;
 
+    /// A clock for what is shorter than a pass.
+    fn lend_clock(&mut self, _clock: fn() -> Time) {}
+
     /// Whether what the port fails to send is its loss.
     fn transmits(&self) -> bool {
         self.sends()

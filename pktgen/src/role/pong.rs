@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ports::{Burst, Mac, Port, Rx, Time, Tx};
 
+use super::dump::Dump;
 use super::pacer::Pacer;
 use super::{RETRY, Role, Shape, left};
 use crate::packet::reflect;
@@ -21,16 +22,18 @@ pub(crate) struct Pong {
     ignored: u64,
     /// When the first and the last frame were answered.
     seen: Option<(Time, Time)>,
+    /// Shows the answers.
+    dump: Option<Dump>,
 }
 
 impl Pong {
     pub(crate) fn new(config: &Config, own: Mac) -> Self {
         let pacer = Pacer::new(config.rate, config.burst, config.frames.size.mean(), Time::ZERO);
-        Self { own, pacer, left: left(config.count), ignored: 0, seen: None }
+        Self { own, pacer, left: left(config.count), ignored: 0, seen: None, dump: Dump::new(config.dump) }
     }
 
     /// Answers up to a burst of what is there.
-    fn answer(&mut self, rx: &mut dyn Rx, tx: &mut dyn Tx, now: Time) -> Pass {
+    fn answer(&mut self, rx: &mut dyn Rx, tx: &mut dyn Tx, now: Time, tell: &mut EventSink) -> Pass {
         let mut pass = Pass { packets: 0, bytes: 0, next: Time::NEVER, over: false };
         let takes = tx.capabilities();
         let most =
@@ -47,6 +50,9 @@ impl Pong {
                 };
                 frame.copy_at(0, slot);
                 if reflect(slot, self.own) {
+                    if let Some(dump) = &mut self.dump {
+                        dump.show(slot, tell);
+                    }
                     tx.commit(len, offload); // sums to be filled in and segment sizes are the same either way
                     pass.packets += 1;
                     pass.bytes += len as u64;
@@ -97,14 +103,17 @@ impl Role for Pong {
         self.pacer.restart(now);
     }
 
-    fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
+    fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
-        self.answer(&mut *port.rx, &mut *port.tx, now)
+        self.answer(&mut *port.rx, &mut *port.tx, now, tell)
     }
 
     fn interval(&mut self, _now: Time, last: bool, tell: &mut EventSink) {
+        if let Some(dump) = &mut self.dump {
+            dump.interval();
+        }
         if last && self.ignored > 0 {
             tell(Event::Ignored { packets: self.ignored });
         }

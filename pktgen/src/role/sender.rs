@@ -112,10 +112,9 @@ fn send_series(tx: &mut dyn Tx, series: &mut Series, wanted: u64, mut each: impl
     for sent in 0..wanted {
         let len = series.len();
         let Some(slot) = tx.reserve(len) else { return (sent, bytes) };
-        series.write(slot);
+        series.make(slot);
         each(slot);
         tx.commit(len, Offload::NONE);
-        series.advance();
         bytes += len as u64;
     }
     (wanted, bytes)

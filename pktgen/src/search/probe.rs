@@ -62,7 +62,7 @@ impl Trial {
 
     fn frames(&self) -> Frames {
         let payload = if self.sends { Payload::Bytes(self.mark().to_vec()) } else { Payload::Netmap };
-        Frames { payload, ..self.config.frames.clone() }
+        Frames { payload, rubbish: false, ..self.config.frames.clone() }
     }
 
     /// Checks every number against its range, and the frames for room for the mark.
@@ -151,10 +151,11 @@ impl Probe {
 
     /// Sends one frame, if there is room.
     fn announce(&self, tx: &mut dyn Tx) -> bool {
-        let series = Series::new(&self.trial.frames(), self.src_mac, 1, false);
-        let Some(slot) = tx.reserve(series.len()) else { return false };
-        series.write(slot);
-        tx.commit(series.len(), Offload::NONE);
+        let mut series = Series::new(&self.trial.frames(), self.src_mac, 1, false);
+        let len = series.len();
+        let Some(slot) = tx.reserve(len) else { return false };
+        series.make(slot);
+        tx.commit(len, Offload::NONE);
         true
     }
 

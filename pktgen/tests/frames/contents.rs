@@ -27,15 +27,13 @@ fn any_frames() -> impl Strategy<Value = Frames> {
     ];
     (tags, size, ranges, payload, any::<[bool; 2]>(), any::<u64>()).prop_map(
         |(tags, size, (src, dst), payload, [random_src, random_dst], seed)| Frames {
-            // The shortest frame of an IMIX holds no more than IPv4 and one tag.
             vlans: tags
                 .iter()
-                .take(if size == Size::Imix { 1 } else { 2 })
                 .map(|(id, priority)| format!("{id}:{priority}").parse().expect("sound"))
                 .collect(),
             size,
-            src: if size == Size::Imix { Frames::SRC_V4.into() } else { src.parse().expect("sound") },
-            dst: if size == Size::Imix { Frames::DST_V4.into() } else { dst.parse().expect("sound") },
+            src: src.parse().expect("sound"),
+            dst: dst.parse().expect("sound"),
             random_src,
             random_dst,
             payload,
@@ -105,6 +103,25 @@ fn frames_are_shown_as_many_as_there_is_time_for() {
         assert_eq!(shown.len(), 64);
         assert!(shown[63].starts_with("Dump { number: 63, len: 60, bytes: [255, 255"), "{}", shown[63]);
     }
+}
+
+#[test]
+fn pings_and_their_answers_are_shown() {
+    let config = Config { dump: true, count: 1, ..Config::new("test", Function::Ping) };
+    let (mut asking, pings) = generator(config.clone());
+    let (mut answering, pongs) = generator(Config { function: Function::Pong, ..config });
+    let (mut far, mut near) = cable();
+    for now in 0..2 {
+        asking.poll(&mut near, Time(now));
+        near.tx.flush();
+        answering.poll(&mut far, Time(now));
+        far.tx.flush();
+    }
+    let shown = |events: &crate::bed::Events| {
+        let events = events.lock().expect("sound");
+        events.iter().filter(|e| matches!(e, Event::Dump { .. })).count()
+    };
+    assert_eq!((shown(&pings), shown(&pongs)), (2, 1));
 }
 
 #[test]
