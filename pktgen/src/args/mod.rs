@@ -31,9 +31,9 @@ Examples:
   pkt-gen -i vale0:2 -f tx -p 2 -a 0
         two threads, on CPUs 0 and 1, each with a ring of its own
   pkt-gen -i eth0 -f throughput --to eth1
-        the highest rate without loss, for each size of frame from 64 to 1518 bytes
-  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping --hdr rtt.hdr
-        round trips until it is interrupted, kept for plots
+        the highest rate without loss, for frames of 64 to 1518 bytes
+  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 10000 --hdr rtt.hdr
+        ten thousand round trips, kept for plots
   pkt-gen -i eth0 -f tx -P web.pcap --timing 2 --loop 0
         what was captured, twice as fast, over and over
   pkt-gen -i pcap:out.pcap -f tx -n 1000
