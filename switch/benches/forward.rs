@@ -86,9 +86,15 @@ fn main() {
         (report.len, report.bare) = (len, copy(report.run.min(Duration::from_secs(1)), len));
         println!("{len} B: bare copy {:36.2} ns", report.bare);
         two_ports(&report, len);
+        rounds(&report, len, 2);
         for ports in [3, 16, 64, 128] {
             many_ports(&report, len, ports);
+            rounds(&report, len, ports);
         }
+    }
+    report.len = 64;
+    for stations in [1, 16, 1 << 8, 1 << 12, 1 << 16, 1 << 20] {
+        many_stations(&report, stations);
     }
     offloads(&report);
 }
@@ -112,6 +118,32 @@ fn many_ports(report: &Report, len: usize, ports: usize) {
     let bytes = frame(Mac::BROADCAST, mac(0), len);
     let flood = vec![Frame::new(&bytes); BURST];
     report.case(&format!("flood to {} ports, a copy", ports - 1), || bed.burst(&flood, 1..ports));
+}
+
+/// A burst of every port to the next.
+fn rounds(report: &Report, len: usize, ports: usize) {
+    let bytes: Vec<_> = (0..ports).map(|n| frame(mac((n + 1) % ports), mac(n), len)).collect();
+    let bursts: Vec<_> = bytes.iter().map(|bytes| vec![Frame::new(bytes); 32]).collect();
+    let mut bed = Bed::new(ports, Capabilities::all(1500), STATIONS);
+    report.case(&format!("each of {ports} ports to the next, burst 32"), || bed.round(&bursts));
+}
+
+/// So many stations as destinations and as sources, in an order without locality.
+fn many_stations(report: &Report, stations: usize) {
+    let template = frame(Mac::ZERO, Mac::ZERO, 64);
+    let mut bed = Bed::new(2, Capabilities::all(1500), stations.max(STATIONS));
+    bed.learn(1, 1..stations + 1);
+    let mut n = 0_usize;
+    let mut next = || {
+        n = n.wrapping_add(0x9e37_79b9);
+        mac(1 + n % stations)
+    };
+    report.case(&format!("to {stations} stations"), || bed.generate_flows(&template, || (next(), mac(0))));
+    // The very stations, heard on the other side from now on.
+    bed.learn(1, stations + 1..stations + 2);
+    report.case(&format!("from {stations} stations"), || {
+        bed.generate_flows(&template, || (mac(stations + 1), next()))
+    });
 }
 
 /// Super-frames of 45 segments, and checksums left open, to a port that takes neither.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ports::virtual_port::{self, DEFAULT_SLOTS};
-use ports::{Burst, Capabilities, Frame, Mac, Offload, Port, Rx, Time};
+use ports::{BURST, Burst, Capabilities, Frame, Mac, Offload, Port, Rx, Time};
 use switch::{Forwarder, Joining, Options, PortIndex, Switch, WhenFull};
 
 /// Time between two passes, ns: about what they take. It is not looked up, so that it costs nothing.
@@ -46,12 +46,7 @@ impl Bed {
         };
         for n in 0..ports {
             let name = n.to_string();
-            let (port, app) = virtual_port::pair(
-                &name,
-                std::env::var("SLOTS").map_or(DEFAULT_SLOTS, |s| s.parse().unwrap()),
-                takes,
-            )
-            .expect("memory for a ring");
+            let (port, app) = virtual_port::pair(&name, DEFAULT_SLOTS, takes).expect("memory for a ring");
             let counters = port.counters.clone();
             let joining = Joining { name, tx: port.tx, counters, when_full: WhenFull::Wait };
             bed.indices.push(switch.join(joining).expect("a new name"));
@@ -122,5 +117,46 @@ impl Bed {
         tx.flush();
         self.pass(0);
         self.drain(1)
+    }
+
+    /// As [`Self::generate`], each frame from and to the stations that `flow` says.
+    pub(crate) fn generate_flows(&mut self, template: &[u8], mut flow: impl FnMut() -> (Mac, Mac)) -> usize {
+        let tx = &mut self.apps[0].tx;
+        for _ in 0..BURST {
+            let Some(slot) = tx.reserve(template.len()) else { break };
+            let (dst, src) = flow();
+            slot.copy_from_slice(template);
+            slot[..6].copy_from_slice(&dst.octets());
+            slot[6..12].copy_from_slice(&src.octets());
+            tx.commit(template.len(), Offload::NONE);
+        }
+        tx.flush();
+        self.pass(0);
+        self.drain(1)
+    }
+
+    /// Lets stations `n` of these be heard behind a port.
+    pub(crate) fn learn(&mut self, port: usize, stations: std::ops::Range<usize>) {
+        for n in stations {
+            self.apps[port].tx.transmit(&[Frame::new(&frame(mac(0), mac(n), 60))]);
+            if n % BURST == 0 {
+                self.pass(port);
+                self.drain(0);
+            }
+        }
+        self.pass(port);
+        self.drain(0);
+    }
+
+    /// A burst from every port to the one after it, the last one's to the first.
+    pub(crate) fn round(&mut self, bursts: &[Vec<Frame<'_>>]) -> usize {
+        let mut arrived = 0;
+        for (n, frames) in bursts.iter().enumerate() {
+            self.apps[n].tx.transmit(frames);
+            self.apps[n].tx.flush();
+            self.pass(n);
+            arrived += self.drain((n + 1) % bursts.len());
+        }
+        arrived
     }
 }
