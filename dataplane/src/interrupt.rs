@@ -1,24 +1,42 @@
 //! SIGINT and SIGTERM.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::terminal;
+
 /// What the process exits with when it is interrupted a second time: 128 and the number of SIGINT.
 const IMPATIENT: i32 = 130;
 
-/// Calls `stop` on a thread of its own at the first signal. The second ends the process, whatever it is at.
+/// Signals closer together than this are one: timeout(1) sends its signal to the program and then to its group, which
+/// is the program again.
+const ONE: Duration = Duration::from_millis(250);
+
+/// Calls `stop` on a thread of its own at the first signal. The next ends the process, whatever it is at.
 pub(crate) fn on_interrupt(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let wait = move || {
         let mut stop = Some(stop);
+        let mut first = Instant::now();
         for _ in signals.forever() {
-            match stop.take() {
-                Some(stop) => stop(),
-                None => std::process::exit(IMPATIENT),
+            if let Some(stop) = stop.take() {
+                first = Instant::now();
+                stop();
+            } else if first.elapsed() > ONE {
+                leave();
             }
         }
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+/// Ends the process, on a line of its own where one is being drawn on a terminal.
+fn leave() -> ! {
+    if terminal::columns().is_some() {
+        eprintln!();
+    }
+    std::process::exit(IMPATIENT)
 }

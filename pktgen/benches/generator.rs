@@ -50,7 +50,7 @@ fn measure(name: &str, len: usize, mut fill: impl FnMut(&mut Port), mut empty: i
 fn generator(function: Function, len: usize, range: &str) -> Generator {
     let config = Config {
         frames: Frames {
-            len: u32::try_from(len).expect("a small number"),
+            size: u32::try_from(len).expect("a small number").into(),
             src: range.parse().expect("a range"),
             ..Frames::default()
         },

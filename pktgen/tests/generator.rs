@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pktgen::{Config, Event, Frames, Function, Generator, Odometer};
+use pktgen::{Config, Event, Frames, Function, Generator, Odometer, Rate};
 use ports::virtual_port::pair;
 use ports::{
     App, Burst, Capabilities, Counters, Frame, Mac, Offload, Port, Progress, Reason, Sent, Time, Tx,
@@ -33,7 +33,7 @@ fn take(port: &mut Port, most: usize) -> Vec<Vec<u8>> {
         let mut burst = Burst::new();
         port.rx.receive(&mut burst);
         let n = burst.len().min(most - frames.len());
-        frames.extend(burst[..n].iter().map(|f| f.bytes().to_vec()));
+        frames.extend(burst[..n].iter().map(|f| f.to_vec()));
         drop(burst);
         port.rx.release(n);
         if n == 0 {
@@ -91,7 +91,7 @@ fn exactly_the_count_goes_out_whole_and_sound() {
     for (count, len) in [(1u64, 42u32), (511, 60), (513, 61), (10_000, 1514)] {
         let config = Config {
             count,
-            frames: Frames { len, ..Frames::default() },
+            frames: Frames { size: len.into(), ..Frames::default() },
             ..Config::new("test", Function::Tx)
         };
         let (mut app, events) = generator(config);
@@ -172,7 +172,7 @@ fn run(app: &mut Generator, (far, near): &mut (Port, Port), now: &mut u64, until
 
 #[test]
 fn the_rate_is_kept_and_a_stall_not_made_up_for() {
-    let config = Config { rate_pps: 200_000, ..Config::new("test", Function::Tx) };
+    let config = Config { rate: Rate::Pps(200_000), ..Config::new("test", Function::Tx) };
     let (mut app, _) = generator(config);
     let mut ports = cable(1024);
     let mut now = 0;
@@ -180,13 +180,30 @@ fn the_rate_is_kept_and_a_stall_not_made_up_for() {
     assert!(before.abs_diff(600_000) <= 512, "{before}");
     now = 10 * SEC; // nobody polls for seven seconds
     let after = run(&mut app, &mut ports, &mut now, 13 * SEC, MS / 4);
-    // 10 ms of the rate and two bursts: the bound that the pacer states.
-    assert!((600_000..=600_000 + 2_000 + 2 * 512).contains(&after), "{after}");
+    // 1/300 s of the rate and two bursts: the bound that the pacer states.
+    assert!((600_000..=600_000 + 667 + 2 * 512).contains(&after), "{after}");
+}
+
+#[test]
+fn a_rate_in_bits_is_kept_on_the_wire_where_asked() {
+    for (framing, expected) in [(0, 100_000), (24, 71_428)] {
+        let rate = Rate::Bps { bits: 48_000_000, framing };
+        let (mut app, events) = generator(Config { rate, ..Config::new("test", Function::Tx) });
+        let mut ports = cable(1024);
+        let taken = run(&mut app, &mut ports, &mut 0, SEC, MS / 4);
+        assert!(taken.abs_diff(expected) <= 512, "{taken}");
+        let period_ns = if framing == 0 { 3_330_000 } else { 3_332_000 };
+        let burst = if framing == 0 { 333 } else { 238 };
+        assert!(
+            matches!(events.lock().unwrap()[0], Event::Start { burst: b, period_ns: p, .. } if (b, p) == (burst, period_ns)),
+            "{events:?}"
+        );
+    }
 }
 
 #[test]
 fn a_sleeping_host_keeps_the_rate_by_the_deadlines() {
-    let config = Config { rate_pps: 1000, count: 5000, ..Config::new("test", Function::Tx) };
+    let config = Config { rate: Rate::Pps(1000), count: 5000, ..Config::new("test", Function::Tx) };
     let (mut app, events) = generator(config);
     let (mut far, mut near) = cable(64);
     let (mut now, mut polls, mut taken) = (Time::ZERO, 0, 0);
@@ -233,7 +250,7 @@ fn a_stuck_receiver_costs_no_frame_and_no_spinning() {
 
 #[test]
 fn a_burst_that_found_no_room_goes_out_whole_before_the_next_is_due() {
-    let config = Config { rate_pps: 100_000, burst: 200, ..Config::new("test", Function::Tx) };
+    let config = Config { rate: Rate::Pps(100_000), burst: 200, ..Config::new("test", Function::Tx) };
     let (mut app, _) = generator(config);
     let (mut far, mut near) = cable(64);
     let mut taken = 0;
@@ -270,6 +287,24 @@ fn a_receiver_counts_what_comes_and_no_more_than_asked() {
 }
 
 #[test]
+fn a_receiver_reports_the_least_room_of_each_interval() {
+    let config = Config { burst: 1, interval_ms: 10, ..Config::new("test", Function::Rx) };
+    let (mut app, events) = generator(config);
+    let (mut far, mut near) = cable(64);
+    for now in 0..50 {
+        if now == 2 || now == 24 {
+            far.tx.transmit(&[Frame::new(&[0; 60]); 64][..now + 1]);
+            far.tx.flush();
+        }
+        app.poll(&mut near, Time(now as u64 * MS));
+    }
+    let events = events.lock().unwrap();
+    let room = |e: &Event| if let Event::Interval { min_space, .. } = e { Some(*min_space) } else { None };
+    let rooms: Vec<_> = events.iter().filter_map(room).collect();
+    assert_eq!(rooms, [Some(61), Some(64), Some(39), Some(46)], "one frame a poll is taken");
+}
+
+#[test]
 fn a_receiver_ends_on_stop_with_what_has_arrived_and_when_idle() {
     let (mut far, mut near) = cable(64);
     let (mut app, events) = generator(Config::new("test", Function::Rx));
@@ -294,7 +329,7 @@ fn a_receiver_ends_on_stop_with_what_has_arrived_and_when_idle() {
 #[test]
 fn a_sender_gives_back_what_others_send_it() {
     let (mut far, mut near) = cable(64);
-    let (mut app, _) = generator(Config { rate_pps: 1, ..Config::new("test", Function::Tx) });
+    let (mut app, _) = generator(Config { rate: Rate::Pps(1), ..Config::new("test", Function::Tx) });
     for now in 0..10 {
         assert_eq!(far.tx.transmit(&[Frame::new(&[0; 60]); 50]).taken, 50);
         far.tx.flush();
@@ -306,7 +341,7 @@ fn a_sender_gives_back_what_others_send_it() {
 fn frames_over_the_mtu_fail_the_run_with_a_reason() {
     let (mut far, mut near) = cable(64);
     let (mut app, events) = generator(Config {
-        frames: Frames { len: 1515, ..Frames::default() },
+        frames: Frames { size: 1515.into(), ..Frames::default() },
         ..Config::new("vale0:1", Function::Tx)
     });
     assert!(app.poll(&mut near, Time(0)).done);
@@ -363,7 +398,7 @@ fn frames_that_fail_are_told_of() {
 #[test]
 fn reports_keep_their_beat() {
     let (mut far, mut near) = cable(1024);
-    let config = Config { interval_ms: 100, rate_pps: 10_000, ..Config::new("test", Function::Tx) };
+    let config = Config { interval_ms: 100, rate: Rate::Pps(10_000), ..Config::new("test", Function::Tx) };
     let (mut app, events) = generator(config);
     for now in [0, 50, 103, 199, 201, 550, 599, 601, 640] {
         app.poll(&mut near, Time(now * MS));
@@ -399,7 +434,7 @@ proptest! {
             frames: Frames {
                 src: src.parse().unwrap(),
                 dst: dst.parse().unwrap(),
-                len: 64,
+                size: 64.into(),
                 ..Frames::default()
             },
             burst: 50,
@@ -414,8 +449,8 @@ proptest! {
             near.tx.flush();
             for frame in take(&mut far, most) {
                 let flow = odometer.flow();
-                let mut expected = flow.src.to_be_bytes().to_vec();
-                expected.extend(flow.dst.to_be_bytes());
+                let mut expected = flow.src.to_be_bytes()[12..].to_vec();
+                expected.extend(&flow.dst.to_be_bytes()[12..]);
                 expected.extend(flow.src_port.to_be_bytes());
                 expected.extend(flow.dst_port.to_be_bytes());
                 prop_assert_eq!(&frame[26..38], &expected[..]);

@@ -61,6 +61,16 @@ pub struct Sent {
     pub bytes: u64,
 }
 
+/// Why no frame will ever come from a port again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End<'a> {
+    /// All that there was has been received: a file is at its end.
+    Complete,
+    /// The port broke: its interface vanished, its file ends in the middle or cannot be written. Says so in words
+    /// for the user, who knows the port's name.
+    Broken(&'a str),
+}
+
 /// The receiving half of a port: frames from the port into the dataplane.
 pub trait Rx: Send {
     /// Appends waiting frames to `burst`, oldest first, as many as there are and fit. Frames that were
@@ -84,6 +94,17 @@ pub trait Rx: Send {
 
     /// Takes back [`arm`](Self::arm): the caller is polling again.
     fn disarm(&mut self) {}
+
+    /// Whether the port is at its end, and why. For apps, which end with it: a switch has other ports.
+    fn end(&self) -> Option<End<'_>> {
+        None
+    }
+
+    /// Slots that the other side can fill right now, if the port can tell without a system call: near zero before
+    /// [`receive`](Self::receive), it is filled faster than it is drained.
+    fn room(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// The transmitting half of a port: frames from the dataplane out of the port.
@@ -139,10 +160,16 @@ impl Rx for Box<dyn Rx> {
     fn disarm(&mut self) {
         (**self).disarm();
     }
+    fn end(&self) -> Option<End<'_>> {
+        (**self).end()
+    }
+    fn room(&self) -> Option<u32> {
+        (**self).room()
+    }
 }
 
 /// How much a port has to keep frames in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rings {
     /// Slots of a ring for frames out of the dataplane.
     pub tx_slots: u32,
@@ -154,6 +181,15 @@ pub struct Rings {
     pub rx_rings: u32,
     /// The memory of all slots, bytes. What the kernel queues in memory of its own is not in it.
     pub memory_bytes: u64,
+    /// Bytes of a page of it: 4 KiB, or 2 MiB where the kernel had some to spare.
+    pub page_bytes: u64,
+}
+
+impl Default for Rings {
+    /// No rings, in pages of 4 KiB.
+    fn default() -> Self {
+        Self { tx_slots: 0, rx_slots: 0, tx_rings: 0, rx_rings: 0, memory_bytes: 0, page_bytes: 4096 }
+    }
 }
 
 /// A port: its two halves, who it is, and what it lost.

@@ -4,7 +4,9 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::ring::{Consumer, Landing, Producer, SLOT, ring};
-use crate::{Burst, Capabilities, Counters, Error, Frame, Offload, Port, Reason, Rings, Rx, Sent, Tx};
+use crate::{
+    Burst, Capabilities, Counters, Error, Frame, Offload, Port, Reason, Rings, Rx, Sent, Tx, queues,
+};
 
 /// Slots of each ring unless asked otherwise: 2 MiB of 2 KiB slots, as VALE's 1024.
 pub const DEFAULT_SLOTS: u16 = 1024;
@@ -15,11 +17,39 @@ pub const DEFAULT_SLOTS: u16 = 1024;
 /// # Errors
 /// If `slots` is not a power of two in 64..=16384, or memory cannot be had.
 pub fn pair(name: &str, slots: u16, capabilities: Capabilities) -> Result<(Port, Port), Error> {
+    cable(name, slots, capabilities, Arc::default())
+}
+
+/// As [`pair`], with several pairs of rings: the first end is one port, the second one port a queue. Frames of a flow
+/// come out at one queue, in order.
+///
+/// # Errors
+/// As [`pair`], or if `queues` is not in 1..=[`MAX_QUEUES`](queues::MAX_QUEUES).
+pub fn with_queues(
+    name: &str,
+    queues: usize,
+    slots: u16,
+    capabilities: Capabilities,
+) -> Result<(Port, Vec<Port>), Error> {
+    queues::check(name, queues)?;
+    let counters = Arc::<Counters>::default();
+    let cables = (0..queues).map(|_| cable(name, slots, capabilities, counters.clone()));
+    let (near, far): (Vec<_>, Vec<_>) = cables.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    Ok((queues::join(name, near, counters)?, far))
+}
+
+/// A cable whose first end counts here.
+fn cable(
+    name: &str,
+    slots: u16,
+    capabilities: Capabilities,
+    counters: Arc<Counters>,
+) -> Result<(Port, Port), Error> {
     let (to_app, from_switch) = ring(name, slots)?;
     let (to_switch, from_app) = ring(name, slots)?;
-    let end = |producer, consumer| {
-        let counters = Arc::<Counters>::default();
+    let end = |producer: Producer, consumer, counters: Arc<Counters>| {
         let rx = VirtualRx { consumer, counters: counters.clone() };
+        let page_bytes = producer.page_bytes() as u64;
         let tx = VirtualTx { producer, capabilities };
         let rings = Rings {
             tx_slots: slots.into(),
@@ -27,10 +57,11 @@ pub fn pair(name: &str, slots: u16, capabilities: Capabilities) -> Result<(Port,
             tx_rings: 1,
             rx_rings: 1,
             memory_bytes: 2 * u64::from(slots) * SLOT as u64,
+            page_bytes,
         };
         Port { counters, rings, ..Port::new(rx, tx) }
     };
-    Ok((end(to_app, from_app), end(to_switch, from_switch)))
+    Ok((end(to_app, from_app, counters), end(to_switch, from_switch, Arc::default())))
 }
 
 struct VirtualRx {
@@ -60,6 +91,10 @@ impl Rx for VirtualRx {
 
     fn disarm(&mut self) {
         self.consumer.disarm();
+    }
+
+    fn room(&self) -> Option<u32> {
+        Some(self.consumer.room().into())
     }
 }
 

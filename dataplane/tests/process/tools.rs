@@ -33,12 +33,13 @@ fn a_killed_tool_takes_its_port_along_and_an_interrupted_one_reports() {
 fn a_tool_whose_daemon_dies_says_so() {
     let mut valed = Valed::start();
     let mut tool = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket());
-    let tool = tool.args(["-i", "vale0:rx"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let tool = tool.args(["-i", "vale0:rx"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait("attached", || !valed.ctl_ok(&[]).is_empty());
     valed.child.kill().unwrap();
     let output = tool.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("pkt-gen: valed hung up"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).ends_with("pkt-gen: valed hung up\n"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).ends_with("Received nothing.\n"), "{}", text(&output.stdout));
 }
 
 #[test]

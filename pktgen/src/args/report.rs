@@ -3,18 +3,50 @@
 use clap::{ArgAction, Args};
 
 use super::within;
-use crate::Config;
+use crate::{Config, Format, Rate, Style};
 
+/// How the run is reported.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Report")]
 pub(super) struct ReportArgs {
     /// Milliseconds from report to report
     #[arg(short = 'T', value_name = "MS", default_value_t = 1000, allow_negative_numbers = true,
         value_parser = within(Config::INTERVAL_MS))]
     pub(super) interval_ms: u32,
-    /// Print whole numbers instead of K, M, G and T
+    /// JSON on standard output: an object a line for each report, and a summary
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// A table on standard output: a header, and a line for each report; totals on standard error
+    #[arg(long)]
+    csv: bool,
+    /// Mean and standard deviation of the packets a second, over the last 15 reports
+    #[arg(short = 'A')]
+    average: bool,
+    /// Count 24 bytes more of each frame in bit/s (CRC 4, framing 20), and in a --rate of bits
+    #[arg(short = 'B')]
+    pub(super) framing: bool,
+    /// Whole numbers instead of K, M, G and T
     #[arg(short = 'N')]
-    pub(super) plain: bool,
+    plain: bool,
     /// More messages
     #[arg(short = 'v', action = ArgAction::Count)]
-    pub(super) verbose: u8,
+    verbose: u8,
+}
+
+impl ReportArgs {
+    pub(super) fn style(&self) -> Style {
+        let format = match (self.json, self.csv) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Csv,
+            _ => Format::Text,
+        };
+        Style {
+            format,
+            normalize: !self.plain,
+            average: self.average,
+            framing: if self.framing { Rate::FRAMING } else { 0 },
+            verbose: self.verbose,
+            ..Style::default()
+        }
+    }
 }

@@ -19,13 +19,70 @@ pub enum Error {
         most: u32,
     },
     /// A frame to send has no room for its headers.
-    #[error("-l {frame_len}: too short to send: Ethernet, IPv4 and UDP headers take {headers} bytes")]
+    #[error("-l {frame_len}: too short to send: {headers} take {least} bytes")]
     Short {
         /// What was asked, bytes.
         frame_len: u32,
-        /// Bytes of the headers.
-        headers: u32,
+        /// The headers.
+        headers: String,
+        /// Their bytes.
+        least: u32,
     },
+    /// The least size is above the greatest.
+    #[error("-l {most} -l {least}: the second is the least size, and must not exceed the first")]
+    Reversed {
+        /// The first, bytes.
+        most: u32,
+        /// The second, bytes.
+        least: u32,
+    },
+    /// Addresses of different families.
+    #[error("-s {src} -d {dst}: one is {}, the other {}", version(src), version(dst))]
+    Families {
+        /// Source.
+        src: String,
+        /// Destination.
+        dst: String,
+    },
+    /// `-4` or `-6`, and an address of the other family.
+    #[error("{flag} {range}: with -{family} it cannot be {}", version(range))]
+    Family {
+        /// The flag of the address.
+        flag: &'static str,
+        /// The address.
+        range: String,
+        /// 4 or 6.
+        family: u8,
+    },
+    /// More VLAN tags than a frame has.
+    #[error("--vlan: {value} tags, but a frame has at most {}", crate::Tag::MOST)]
+    TooManyTags {
+        /// What was asked.
+        value: usize,
+    },
+    /// `-l imix` beside another `-l`.
+    #[error("-l: imix stands alone")]
+    Mix,
+    /// Sizes that differ where they cannot.
+    #[error("-l: frames of -f ping, or of a search, are all of one size")]
+    ManySizes,
+    /// `-H` is no length of a virtio-net header.
+    #[error("-H {value}: a virtio-net header has 0, 10 or 12 bytes")]
+    VirtioHeader {
+        /// What was asked, bytes.
+        value: u32,
+    },
+    /// A frame to stamp has no room for it.
+    #[error("-l {frame_len}: too short for a number and a time: use -l {least} or more")]
+    NoStamp {
+        /// What was asked, bytes.
+        frame_len: u32,
+        /// Least that will do, bytes.
+        least: u32,
+    },
+    /// A flag is about latency, and none is measured.
+    #[error("{0}: only with {1}")]
+    NoLatency(&'static str, &'static str),
     /// A frame to send is longer than the port takes.
     #[error("{port}: -l {frame_len}: the port takes frames of up to {most} bytes (MTU {mtu})")]
     Long {
@@ -38,6 +95,60 @@ pub enum Error {
         /// IP MTU of the port, bytes.
         mtu: u32,
     },
+    /// A function, or what a flag asks for, runs in one thread.
+    #[error("-p {count}: {function} runs in one thread (leave -p out)")]
+    OneThread {
+        /// Its name, or the flag.
+        function: &'static str,
+        /// Threads asked for.
+        count: u32,
+    },
+    /// There are more threads than frames.
+    #[error("-n {frames}: not a frame for each of {count} threads (try: -p {frames})")]
+    FewFrames {
+        /// Frames asked for.
+        frames: u64,
+        /// Threads asked for.
+        count: u32,
+    },
+    /// A frame has no room for the mark of a trial.
+    #[error("-l {frame_len}: too short for the mark of a trial (try: {least})")]
+    NoMark {
+        /// What was asked, bytes.
+        frame_len: u32,
+        /// What has room, bytes.
+        least: u32,
+    },
+    /// A flag is for searches.
+    #[error("{0}: only with -f throughput and -f back-to-back")]
+    NoSearch(&'static str),
+    /// A fraction is out of range.
+    #[error("{flag} {value}: out of range ({least} to {most})")]
+    Fraction {
+        /// The flag.
+        flag: &'static str,
+        /// What was asked.
+        value: String,
+        /// Least value allowed.
+        least: String,
+        /// Greatest value allowed.
+        most: String,
+    },
+    /// A capture has frames that the port does not take.
+    #[error("{port}: {frames} of {of} frames are too long: the port takes up to {most} bytes")]
+    LongCapture {
+        /// The port.
+        port: String,
+        /// Frames that are too long.
+        frames: usize,
+        /// Frames of the capture.
+        of: usize,
+        /// What the port takes, bytes.
+        most: u32,
+    },
+    /// `-P` without anything to send.
+    #[error("-P: only for -f tx (try: -i pcap:FILE, which is received from)")]
+    ReplaysNothing,
     /// `-a` names a CPU that is not there.
     #[error("-a {value}: no such CPU (this machine has 0 to {})", have.saturating_sub(1))]
     NoCpu {
@@ -55,6 +166,11 @@ pub enum Error {
         have: u32,
     },
     /// `-f` names no function.
-    #[error("-f {0}: no such function (tx, rx)")]
+    #[error("-f {0}: no such function (tx, rx, ping, pong, txseq, rxseq, throughput, back-to-back)")]
     UnknownFunction(String),
+}
+
+fn version(range: &str) -> &'static str {
+    let end = range.split('-').next().unwrap_or(range);
+    if end.matches(':').count() > 1 { "IPv6" } else { "IPv4" }
 }

@@ -3,6 +3,9 @@
 mod error;
 mod frames;
 mod function;
+mod rate;
+mod replay;
+mod threads;
 
 use std::ops::RangeInclusive;
 
@@ -12,6 +15,9 @@ use serde::{Deserialize, Serialize};
 pub use error::Error;
 pub use frames::Frames;
 pub use function::Function;
+pub use rate::{BadRate, Rate};
+pub use replay::{BadSpeed, Replay, Speed};
+pub use threads::Threads;
 
 /// Everything about one run. Crosses the control socket when the generator is hosted in the dataplane, so
 /// [`check`](Self::check) is for whoever receives it.
@@ -24,27 +30,31 @@ pub struct Config {
     pub function: Function,
     /// What the frames look like.
     pub frames: Frames,
+    /// A capture to send instead, where the function is to send.
+    pub replay: Option<Replay>,
     /// Frames to send or receive (`-n`); zero for no end.
     pub count: u64,
     /// Most frames in one go (`-b`), in [`Self::BURST`].
     pub burst: u32,
-    /// Frames a second (`-R`); zero for as many as there is room for.
-    pub rate_pps: u32,
-    /// CPUs of the report's first line (`-c`). One thread serves a port for now, whatever this says.
+    /// How fast to send (`-R`, `--rate`).
+    pub rate: Rate,
+    /// CPUs of the report's first line (`-c`).
     pub cpus: u32,
-    /// CPU that the generator is to run on (`-a`); any if not given.
-    pub pin: Option<u32>,
+    /// Threads, and where they run (`-p`, `-a`). A [`Generator`](crate::Generator) is one of them.
+    pub threads: Threads,
     /// Milliseconds from report to report (`-T`), in [`Self::INTERVAL_MS`].
     pub interval_ms: u32,
     /// Seconds to wait before sending (`-w`), in [`Self::WAIT_S`]. A receiver need not wait: it begins with the
     /// first frame anyway.
     pub wait_s: u32,
+    /// Milliseconds until a ping counts as lost, in [`Self::TIMEOUT_MS`].
+    pub timeout_ms: u32,
+    /// A sender numbers and stamps its frames, a receiver reports one-way latency by the stamps.
+    pub stamp: bool,
     /// A receiver ends when nothing has come for a second after the first frame (`-W`).
     pub until_idle: bool,
-    /// Reports in K, M, G and T (`-N` turns it off).
-    pub normalize: bool,
-    /// More messages (`-v`).
-    pub verbose: u8,
+    /// Shows frames in hexadecimal (`-X`): as many as there is time for.
+    pub dump: bool,
 }
 
 impl Default for Config {
@@ -54,16 +64,18 @@ impl Default for Config {
             port: String::new(),
             function: Function::Rx,
             frames: Frames::default(),
+            replay: None,
             count: 0,
             burst: 512,
-            rate_pps: 0,
+            rate: Rate::UNLIMITED,
             cpus: 1,
-            pin: None,
+            threads: Threads::default(),
             interval_ms: 1000,
             wait_s: 0,
+            timeout_ms: 1000,
+            stamp: false,
             until_idle: false,
-            normalize: true,
-            verbose: 0,
+            dump: false,
         }
     }
 }
@@ -76,10 +88,13 @@ impl Config {
     /// Seconds to wait before sending.
     pub const WAIT_S: RangeInclusive<u32> = 0..=3600;
 
+    /// Milliseconds until a ping counts as lost.
+    pub const TIMEOUT_MS: RangeInclusive<u32> = 1..=60_000;
+
     /// netmap's defaults on this port.
     #[must_use]
     pub fn new(port: &str, function: Function) -> Self {
-        Self { port: port.to_owned(), function, ..Self::default() }
+        Self { port: port.to_owned(), function, burst: function.default_burst(), ..Self::default() }
     }
 
     /// Checks every number against its range.
@@ -87,18 +102,41 @@ impl Config {
     /// # Errors
     /// The first that is out of it, by its flag.
     pub fn check(&self) -> Result<(), Error> {
-        self.frames.check(self.function.sends())?;
+        if self.replay.is_some() && self.function != Function::Tx {
+            return Err(Error::ReplaysNothing);
+        }
+        self.frames.check(self.makes_frames(), self.function.is_sequenced())?;
+        self.threads.check()?;
+        self.check_stamp()?;
+        within("--timeout", self.timeout_ms, &Self::TIMEOUT_MS)?;
         within("-b", self.burst, &Self::BURST)?;
         within("-T", self.interval_ms, &Self::INTERVAL_MS)?;
         within("-w", self.wait_s, &Self::WAIT_S)
     }
 
-    /// Checks that the port takes the frames to be sent.
+    /// Checks that what is to be stamped has room for it.
+    fn check_stamp(&self) -> Result<(), Error> {
+        match self.function {
+            Function::Ping => self.frames.check_one_size().and_then(|()| self.frames.check_stamp()),
+            Function::Tx if self.stamp => self.frames.check_stamp(),
+            Function::Pong | Function::Txseq | Function::Rxseq if self.stamp => {
+                Err(Error::NoLatency("--stamp", "-f tx and -f rx"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it makes frames, as `frames` says.
+    fn makes_frames(&self) -> bool {
+        self.function.sends() && self.replay.is_none()
+    }
+
+    /// Checks that the port takes the frames to be made.
     ///
     /// # Errors
     /// [`Error::Long`] if they exceed its MTU.
     pub fn check_port(&self, port: Capabilities) -> Result<(), Error> {
-        if self.function.sends() { self.frames.check_port(&self.port, port) } else { Ok(()) }
+        if self.makes_frames() { self.frames.check_port(&self.port, port) } else { Ok(()) }
     }
 }
 
@@ -113,6 +151,7 @@ fn within(flag: &'static str, value: u32, range: &RangeInclusive<u32>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Size;
     use ports::Mac;
 
     #[test]
@@ -123,7 +162,7 @@ mod tests {
                 src_mac: Some(Mac::local("a")),
                 ..Frames::default()
             },
-            pin: Some(1),
+            threads: Threads { count: 2, pins: vec![1, 0] },
             ..Config::new("vale0:1", Function::Tx)
         };
         let json = serde_json::to_string(&config).unwrap();
@@ -132,9 +171,9 @@ mod tests {
         assert_eq!(serde_json::from_str::<Config>(short).unwrap(), Config::new("vale0:1", Function::Tx));
         for bad in [
             r#"{"prot": ""}"#,
-            r#"{"frames": {"len": -1}}"#,
+            r#"{"frames": {"size": {"fixed": -1}}}"#,
             r#"{"frames": {"src": "x"}}"#,
-            r#"{"function": "ping"}"#,
+            r#"{"function": "pang"}"#,
         ] {
             assert!(serde_json::from_str::<Config>(bad).is_err(), "{bad}");
         }
@@ -144,9 +183,9 @@ mod tests {
     fn what_is_out_of_range_is_named_with_its_range() {
         type Edit = fn(&mut Config);
         let edits: [(Edit, &str); 6] = [
-            (|c| c.frames.len = 15, "-l 15: out of range (16 to 65536)"),
-            (|c| c.frames.len = 65_537, "-l 65537: out of range (16 to 65536)"),
-            (|c| c.frames.len = 41, "headers take 42 bytes"),
+            (|c| c.frames.size = Size::Fixed(15), "-l 15: out of range (16 to 65536)"),
+            (|c| c.frames.size = Size::Fixed(65_537), "-l 65537: out of range (16 to 65536)"),
+            (|c| c.frames.size = Size::Fixed(41), "headers take 42 bytes"),
             (|c| c.burst = 0, "-b 0: out of range (1 to 65536)"),
             (|c| c.interval_ms = 9, "-T 9: out of range (10 to 3600000)"),
             (|c| c.wait_s = 3601, "-w 3601: out of range (0 to 3600)"),
@@ -158,16 +197,16 @@ mod tests {
             let error = config.check().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-        let small = Config { frames: Frames { len: 16, ..Frames::default() }, ..Config::default() };
+        let small = Config { frames: Frames { size: 16.into(), ..Frames::default() }, ..Config::default() };
         assert_eq!(small.check(), Ok(()), "a receiver does not mind");
     }
 
     #[test]
     fn frames_over_the_mtu_are_refused() {
         let mut config = Config::new("vale0:1", Function::Tx);
-        config.frames.len = 1514;
+        config.frames.size = Size::Fixed(1514);
         assert_eq!(config.check_port(Capabilities::wire(1500)), Ok(()));
-        config.frames.len = 1515;
+        config.frames.size = Size::Fixed(1515);
         let error = config.check_port(Capabilities::all(1500)).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -1,32 +1,41 @@
-//! Address ranges, and the order in which their members are used.
+//! Address ranges.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Flow;
-
 /// UDP port where none is given.
 const DEFAULT_PORT: u16 = 1234;
+/// Group of an IPv6 address that varies where none is given: the last.
+const DEFAULT_GROUP: u8 = 7;
 
-/// Addresses and UDP ports of one end: `addr[:port][-addr[:port]]`, as netmap's `-s` and `-d`. IPv4 only for now.
+/// Addresses and UDP ports of one end, as netmap's `-s` and `-d`: `ADDR[:PORT][-ADDR[:PORT]]`, where `ADDR` is an IPv4
+/// address or `[GROUP@][ADDR]` with an IPv6 address, of which one 16-bit group varies, 0 being the first and 7, the
+/// last, the default. Without a port the brackets may be left out.
 ///
 /// Both ends are included and in order: reversed ones are swapped, addresses and ports each on their own. The
 /// second port defaults to the first, the first to 1234.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AddressRange {
-    first: (Ipv4Addr, u16),
-    last: (Ipv4Addr, u16),
+    first: (IpAddr, u16),
+    last: (IpAddr, u16),
+    /// Of IPv6, the group that varies.
+    group: u8,
 }
 
 impl AddressRange {
     /// Just this address, and port 1234.
     #[must_use]
-    pub const fn single(address: Ipv4Addr) -> Self {
-        Self { first: (address, DEFAULT_PORT), last: (address, DEFAULT_PORT) }
+    pub const fn single(address: IpAddr) -> Self {
+        Self { first: (address, DEFAULT_PORT), last: (address, DEFAULT_PORT), group: DEFAULT_GROUP }
+    }
+
+    /// Just its first address and port.
+    pub(super) const fn lowest(self) -> Self {
+        Self { last: self.first, ..self }
     }
 
     /// Whether there is only one address and one port.
@@ -35,33 +44,82 @@ impl AddressRange {
         self.first == self.last
     }
 
+    /// Whether it is of IPv6.
+    #[must_use]
+    pub const fn is_v6(&self) -> bool {
+        self.first.0.is_ipv6()
+    }
+
     /// Lowest address and lowest port.
     #[must_use]
-    pub const fn first(&self) -> (Ipv4Addr, u16) {
+    pub const fn first(&self) -> (IpAddr, u16) {
         self.first
     }
 
     /// Highest address and highest port.
     #[must_use]
-    pub const fn last(&self) -> (Ipv4Addr, u16) {
+    pub const fn last(&self) -> (IpAddr, u16) {
         self.last
+    }
+
+    /// How far it is from one address to the next.
+    #[must_use]
+    pub(super) const fn step(&self) -> u128 {
+        if self.is_v6() { 1 << (16 * (7 - self.group)) } else { 1 }
+    }
+
+    /// First and last in netmap's words.
+    pub(crate) fn ends(&self) -> [String; 2] {
+        [self.first, self.last].map(|(address, port)| match address {
+            IpAddr::V4(address) => format!("{address}:{port}"),
+            IpAddr::V6(address) => format!("{}@[{address}]:{port}", self.group),
+        })
     }
 }
 
-/// The text is no range of IPv4 addresses.
+/// The text is no range of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?}: {1} (try: 10.0.0.1, 10.0.0.1:2000 or 10.0.0.1:2000-10.0.0.9:2100)")]
+#[error(
+    "{0:?}: {1} (try: 10.0.0.1, 10.0.0.1:2000-10.0.0.9:2100, fd00::1 or 7@[fd00::1]:2000-[fd00::9]:2100)"
+)]
 pub struct BadRange(String, &'static str);
 
-/// `addr[:port]`.
-fn end(text: &str) -> Result<(Ipv4Addr, Option<u16>), &'static str> {
-    let (address, port) = match text.split_once(':') {
-        Some((_, rest)) if rest.contains(':') => return Err("IPv6 is not available yet"),
-        Some((address, port)) => (address, Some(port)),
-        None => (text, None),
-    };
-    let port = port.map(|p| p.parse().map_err(|_| "the port is no number from 0 to 65535")).transpose()?;
-    Ok((address.parse().map_err(|_| "no IPv4 address")?, port))
+/// One end as it was given.
+struct End {
+    address: IpAddr,
+    port: Option<u16>,
+    group: Option<u8>,
+}
+
+impl FromStr for End {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (group, text) = text.split_once('@').map_or((None, text), |(group, rest)| (Some(group), rest));
+        let bracketed =
+            text.strip_prefix('[').map(|rest| rest.split_once(']').ok_or("a bracket is not closed"));
+        let (address, port) = match bracketed.transpose()? {
+            Some((address, "")) => (address, None),
+            Some((address, rest)) => {
+                (address, Some(rest.strip_prefix(':').ok_or("only a port can follow a bracket")?))
+            }
+            None if text.matches(':').count() > 1 => (text, None),
+            None => text.split_once(':').map_or((text, None), |(address, port)| (address, Some(port))),
+        };
+        let address = if group.is_some() || bracketed.is_some() || address.contains(':') {
+            IpAddr::V6(address.parse().map_err(|_| "no IPv6 address")?)
+        } else {
+            IpAddr::V4(address.parse().map_err(|_| "no IPv4 address")?)
+        };
+        let port =
+            port.map(|p| p.parse().map_err(|_| "the port is no number from 0 to 65535")).transpose()?;
+        let group = match group.map(str::parse) {
+            None => None,
+            Some(Ok(group @ 0..=7)) => Some(group),
+            Some(_) => return Err("the group that varies is no number from 0 to 7"),
+        };
+        Ok(Self { address, port, group })
+    }
 }
 
 impl FromStr for AddressRange {
@@ -70,29 +128,65 @@ impl FromStr for AddressRange {
     fn from_str(text: &str) -> Result<Self, BadRange> {
         let bad = |what| BadRange(text.to_owned(), what);
         let (low, high) = text.split_once('-').map_or((text, None), |(low, high)| (low, Some(high)));
-        let (address, port) = end(low).map_err(bad)?;
-        let port = port.unwrap_or(DEFAULT_PORT);
-        let (other, other_port) = match high {
-            Some(high) => end(high).map_err(bad)?,
-            None => (address, None),
+        let low: End = low.parse().map_err(bad)?;
+        let (port, group) = (low.port.unwrap_or(DEFAULT_PORT), low.group.unwrap_or(DEFAULT_GROUP));
+        let high = match high {
+            Some(high) => high.parse().map_err(bad)?,
+            None => End { address: low.address, port: None, group: None },
         };
-        let other_port = other_port.unwrap_or(port);
+        let varies = match (low.address, high.address) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => Ok(()),
+            (IpAddr::V6(a), IpAddr::V6(b)) => only_group_varies(a, b, group),
+            _ => Err("one end is IPv4, the other IPv6"),
+        };
+        varies.map_err(bad)?;
+        if high.group.is_some_and(|g| g != group) {
+            return Err(bad("the ends name different groups"));
+        }
+        let high_port = high.port.unwrap_or(port);
         Ok(Self {
-            first: (address.min(other), port.min(other_port)),
-            last: (address.max(other), port.max(other_port)),
+            first: (low.address.min(high.address), port.min(high_port)),
+            last: (low.address.max(high.address), port.max(high_port)),
+            group,
         })
+    }
+}
+
+/// netmap goes on from one end to where the group is the other's, whatever else differs.
+fn only_group_varies(a: Ipv6Addr, b: Ipv6Addr, group: u8) -> Result<(), &'static str> {
+    let mut pairs = a.segments().into_iter().zip(b.segments()).zip(0..);
+    if pairs.all(|((a, b), at)| a == b || at == group) {
+        Ok(())
+    } else {
+        Err("the ends differ in another group than the one that varies, which GROUP@ names")
     }
 }
 
 impl fmt::Display for AddressRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let with_ports = (self.first.1, self.last.1) != (DEFAULT_PORT, DEFAULT_PORT);
-        let mut end = |(address, port): (Ipv4Addr, u16), dash: &str| {
-            write!(f, "{dash}{address}")?;
-            if with_ports { write!(f, ":{port}") } else { Ok(()) }
+        if self.is_v6() && self.group != DEFAULT_GROUP {
+            write!(f, "{}@", self.group)?;
+        }
+        let mut end = |(address, port), dash: &str| match address {
+            IpAddr::V6(address) if with_ports => write!(f, "{dash}[{address}]:{port}"),
+            _ if with_ports => write!(f, "{dash}{address}:{port}"),
+            _ => write!(f, "{dash}{address}"),
         };
         end(self.first, "")?;
         if self.is_single() { Ok(()) } else { end(self.last, "-") }
+    }
+}
+
+impl From<Ipv4Addr> for AddressRange {
+    fn from(address: Ipv4Addr) -> Self {
+        Self::single(address.into())
+    }
+}
+
+impl From<Ipv6Addr> for AddressRange {
+    fn from(address: Ipv6Addr) -> Self {
+        Self::single(address.into())
     }
 }
 
@@ -109,63 +203,6 @@ impl TryFrom<String> for AddressRange {
     }
 }
 
-/// Goes through all combinations of two ranges like an odometer: the source port turns fastest, then the source
-/// address, the destination port, the destination address (`update_ip` of netmap's pkt-gen).
-#[derive(Clone, Debug)]
-pub struct Odometer {
-    src: AddressRange,
-    dst: AddressRange,
-    flow: Flow,
-}
-
-impl Odometer {
-    /// Stands at the first of all ranges.
-    #[must_use]
-    pub const fn new(src: AddressRange, dst: AddressRange) -> Self {
-        let flow = Flow {
-            src: src.first.0.to_bits(),
-            src_port: src.first.1,
-            dst: dst.first.0.to_bits(),
-            dst_port: dst.first.1,
-        };
-        Self { src, dst, flow }
-    }
-
-    /// Whether it never turns.
-    #[must_use]
-    pub fn is_single(&self) -> bool {
-        self.src.is_single() && self.dst.is_single()
-    }
-
-    /// Where it stands.
-    #[must_use]
-    pub const fn flow(&self) -> Flow {
-        self.flow
-    }
-
-    /// Turns it by one.
-    pub fn advance(&mut self) {
-        let flow = &mut self.flow;
-        let _ = turn_port(&mut flow.src_port, &self.src)
-            || turn_address(&mut flow.src, &self.src)
-            || turn_port(&mut flow.dst_port, &self.dst)
-            || turn_address(&mut flow.dst, &self.dst);
-    }
-}
-
-/// Turns one wheel; false if it came round, so that the next one has to turn.
-const fn turn_port(port: &mut u16, range: &AddressRange) -> bool {
-    let more = *port < range.last.1;
-    *port = if more { *port + 1 } else { range.first.1 };
-    more
-}
-
-const fn turn_address(address: &mut u32, range: &AddressRange) -> bool {
-    let more = *address < range.last.0.to_bits();
-    *address = if more { *address + 1 } else { range.first.0.to_bits() };
-    more
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,19 +214,33 @@ mod tests {
 
     #[test]
     fn texts_are_read_as_netmap_reads_them() {
-        let ip = |d| Ipv4Addr::new(10, 0, 0, d);
         for (text, first, last) in [
-            ("10.0.0.1", (ip(1), 1234), (ip(1), 1234)),
-            ("10.0.0.1:2000", (ip(1), 2000), (ip(1), 2000)),
-            ("10.0.0.1-10.0.0.9", (ip(1), 1234), (ip(9), 1234)),
-            ("10.0.0.1:2000-10.0.0.9", (ip(1), 2000), (ip(9), 2000)),
-            ("10.0.0.1:2000-10.0.0.9:2100", (ip(1), 2000), (ip(9), 2100)),
-            ("10.0.0.9:2000-10.0.0.1:1000", (ip(1), 1000), (ip(9), 2000)),
-            ("10.0.0.1-10.0.0.1:1300", (ip(1), 1234), (ip(1), 1300)),
+            ("10.0.0.1", "10.0.0.1:1234", "10.0.0.1:1234"),
+            ("10.0.0.1:2000", "10.0.0.1:2000", "10.0.0.1:2000"),
+            ("10.0.0.1-10.0.0.9", "10.0.0.1:1234", "10.0.0.9:1234"),
+            ("10.0.0.1:2000-10.0.0.9", "10.0.0.1:2000", "10.0.0.9:2000"),
+            ("10.0.0.1:2000-10.0.0.9:2100", "10.0.0.1:2000", "10.0.0.9:2100"),
+            ("10.0.0.9:2000-10.0.0.1:1000", "10.0.0.1:1000", "10.0.0.9:2000"),
+            ("10.0.0.1-10.0.0.1:1300", "10.0.0.1:1234", "10.0.0.1:1300"),
+            ("fd00::1", "7@[fd00::1]:1234", "7@[fd00::1]:1234"),
+            ("[fd00::1]", "7@[fd00::1]:1234", "7@[fd00::1]:1234"),
+            ("3@fd00::1", "3@[fd00::1]:1234", "3@[fd00::1]:1234"),
+            ("[fd00::1]:9", "7@[fd00::1]:9", "7@[fd00::1]:9"),
+            ("7@[fd00::1]:9-[fd00::5]:4", "7@[fd00::1]:4", "7@[fd00::5]:9"),
+            ("fd00::5-fd00::1", "7@[fd00::1]:1234", "7@[fd00::5]:1234"),
+            ("0@[fd00::5]-0@[fc00::5]:7", "0@[fc00::5]:7", "0@[fd00::5]:1234"),
         ] {
-            assert_eq!((range(text).first(), range(text).last()), (first, last), "{text}");
+            assert_eq!(range(text).ends(), [first, last], "{text}");
         }
-        assert_eq!(range("10.0.0.1").to_string(), "10.0.0.1");
+    }
+
+    #[test]
+    fn ranges_are_written_in_short() {
+        for text in
+            ["10.0.0.1", "10.0.0.1-10.0.0.9", "fd00::1", "2@fd00::1", "2@[fd00:0:1::]:7-[fd00:0:2::]:8"]
+        {
+            assert_eq!(range(text).to_string(), text);
+        }
         assert_eq!(range("10.0.0.9-10.0.0.1").to_string(), "10.0.0.1-10.0.0.9");
     }
 
@@ -203,8 +254,17 @@ mod tests {
             ("10.0.0.1:", "port"),
             ("10.0.0.1:65536", "65535"),
             ("10.0.0.1:1-10.0.0.2:x", "port"),
-            ("7@[fd00::1]:9", "IPv6"),
-            ("fd00::1", "IPv6"),
+            ("fd00:::1", "no IPv6 address"),
+            ("[10.0.0.1]", "no IPv6 address"),
+            ("7@10.0.0.1", "no IPv6 address"),
+            ("[fd00::1", "bracket"),
+            ("[fd00::1]5", "bracket"),
+            ("8@[fd00::1]", "0 to 7"),
+            ("x@[fd00::1]", "0 to 7"),
+            ("10.0.0.1-fd00::1", "one end is IPv4"),
+            ("fd00::1-fd01::2", "another group"),
+            ("0@fd00::1-fd00::2", "another group"),
+            ("6@fd00::1-7@fd00::1", "different groups"),
         ] {
             let error = text.parse::<AddressRange>().unwrap_err().to_string();
             assert!(error.contains(why) && error.contains(&format!("{text:?}")), "{error}");
@@ -212,16 +272,20 @@ mod tests {
     }
 
     fn any_range() -> impl Strategy<Value = AddressRange> {
-        (any::<u32>(), 0u32..4, any::<u16>(), 0u16..4).prop_map(|(a, n, p, m)| AddressRange {
-            first: (a.into(), p),
-            last: (a.saturating_add(n).into(), p.saturating_add(m)),
+        let v4 = (any::<u32>(), any::<u32>()).prop_map(|(a, b)| {
+            let [a, b] = [a.min(b), a.max(b)].map(|bits| IpAddr::V4(bits.into()));
+            (a, b, DEFAULT_GROUP)
+        });
+        let v6 = (any::<[u16; 8]>(), any::<u16>(), 0u8..8).prop_map(|(a, n, group)| {
+            let mut b = a;
+            b[usize::from(group)] |= n;
+            (IpAddr::V6(a.into()), IpAddr::V6(b.into()), group)
+        });
+        (prop_oneof![v4, v6], any::<u16>(), any::<u16>()).prop_map(|((a, b, group), p, q)| AddressRange {
+            first: (a, p.min(q)),
+            last: (b, p.max(q)),
+            group,
         })
-    }
-
-    fn span(r: &AddressRange) -> Vec<(u32, u16)> {
-        let (a, p) = r.first();
-        let (b, q) = r.last();
-        (a.to_bits()..=b.to_bits()).flat_map(|a| (p..=q).map(move |p| (a, p))).collect()
     }
 
     proptest! {
@@ -231,16 +295,8 @@ mod tests {
         }
 
         #[test]
-        fn the_odometer_goes_through_all_in_order_and_starts_anew(src in any_range(), dst in any_range()) {
-            let mut odometer = Odometer::new(src, dst);
-            let expected: Vec<_> =
-                span(&dst).into_iter().flat_map(|d| span(&src).into_iter().map(move |s| (s, d))).collect();
-            for (s, d) in expected.iter().chain(&expected) {
-                let f = odometer.flow();
-                prop_assert_eq!(((f.src, f.src_port), (f.dst, f.dst_port)), (*s, *d));
-                odometer.advance();
-            }
-            prop_assert_eq!(odometer.is_single(), expected.len() == 1);
+        fn no_text_trips_it(text in "[0-9a-f:.@\\[\\]-]{0,40}") {
+            let _ = text.parse::<AddressRange>();
         }
     }
 }

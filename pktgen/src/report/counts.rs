@@ -51,6 +51,8 @@ pub(crate) struct Report {
     current: Counts,
     /// Of the intervals before.
     total: Counts,
+    /// Least room seen in this interval, slots.
+    room: Option<u32>,
 }
 
 impl Report {
@@ -62,6 +64,7 @@ impl Report {
             due: Time::NEVER,
             current: Counts::default(),
             total: Counts::default(),
+            room: None,
         }
     }
 
@@ -87,6 +90,12 @@ impl Report {
         }
     }
 
+    /// Notes the room that a receiver's port has, slots.
+    #[inline]
+    pub(crate) fn see_room(&mut self, room: Option<u32>) {
+        self.room = self.room.map_or(room, |least| room.map(|room| room.min(least)));
+    }
+
     /// When the next report is due.
     pub(crate) const fn due(&self) -> Time {
         self.due
@@ -100,13 +109,14 @@ impl Report {
     /// Tells of the interval that ends now. The next one is due on the beat of the first, whatever was late.
     pub(crate) fn end_interval(&mut self, now: Time) {
         let Counts { packets, bytes, batches } = self.current;
-        let usec = u64::try_from(now.since(self.since).as_micros()).unwrap_or(u64::MAX);
+        let usec = micros(now - self.since);
         self.total.add(std::mem::take(&mut self.current));
         self.since = now;
         let interval = u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX).max(1);
         let late = now.since(self.due).as_nanos() as u64;
         self.due = now + Duration::from_nanos(interval - late % interval);
-        self.tell(Event::Interval { packets, bytes, usec, batches, min_space: None });
+        let min_space = self.room.take().map(u64::from);
+        self.tell(Event::Interval { packets, bytes, usec, batches, min_space });
     }
 
     /// Tells of what the reports have not told of.
@@ -116,10 +126,20 @@ impl Report {
         }
     }
 
+    /// Tells when it was, for the sum over several threads.
+    pub(crate) fn tell_span(&mut self, from: Time, took: Duration) {
+        self.tell(Event::Span { from_ns: from.0, to_ns: (from + took).0 });
+    }
+
     /// Tells of the whole, which took this long.
     pub(crate) fn finish(&mut self, took: Duration, errors: u64) {
         let Counts { packets, bytes, batches } = self.total;
         let seconds = took.as_secs_f64();
         self.tell(Event::Final { packets, bytes, events: batches, errors, seconds });
     }
+}
+
+/// Whole microseconds.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,15 +1,25 @@
 //! The functions of `-f`, one a file.
 
+mod delays;
+mod dump;
 mod pacer;
+mod ping;
+mod pong;
 mod receiver;
+mod replayer;
+mod rxseq;
 mod sender;
 
+pub(crate) use sender::Sender;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use ports::{Burst, Mac, Port, Rx, Time};
+use ports::pcap::Capture;
+use ports::{Burst, Capabilities, Mac, Port, Rx, Time};
 
 use crate::report::Pass;
-use crate::{Config, EventSink, Function};
+use crate::{Config, Error, EventSink, Function};
 
 /// How a role goes about it, for the report's first lines.
 pub(crate) struct Shape {
@@ -18,6 +28,9 @@ pub(crate) struct Shape {
     /// From burst to burst; zero without a rate.
     pub(crate) period: Duration,
 }
+
+/// A full port has nothing to wake us with: how long to sleep before trying again.
+pub(crate) const RETRY: Duration = Duration::from_micros(100);
 
 /// What a generator does with its port, from [`begin`](Self::begin) until its [`Pass::over`].
 ///
@@ -28,6 +41,19 @@ pub(crate) trait Role: Send {
     /// Whether it makes frames of its own accord: such a role waits for the link before it begins, its run lasts
     /// from begin to end, and what the port fails to send counts.
     fn sends(&self) -> bool;
+
+    /// A clock for what is shorter than a pass.
+    fn lend_clock(&mut self, _clock: fn() -> Time) {}
+
+    /// Whether what the port fails to send is its loss.
+    fn transmits(&self) -> bool {
+        self.sends()
+    }
+
+    /// Checks that the port takes what the role is to send, as far as the config does not say.
+    fn check_port(&self, _name: &str, _port: Capabilities) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The wait is not over yet.
     fn wait(&mut self, port: &mut Port) {
@@ -40,13 +66,30 @@ pub(crate) trait Role: Send {
     /// One pass: takes what is there, sends what is due and finds room.
     fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass;
 
-    /// The last pass of a run that was stopped. What has arrived counts; nothing is begun.
+    /// A pass of a run that was stopped: nothing is begun any more. Most have nothing to wait for, and only count what
+    /// has arrived.
     fn stop(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
-        self.poll(port, now, tell)
+        Pass { over: true, ..self.poll(port, now, tell) }
     }
 
-    /// An interval's report was given. With `last`, the run is over, and its final report follows.
+    /// The report of an interval is about to be given: what belongs to it is said now. With `last`, it is the final
+    /// report that is.
     fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {}
+
+    /// When it began, if it was let `run` at that time.
+    fn began(&self, run: Time) -> Time {
+        run
+    }
+
+    /// What the user should know before it begins.
+    fn note(&self) -> Option<String> {
+        None
+    }
+
+    /// What went wrong without ending the run, for the user.
+    fn fault(&self) -> Option<&str> {
+        None
+    }
 
     /// How long it took, if it `ran` that long.
     fn took(&self, ran: Duration) -> Duration {
@@ -54,11 +97,17 @@ pub(crate) trait Role: Send {
     }
 }
 
-/// The role of `config`, whose frames have this source.
-pub(crate) fn of(config: &Config, src_mac: Mac) -> Box<dyn Role> {
+/// The role of `config`, whose frames have this source, or are those of a capture.
+pub(crate) fn of(config: &Config, src_mac: Mac, capture: Option<Arc<Capture>>) -> Box<dyn Role> {
+    if let (Some(replay), Some(capture)) = (&config.replay, capture) {
+        return Box::new(replayer::Replayer::new(config, replay, capture));
+    }
     match config.function {
-        Function::Tx => Box::new(sender::Sender::new(config, src_mac)),
+        Function::Tx | Function::Txseq => Box::new(Sender::new(config, src_mac)),
         Function::Rx => Box::new(receiver::Receiver::new(config)),
+        Function::Rxseq => Box::new(rxseq::SequenceReceiver::new(config)),
+        Function::Ping => Box::new(ping::Ping::new(config, src_mac)),
+        Function::Pong => Box::new(pong::Pong::new(config, src_mac)),
     }
 }
 

@@ -2,15 +2,27 @@
 
 use std::time::Duration;
 
-use ports::{BURST, Burst, Port, Rx, Time};
+use ports::{BURST, Burst, Frame, Port, Rx, Time};
 
+use super::delays::Tally;
+use super::dump::Dump;
+use super::pacer::Pacer;
 use super::{Role, Shape, left};
 use crate::report::Pass;
-use crate::{Config, EventSink};
+use crate::{Config, Event, EventSink};
 
 /// Receives, counts and gives back.
 pub(crate) struct Receiver {
-    burst: usize,
+    intake: Intake,
+    /// Of stamped frames, if that is asked.
+    delays: Option<Tally>,
+    dump: Option<Dump>,
+}
+
+/// Takes frames until there were enough, or none came any more: as fast as they come, or at a rate, and what comes
+/// faster waits in the port.
+pub(crate) struct Intake {
+    pacer: Pacer,
     /// Frames still to receive; `None` without end.
     left: Option<u64>,
     until_idle: bool,
@@ -21,29 +33,51 @@ pub(crate) struct Receiver {
 /// How long `-W` waits for another frame.
 const IDLE: Duration = Duration::from_secs(1);
 
-impl Receiver {
+impl Intake {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            burst: usize::try_from(config.burst).unwrap_or(usize::MAX),
+            pacer: Pacer::new(config.rate, config.burst, config.frames.size.mean(), Time::ZERO),
             left: left(config.count),
             until_idle: config.until_idle,
             seen: None,
         }
     }
 
-    /// Takes up to a burst of what is there.
-    fn take(&mut self, rx: &mut dyn Rx, now: Time) -> Pass {
+    pub(crate) const fn shape(&self) -> Shape {
+        Shape { burst: self.pacer.burst() as u64, period: self.pacer.period() }
+    }
+
+    /// The first burst is due now.
+    pub(crate) const fn begin(&mut self, now: Time) {
+        self.pacer.restart(now);
+    }
+
+    /// With the first frame, if one came.
+    pub(crate) fn began(&self, run: Time) -> Time {
+        self.seen.map_or(run, |(first, _)| first)
+    }
+
+    /// From the first frame to the last.
+    pub(crate) fn took(&self) -> Duration {
+        self.seen.map_or(Duration::ZERO, |(first, last)| last - first)
+    }
+
+    /// Takes up to a burst of what is there, and shows it to `each`.
+    pub(crate) fn take(&mut self, rx: &mut dyn Rx, now: Time, mut each: impl FnMut(&Frame<'_>)) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
+        let most = self.left.unwrap_or(u64::MAX).min(self.pacer.due(now) as u64);
         let mut pass = Pass { packets: 0, bytes: 0, next: Time::NEVER, over: false };
-        let most = self.left.unwrap_or(u64::MAX).min(self.burst as u64);
         while pass.packets < most {
             let mut burst = Burst::new();
             rx.receive(&mut burst);
             let waiting = burst.len();
             let taken = waiting.min(usize::try_from(most - pass.packets).unwrap_or(usize::MAX));
-            pass.bytes += burst[..taken].iter().map(|f| f.len() as u64).sum::<u64>();
+            for frame in &burst[..taken] {
+                pass.bytes += frame.len() as u64;
+                each(frame);
+            }
             drop(burst);
             rx.release(taken);
             pass.packets += taken as u64;
@@ -54,7 +88,12 @@ impl Receiver {
         if let Some(left) = &mut self.left {
             *left -= pass.packets;
         }
+        self.pacer.sent(pass.packets, pass.bytes);
+        if most == 0 || self.pacer.next() > now {
+            pass.next = self.pacer.next(); // frames may wait that are not due yet
+        }
         self.note(now, &mut pass);
+        pass.over &= most > 0;
         pass
     }
 
@@ -65,8 +104,8 @@ impl Receiver {
             self.seen = Some((first, now));
         }
         if let (true, Some((_, last))) = (self.until_idle, self.seen) {
-            pass.next = last + IDLE;
-            pass.over = pass.next <= now;
+            pass.next = pass.next.min(last + IDLE);
+            pass.over = last + IDLE <= now;
         }
         if self.left == Some(0) {
             pass.next = now;
@@ -74,21 +113,63 @@ impl Receiver {
     }
 }
 
+impl Receiver {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            intake: Intake::new(config),
+            delays: config.stamp.then(Tally::new),
+            dump: Dump::new(config.dump),
+        }
+    }
+}
+
 impl Role for Receiver {
     fn shape(&self) -> Shape {
-        Shape { burst: self.burst as u64, period: Duration::ZERO }
+        self.intake.shape()
     }
 
     fn sends(&self) -> bool {
         false
     }
 
-    fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
-        self.take(&mut *port.rx, now)
+    fn begin(&mut self, now: Time) {
+        self.intake.begin(now);
+        self.delays.iter_mut().for_each(|delays| delays.begin(now));
     }
 
-    /// From the first frame to the last.
+    fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
+        let Self { intake, delays, dump } = self;
+        if delays.is_none() && dump.is_none() {
+            return intake.take(&mut *port.rx, now, |_| ());
+        }
+        intake.take(&mut *port.rx, now, |frame| {
+            if let Some(delays) = delays {
+                delays.frame(frame, now);
+            }
+            if let Some(dump) = dump {
+                dump.show(frame.bytes().unwrap_or_default(), tell);
+            }
+        })
+    }
+
+    /// With the first frame.
+    fn began(&self, run: Time) -> Time {
+        self.intake.began(run)
+    }
+
+    fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {
+        if let Some(dump) = &mut self.dump {
+            dump.interval();
+        }
+        let Some(delays) = &mut self.delays else { return };
+        if last {
+            tell(Event::DelayTotal(delays.total(now)));
+        } else if let Some(interval) = delays.end_interval(now) {
+            tell(Event::Delay(interval));
+        }
+    }
+
     fn took(&self, _ran: Duration) -> Duration {
-        self.seen.map_or(Duration::ZERO, |(first, last)| last - first)
+        self.intake.took()
     }
 }

@@ -1,84 +1,123 @@
-//! The sending function, `-f tx`.
-
-use std::time::Duration;
+//! The sending functions, `-f tx` and `-f txseq`.
 
 use ports::{Mac, Offload, Port, Time, Tx};
 
+use super::dump::Dump;
 use super::pacer::Pacer;
-use super::{Role, Shape, discard, left};
-use crate::packet::{Odometer, Template};
+use super::{RETRY, Role, Shape, discard, left};
+use crate::packet::{Place, Series, Stamp};
 use crate::report::Pass;
 use crate::{Config, EventSink};
 
-/// Sends frames of a template: the same again and again, or one for each step of the odometer.
+/// Sends a series of frames.
 pub(crate) struct Sender {
-    template: Template,
-    odometer: Odometer,
+    series: Series,
     pacer: Pacer,
     /// Frames still to send; `None` without end.
     left: Option<u64>,
+    stamps: Option<Stamps>,
+    dump: Option<Dump>,
 }
 
-/// A full port has nothing to wake us with: how long to sleep before trying again.
-const RETRY: Duration = Duration::from_micros(100);
+/// Where frames are stamped, and the number of the next one.
+struct Stamps {
+    place: Place,
+    sequence: u32,
+}
+
+impl Stamps {
+    fn stamp(&mut self, now: Time, frame: &mut [u8]) {
+        self.place.stamp(Stamp { sequence: self.sequence, time: now }, frame);
+        self.sequence = self.sequence.wrapping_add(1);
+    }
+}
+
+/// Frames and bytes.
+type Sent = (u64, u64);
 
 impl Sender {
     pub(crate) fn new(config: &Config, src_mac: Mac) -> Self {
-        let frames = &config.frames;
-        let odometer = Odometer::new(frames.src, frames.dst);
-        let len = usize::try_from(frames.len).unwrap_or(usize::MAX);
+        let pacer = Pacer::new(config.rate, config.burst, config.frames.size.mean(), Time::ZERO);
+        let burst = u32::try_from(pacer.burst()).unwrap_or(u32::MAX);
+        let series = Series::new(&config.frames, src_mac, burst, config.function.is_sequenced());
+        let place = series.place().filter(|_| config.stamp);
         Self {
-            template: Template::new(len, src_mac, frames.dst_mac, odometer.flow()),
-            odometer,
-            pacer: Pacer::new(config.rate_pps, config.burst, Time::ZERO),
+            stamps: place.map(|place| Stamps { place, sequence: 0 }),
+            series,
+            pacer,
             left: left(config.count),
+            dump: Dump::new(config.dump),
         }
+    }
+
+    /// The next burst is due now.
+    pub(crate) const fn restart(&mut self, now: Time) {
+        self.pacer.restart(now);
     }
 
     /// Sends what is due, as far as there is room; the rest stays due.
-    fn send_due(&mut self, tx: &mut dyn Tx, now: Time) -> Pass {
+    pub(crate) fn send_due(&mut self, tx: &mut dyn Tx, now: Time, tell: &mut EventSink) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
-        let due = self.pacer.due(now);
-        let wanted = self.left.map_or(due, |left| due.min(usize::try_from(left).unwrap_or(usize::MAX)));
-        let sent = self.send(tx, wanted);
-        self.pacer.sent(sent);
+        let wanted = (self.pacer.due(now) as u64).min(self.left.unwrap_or(u64::MAX));
+        let (packets, bytes) = self.send(tx, wanted, now, tell);
+        self.pacer.sent(packets, bytes);
         if let Some(left) = &mut self.left {
-            *left -= sent as u64;
+            *left -= packets;
         }
         let next = match self.left {
             Some(0) => now,
-            _ if sent < wanted => now + RETRY,
+            _ if packets < wanted => now + RETRY,
             _ => self.pacer.next().max(now),
         };
-        let packets = sent as u64;
-        Pass { packets, bytes: packets * self.template.bytes().len() as u64, next, over: false }
+        Pass { packets, bytes, next, over: false }
     }
 
     /// Sends up to `wanted` frames; how many found room.
-    ///
-    /// Frames that differ are written into the port's slots one by one. One that is always the same is written once a
-    /// burst, where the port can [repeat](Tx::repeat) it: what netmap's indirect buffers (`-I`) are for.
-    fn send(&mut self, tx: &mut dyn Tx, wanted: usize) -> usize {
-        let frame = self.template.bytes();
-        let turns = !self.odometer.is_single();
-        let mut sent = 0;
-        while sent < wanted {
-            let Some(slot) = tx.reserve(frame.len()) else { break };
-            slot.copy_from_slice(frame);
-            if turns {
-                self.template.patch(self.odometer.flow(), slot);
-                self.odometer.advance();
-            }
-            tx.commit(frame.len(), Offload::NONE);
-            sent += 1;
-            if !turns {
-                sent += tx.repeat(wanted - sent);
-            }
+    fn send(&mut self, tx: &mut dyn Tx, wanted: u64, now: Time, tell: &mut EventSink) -> Sent {
+        let Self { series, stamps, dump, .. } = self;
+        match (series.constant(), &stamps, &dump) {
+            (Some(frame), None, None) => send_same(tx, frame, wanted),
+            _ => send_series(tx, series, wanted, |frame| {
+                if let Some(stamps) = stamps {
+                    stamps.stamp(now, frame);
+                }
+                if let Some(dump) = dump {
+                    dump.show(frame, tell);
+                }
+            }),
         }
-        sent
     }
+}
+
+/// A frame that is always the same is written once a burst, where the port can [repeat](Tx::repeat) it: what netmap's
+/// indirect buffers (`-I`) are for.
+fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: u64) -> Sent {
+    let len = frame.len();
+    let mut sent = 0;
+    while sent < wanted {
+        let Some(slot) = tx.reserve(len) else { break };
+        slot.copy_from_slice(frame);
+        tx.commit(len, Offload::NONE);
+        sent += 1;
+        sent += tx.repeat(usize::try_from(wanted - sent).unwrap_or(usize::MAX)) as u64;
+    }
+    (sent, sent * len as u64)
+}
+
+/// Frames that differ, written into the port's slots one by one, each of which is handed to `each` before it goes.
+fn send_series(tx: &mut dyn Tx, series: &mut Series, wanted: u64, mut each: impl FnMut(&mut [u8])) -> Sent {
+    let mut bytes = 0;
+    for sent in 0..wanted {
+        let len = series.len();
+        let Some(slot) = tx.reserve(len) else { return (sent, bytes) };
+        series.make(slot);
+        each(slot);
+        tx.commit(len, Offload::NONE);
+        bytes += len as u64;
+    }
+    (wanted, bytes)
 }
 
 impl Role for Sender {
@@ -92,15 +131,21 @@ impl Role for Sender {
 
     /// The first burst is due now.
     fn begin(&mut self, now: Time) {
-        self.pacer.restart(now);
+        self.restart(now);
     }
 
-    fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
+    fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
         discard(&mut *port.rx);
-        self.send_due(&mut *port.tx, now)
+        self.send_due(&mut *port.tx, now, tell)
     }
 
     fn stop(&mut self, _port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
         Pass::over(now)
+    }
+
+    fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {
+        if let Some(dump) = &mut self.dump {
+            dump.interval();
+        }
     }
 }

@@ -100,6 +100,12 @@ impl Consumer {
         self.shared.head().load(Ordering::Acquire).wrapping_sub(self.tail as u16)
     }
 
+    /// Slots that the producer can fill.
+    #[must_use]
+    pub fn room(&self) -> u16 {
+        self.shared.slots().saturating_sub(self.waiting())
+    }
+
     /// The descriptor that becomes readable when frames arrive while armed.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {

@@ -112,6 +112,11 @@ impl Shared {
         self.slots
     }
 
+    /// Bytes of a page of the buffers.
+    pub(super) const fn page_bytes(&self) -> usize {
+        self.buffers.page_bytes()
+    }
+
     /// The descriptor that wakes the consumer.
     pub(super) fn wake(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()

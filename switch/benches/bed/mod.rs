@@ -2,9 +2,10 @@
 #![allow(dead_code, clippy::allow_attributes, reason = "each bench uses its part")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ports::virtual_port::{self, DEFAULT_SLOTS};
-use ports::{BURST, Burst, Capabilities, Frame, Mac, Offload, Port, Rx, Time};
+use ports::{Burst, Capabilities, Frame, Mac, Offload, Port, Rx, Time, Tx};
 use switch::{Forwarder, Joining, Options, PortIndex, Switch, WhenFull};
 
 /// Time between two passes, ns: about what they take. It is not looked up, so that it costs nothing.
@@ -17,6 +18,16 @@ pub(crate) fn frame(dst: Mac, src: Mac, len: usize) -> Vec<u8> {
     frame[6..12].copy_from_slice(&src.octets());
     frame[12..14].copy_from_slice(&[0x88, 0xb5]); // IEEE's EtherType for experiments
     frame
+}
+
+/// Has `fill` write up to `burst` frames of `len` bytes in place. Says for how many there was room.
+pub(crate) fn write(tx: &mut dyn Tx, len: usize, burst: usize, mut fill: impl FnMut(&mut [u8])) -> usize {
+    for sent in 0..burst {
+        let Some(slot) = tx.reserve(len) else { return sent };
+        fill(slot);
+        tx.commit(len, Offload::NONE);
+    }
+    burst
 }
 
 /// Station `n`.
@@ -70,8 +81,18 @@ impl Bed {
 
     /// One pass of the switch over one port.
     pub(crate) fn pass(&mut self, ingress: usize) {
+        self.forward(ingress);
+        self.flush();
+    }
+
+    /// The pass without its end.
+    pub(crate) fn forward(&mut self, ingress: usize) {
         self.now.0 += PASS_NS;
         self.forwarder.forward(self.indices[ingress], &mut *self.rxs[ingress], self.now);
+    }
+
+    /// The end of a pass.
+    pub(crate) fn flush(&mut self) {
         self.forwarder.flush();
     }
 
@@ -95,68 +116,38 @@ impl Bed {
 
     /// Sends a burst of one frame again and again to port 1, as a generator does.
     pub(crate) fn repeat(&mut self, template: &[u8], burst: usize) -> usize {
-        let tx = &mut self.apps[0].tx;
-        if let Some(slot) = tx.reserve(template.len()) {
-            slot.copy_from_slice(template);
-            tx.commit(template.len(), Offload::NONE);
-            tx.repeat(burst - 1);
-        }
+        let tx = &mut *self.apps[0].tx;
+        let mut sent = write(tx, template.len(), 1, |slot| slot.copy_from_slice(template));
+        sent += tx.repeat(burst - sent);
         tx.flush();
-        self.pass(0);
-        self.drain(1)
+        self.take(sent)
     }
 
     /// As [`Self::burst`], written into the ring in place, as a generator does, to port 1.
     pub(crate) fn generate(&mut self, template: &[u8], burst: usize) -> usize {
-        let tx = &mut self.apps[0].tx;
-        for _ in 0..burst {
-            let Some(slot) = tx.reserve(template.len()) else { break };
-            slot.copy_from_slice(template);
-            tx.commit(template.len(), Offload::NONE);
-        }
-        tx.flush();
-        self.pass(0);
-        self.drain(1)
+        self.write(template.len(), burst, |slot| slot.copy_from_slice(template))
     }
 
-    /// As [`Self::generate`], each frame from and to the stations that `flow` says.
-    pub(crate) fn generate_flows(&mut self, template: &[u8], mut flow: impl FnMut() -> (Mac, Mac)) -> usize {
-        let tx = &mut self.apps[0].tx;
-        for _ in 0..BURST {
-            let Some(slot) = tx.reserve(template.len()) else { break };
-            let (dst, src) = flow();
-            slot.copy_from_slice(template);
-            slot[..6].copy_from_slice(&dst.octets());
-            slot[6..12].copy_from_slice(&src.octets());
-            tx.commit(template.len(), Offload::NONE);
-        }
-        tx.flush();
-        self.pass(0);
-        self.drain(1)
+    /// Has `fill` write frames of `len` bytes in place, as many as there is room for, moves them to port 1, and takes
+    /// them out.
+    pub(crate) fn write(&mut self, len: usize, burst: usize, fill: impl FnMut(&mut [u8])) -> usize {
+        let sent = write(&mut *self.apps[0].tx, len, burst, fill);
+        self.apps[0].tx.flush();
+        self.take(sent)
     }
 
-    /// Lets stations `n` of these be heard behind a port.
-    pub(crate) fn learn(&mut self, port: usize, stations: std::ops::Range<usize>) {
-        for n in stations {
-            self.apps[port].tx.transmit(&[Frame::new(&frame(mac(0), mac(n), 60))]);
-            if n % BURST == 0 {
-                self.pass(port);
-                self.drain(0);
-            }
+    /// Moves what was sent to port 1, and takes it out.
+    fn take(&mut self, sent: usize) -> usize {
+        let mut received = 0;
+        while received < sent {
+            self.pass(0);
+            received += self.drain(1);
         }
-        self.pass(port);
-        self.drain(0);
+        received
     }
 
-    /// A burst from every port to the one after it, the last one's to the first.
-    pub(crate) fn round(&mut self, bursts: &[Vec<Frame<'_>>]) -> usize {
-        let mut arrived = 0;
-        for (n, frames) in bursts.iter().enumerate() {
-            self.apps[n].tx.transmit(frames);
-            self.apps[n].tx.flush();
-            self.pass(n);
-            arrived += self.drain((n + 1) % bursts.len());
-        }
-        arrived
+    /// Lets time go by.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        self.now = self.now + time;
     }
 }
