@@ -1,7 +1,12 @@
 //! The apps that the dataplane hosts: how they cross the control socket, and how they are made.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use ports::{App, Port};
+use pktgen::search::{Probe, Trial, TrialEvent};
+use ports::pcap::Capture;
+use ports::{App, Port, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::identity;
@@ -14,6 +19,8 @@ pub enum Config {
     Pktgen(pktgen::Config),
     /// A TCP endpoint that speaks iperf3.
     Iperf(iperf_endpoint::Config),
+    /// One end of a trial.
+    Trial(Trial),
 }
 
 /// What an app has to say. In JSON it is the app's own event: who started the app knows which it is.
@@ -24,6 +31,8 @@ pub enum Event {
     Pktgen(pktgen::Event),
     /// Of an endpoint.
     Iperf(iperf_endpoint::Event),
+    /// Of an end of a trial.
+    Trial(TrialEvent),
 }
 
 impl Event {
@@ -52,6 +61,14 @@ impl TryFrom<Event> for pktgen::Event {
     }
 }
 
+impl TryFrom<Event> for TrialEvent {
+    type Error = ();
+
+    fn try_from(event: Event) -> Result<Self, ()> {
+        if let Event::Trial(event) = event { Ok(event) } else { Err(()) }
+    }
+}
+
 impl TryFrom<Event> for iperf_endpoint::Event {
     type Error = ();
 
@@ -65,42 +82,90 @@ const EVENTS: usize = 1024;
 /// Of these, how many may be such as come again.
 const INTERVALS: usize = EVENTS / 2;
 
-/// Where the events of one app go. Saying something never waits: while nobody listens, reports of intervals are
-/// left out first, then what is oldest, so that the last word is always heard.
+/// An event, and the number of the thread that has it to say, from 0.
+pub type Said = (usize, Event);
+
+/// Where the events of one thread of an app go. Saying something never waits: while nobody listens, reports of
+/// intervals are left out first, then what is oldest, so that the last word is always heard.
 pub struct Voice {
-    events: Sender<Event>,
-    waiting: Receiver<Event>,
+    thread: usize,
+    events: Sender<Said>,
+    waiting: Receiver<Said>,
 }
 
 impl Voice {
-    /// A voice, and its listener's end, which hears everything that was said before it hears the end.
+    /// A voice for each of so many threads, and their listener's end, which hears everything that was said before it
+    /// hears the end.
     #[must_use]
-    pub fn new() -> (Self, Receiver<Event>) {
+    pub fn of_threads(count: usize) -> (Vec<Self>, Receiver<Said>) {
         let (events, waiting) = bounded(EVENTS);
-        (Self { events, waiting: waiting.clone() }, waiting)
+        let voice = |thread| Self { thread, events: events.clone(), waiting: waiting.clone() };
+        ((0..count).map(voice).collect(), waiting)
     }
 
     fn say(&self, event: Event) {
         if event.comes_again() && self.events.len() >= INTERVALS {
             return;
         }
-        let Err(TrySendError::Full(event)) = self.events.try_send(event) else { return };
+        let Err(TrySendError::Full(event)) = self.events.try_send((self.thread, event)) else { return };
         drop(self.waiting.try_recv());
         let _ = self.events.try_send(event); // there is room: nobody else says anything here
     }
 }
 
+/// Which halves of a port an app uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Direction {
+    /// It is about frames that come in.
+    pub receives: bool,
+    /// It sends some.
+    pub transmits: bool,
+}
+
 impl Config {
+    /// Which halves of its port the app uses.
+    #[must_use]
+    pub const fn direction(&self) -> Direction {
+        match self {
+            Self::Pktgen(config) => {
+                let function = config.function;
+                Direction { receives: function.receives(), transmits: function.transmits() }
+            }
+            Self::Trial(trial) => Direction { receives: trial.receives, transmits: trial.sends },
+            Self::Iperf(_) => Direction { receives: true, transmits: true },
+        }
+    }
+
+    /// The file that the app sends, if it does.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Pktgen(config) => config.replay.as_ref().map(|replay| replay.file.as_path()),
+            Self::Iperf(_) | Self::Trial(_) => None,
+        }
+    }
+
     /// The app, for this port. What it has to say goes to `voice`.
     ///
     /// # Errors
-    /// If the config is out of range, or does not suit the port.
+    /// If the config is out of range, or does not suit the port, or names a file that cannot be used. Who hosts an
+    /// app opens files for whoever asks: the control socket is open to the owner of the daemon and to root only.
     pub fn build(self, port: &Port, voice: Voice) -> Result<Box<dyn App>, String> {
         match self {
             Self::Pktgen(config) => {
                 config.check_port(port.tx.capabilities()).map_err(|e| e.to_string())?;
                 let sink = Box::new(move |event| voice.say(Event::Pktgen(event)));
-                let app = pktgen::Generator::new(config, port.mac, sink).map_err(|e| e.to_string())?;
+                let capture = config.replay.as_ref().map(|replay| Capture::load(&replay.file));
+                let app = match capture.transpose().map_err(|e| e.to_string())? {
+                    Some(capture) => pktgen::Generator::replaying(config, port.mac, Arc::new(capture), sink),
+                    None => pktgen::Generator::new(config, port.mac, sink),
+                };
+                Ok(Box::new(app.map_err(|e| e.to_string())?.with_clock(Time::now)))
+            }
+            Self::Trial(trial) => {
+                trial.config.check_port(port.tx.capabilities()).map_err(|e| e.to_string())?;
+                let sink = Box::new(move |event| voice.say(Event::Trial(event)));
+                let app = Probe::new(trial, port.mac, sink).map_err(|e| e.to_string())?;
                 Ok(Box::new(app))
             }
             Self::Iperf(config) => {
@@ -118,6 +183,11 @@ mod tests {
     use super::*;
     use pktgen::Event as Pktgen;
 
+    fn voice() -> (Voice, Receiver<Said>) {
+        let (mut voices, events) = Voice::of_threads(1);
+        (voices.remove(0), events)
+    }
+
     fn interval(usec: u64) -> Event {
         Event::Pktgen(Pktgen::Interval { packets: 0, bytes: 0, usec, batches: 0, min_space: None })
     }
@@ -128,11 +198,11 @@ mod tests {
 
     #[test]
     fn the_last_word_is_heard_however_long_nobody_listened() {
-        let (voice, events) = Voice::new();
+        let (voice, events) = voice();
         (0..10_000).for_each(|usec| voice.say(interval(usec)));
         voice.say(last(7));
         drop(voice);
-        let heard = events.iter().filter_map(|e| e.try_into().ok()).collect::<Vec<Pktgen>>();
+        let heard = events.iter().filter_map(|(_, e)| e.try_into().ok()).collect::<Vec<Pktgen>>();
         assert_eq!(heard.len(), INTERVALS + 1);
         assert!(matches!(
             heard[..],
@@ -142,11 +212,11 @@ mod tests {
 
     #[test]
     fn among_words_that_are_said_once_the_oldest_go() {
-        let (voice, events) = Voice::new();
+        let (voice, events) = voice();
         let many = EVENTS as u64 + 10;
         (0..many).for_each(|n| voice.say(last(n)));
         let heard = events.try_iter().map(|e| match e {
-            Event::Pktgen(Pktgen::Final { packets, .. }) => packets,
+            (0, Event::Pktgen(Pktgen::Final { packets, .. })) => packets,
             other => panic!("{other:?}"),
         });
         assert_eq!(heard.collect::<Vec<_>>(), (10..many).collect::<Vec<_>>());

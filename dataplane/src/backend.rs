@@ -1,11 +1,13 @@
 //! From a name to an open port.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::str::FromStr;
 
 use ports::offload::Offloads;
-use ports::{Capabilities, Error, Port, afxdp, host, packet, tap, virtual_port};
+use ports::{Capabilities, Error, Port, afxdp, host, packet, pcap, tap, vhost_user, virtual_port};
 
+use crate::apps;
 use crate::name::{Backend, Source};
 
 /// The option that every backend takes: the core whose worker receives from the port.
@@ -39,7 +41,71 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
             given.are_known(&[])?;
             host::open(name)
         }
+        Backend::VhostUser => {
+            given.are_known(&["path", "client", "queues", "offloads"])?;
+            vhost_user::open(name, given.vhost_user()?)
+        }
+        Backend::Pcap => {
+            let what = "a capture is on no switch".to_owned();
+            Err(Error::Unsupported { name: name.to_owned(), what })
+        }
     }
+}
+
+/// As [`open`], with a port for each of several threads, each of which has a queue to itself.
+///
+/// # Errors
+/// As [`open`], or if there are not as many queues.
+pub fn open_queues(name: &str, source: &Source, count: usize) -> Result<Vec<Port>, Error> {
+    let given = Given { name, source };
+    let queues = u32::try_from(count).unwrap_or(u32::MAX);
+    match source.backend {
+        Backend::Afxdp => {
+            given.are_known(&["mode", "zero_copy", "slots"])?; // the threads decide on `queues`
+            afxdp::open_queues(name, &given.afxdp()?, queues)
+        }
+        Backend::Tap => {
+            given.are_known(&["offloads"])?;
+            tap::open_queues(name, tap::Options { offloads: given.offloads()? }, queues)
+        }
+        Backend::Packet => {
+            given.are_known(&["offloads"])?;
+            packet::open_queues(name, packet::Options { offloads: given.offloads()? }, queues)
+        }
+        Backend::Null => (0..count).map(|_| open(name, source)).collect(),
+        Backend::Virtual | Backend::Host | Backend::Pcap | Backend::VhostUser => {
+            let what = format!("is for one thread, not {count} (try: -p 1)");
+            Err(given.invalid(what))
+        }
+    }
+}
+
+/// As [`open`], for an app: what a capture file is there for depends on which halves of the port it uses.
+///
+/// # Errors
+/// As [`open`], or [`Error::Invalid`] if one file is to be both read and written.
+pub fn open_for(name: &str, source: &Source, app: &apps::Config) -> Result<Port, Error> {
+    if source.backend != Backend::Pcap {
+        return open(name, source);
+    }
+    let direction = app.direction();
+    let (read, write) = match name.split_once(',') {
+        Some(two) => two,
+        None if direction.receives && direction.transmits => {
+            let what = format!("this takes two files, to read and to write (try: pcap:{name},WRITE)");
+            return Err(Error::Invalid { name: format!("pcap:{name}"), what });
+        }
+        None => (name, name),
+    };
+    // Also what the app does not use, or reads by itself, is not to be written over.
+    let pair = name.contains(',').then_some(Path::new(read));
+    for kept in pair.into_iter().chain(app.file()).filter(|_| direction.transmits) {
+        pcap::are_two(kept, Path::new(write))?;
+    }
+    pcap::open(pcap::Files {
+        read: direction.receives.then_some(Path::new(read)),
+        write: direction.transmits.then_some(Path::new(write)),
+    })
 }
 
 /// A cable for an app: the switch's end, and the app's.
@@ -47,6 +113,17 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
 /// # Errors
 /// As [`virtual_port::pair`], or [`Error::Invalid`] for an option that it does not know.
 pub fn cable(name: &str, source: Option<&Source>) -> Result<(Port, Port), Error> {
+    let (near, mut far) = cables(name, source, 1)?;
+    let far =
+        far.pop().ok_or_else(|| Error::Invalid { name: name.to_owned(), what: "no queue".to_owned() })?;
+    Ok((near, far))
+}
+
+/// A cable for an app of several threads: the switch's end, and one for each thread.
+///
+/// # Errors
+/// As [`virtual_port::with_queues`], or [`Error::Invalid`] for an option that it does not know.
+pub fn cables(name: &str, source: Option<&Source>, queues: usize) -> Result<(Port, Vec<Port>), Error> {
     let mut slots = virtual_port::DEFAULT_SLOTS;
     let mut capabilities = Capabilities::all(Capabilities::MAX_SUPER_FRAME - 18);
     if let Some(source) = source {
@@ -55,7 +132,10 @@ pub fn cable(name: &str, source: Option<&Source>) -> Result<(Port, Port), Error>
         slots = given.number("slots")?.unwrap_or(slots);
         capabilities.offloads = given.offloads()?;
     }
-    virtual_port::pair(name, slots, capabilities)
+    if queues == 1 {
+        return virtual_port::pair(name, slots, capabilities).map(|(near, far)| (near, vec![far]));
+    }
+    virtual_port::with_queues(name, queues, slots, capabilities)
 }
 
 /// The core that `source` asks for.
@@ -112,6 +192,16 @@ impl Given<'_> {
             zero_copy: self.word("zero_copy", &[("on", true), ("off", false)])?,
             queues: self.number("queues")?.or(default.queues),
             slots: self.number("slots")?.unwrap_or(default.slots),
+        })
+    }
+
+    fn vhost_user(&self) -> Result<vhost_user::Options, Error> {
+        let path = self.source.options.value("path");
+        Ok(vhost_user::Options {
+            path: path.ok_or_else(|| self.invalid("needs an option path=SOCKET".to_owned()))?.into(),
+            client: self.word("client", &[("off", false), ("on", true)])?,
+            queues: self.number("queues")?.unwrap_or(1),
+            offloads: !self.offloads()?.is_empty(),
         })
     }
 

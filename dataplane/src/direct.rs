@@ -54,8 +54,8 @@ impl Solo {
         self.stopper.clone()
     }
 
-    /// Polls on this thread until the app is done.
-    pub fn run(mut self, policy: Policy) {
+    /// Polls on this thread until the app is done, and gives the port back.
+    pub fn run(mut self, policy: Policy) -> Port {
         let mut idler = Idler::new(policy, Time::now());
         loop {
             let now = Time::now();
@@ -80,6 +80,7 @@ impl Solo {
             }
         }
         self.linger();
+        self.port
     }
 
     /// The kernel takes frames off some ports a few at a kick (`TX_BATCH_SIZE` of net/xdp/xsk.c is 32).

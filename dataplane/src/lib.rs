@@ -24,6 +24,7 @@ pub mod direct;
 mod identity;
 mod interrupt;
 pub mod name;
+pub mod search;
 pub mod tables;
 pub mod terminal;
 pub mod tool;

@@ -5,16 +5,17 @@ use std::io;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError};
+use ports::Port;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::control::client::{self, Client};
-use crate::control::message::{Reply, Request};
+use crate::control::message::{Reply, Request, Said, Thread};
 use crate::control::place::Place;
 use crate::control::start;
-use crate::direct::Solo;
+use crate::direct::{Solo, Stopper};
 use crate::interrupt::on_interrupt;
 use crate::name::{self, Name, PlainPort};
-use crate::trouble::Watchman;
+use crate::trouble::Watch;
 use crate::worker::cores::{self, NoCore};
 use crate::worker::idle::Policy;
 use crate::{apps, backend, identity};
@@ -47,10 +48,8 @@ pub enum Error {
 pub struct Job {
     /// A port name.
     pub on: String,
-    /// The core to run on, if it matters.
-    pub core: Option<usize>,
-    /// The app.
-    pub app: apps::Config,
+    /// The app's threads, each with a queue of the port to itself; at least one.
+    pub threads: Vec<Thread>,
     /// The daemon's, for ports of switches.
     pub place: Place,
 }
@@ -59,9 +58,16 @@ pub struct Job {
 #[derive(Debug)]
 pub enum News<E> {
     /// The app has something to say.
-    Event(E),
+    Event {
+        /// The thread that says it, from 0.
+        thread: usize,
+        /// What it says.
+        event: E,
+    },
     /// The port is in trouble; one line for the user.
     Trouble(String),
+    /// The port is no more, likewise: the app is about to end, and the program failed.
+    Broken(String),
 }
 
 /// Runs a job to its end, or until SIGINT or SIGTERM, and hands everything that the app has to say to `print`,
@@ -69,7 +75,7 @@ pub enum News<E> {
 ///
 /// # Errors
 /// If the app could not be started, or its port or daemon vanished under it, or `print` failed.
-pub fn run<E>(job: Job, print: impl FnMut(News<E>) -> io::Result<()> + Send) -> Result<(), Error>
+pub fn run<E>(job: Job, print: impl FnMut(News<E>) -> io::Result<()>) -> Result<(), Error>
 where
     E: DeserializeOwned + TryFrom<apps::Event>,
 {
@@ -83,19 +89,25 @@ fn hosted<E: DeserializeOwned>(
     job: Job,
     mut print: impl FnMut(News<E>) -> io::Result<()>,
 ) -> Result<(), Error> {
+    let mut others = job.threads;
+    if others.is_empty() {
+        return Ok(());
+    }
+    let Thread { core, app } = others.remove(0);
     let mut client = start::connect(&job.place)?;
     let speaker = client.speaker()?;
     on_interrupt(move || drop(speaker.say(&Request::Stop {})))?; // first: once it runs, it is to be stopped well
-    client.ask::<IgnoredAny>(&Request::Host { on: job.on, core: job.core, app: Box::new(job.app) })?;
-    while let Some(event) = next_event(&mut client)? {
-        print(News::Event(serde_json::from_value(event).map_err(client::Error::from)?))?;
+    client.ask::<IgnoredAny>(&Request::Host { on: job.on, core, app: Box::new(app), others })?;
+    while let Some(Said { thread, event }) = next_event(&mut client)? {
+        let event = serde_json::from_value(event).map_err(client::Error::from)?;
+        print(News::Event { thread, event })?;
     }
     Ok(())
 }
 
-fn next_event(client: &mut Client) -> Result<Option<serde_json::Value>, client::Error> {
+fn next_event(client: &mut Client) -> Result<Option<Said>, client::Error> {
     match client.hear()? {
-        Reply::Event(event) => Ok(Some(event)),
+        Reply::Event(said) => Ok(Some(said)),
         Reply::Done {} => Ok(None),
         Reply::Error(why) => Err(client::Error::Refused(why)),
         Reply::Ok(_) => Err(client::Error::HungUp),
@@ -105,53 +117,83 @@ fn next_event(client: &mut Client) -> Result<Option<serde_json::Value>, client::
 fn direct<E: TryFrom<apps::Event>>(
     name: &PlainPort,
     job: Job,
-    mut print: impl FnMut(News<E>) -> io::Result<()> + Send,
+    print: impl FnMut(News<E>) -> io::Result<()>,
 ) -> Result<(), Error> {
-    let core = job.core.or(backend::core(&name.port, &name.source)?);
-    core.map(|c| cores::check(c, &cores::available())).transpose()?;
-    let mut port = backend::open(&name.port, &name.source)?;
-    for note in &port.notes {
-        eprintln!("{note}");
-    }
-    port.mac = port.mac.or_else(|| Some(identity::station(&name.to_string())));
-    let (voice, events) = apps::Voice::new();
-    let counters = port.counters.clone();
-    let app = job.app.build(&port, voice).map_err(Error::App)?;
-    let solo = Solo::new(port, app)?;
-    let (on_signal, on_trouble) = (solo.stopper(), solo.stopper());
-    on_interrupt(move || on_signal.stop())?;
+    let of_port = backend::core(&name.port, &name.source)?;
+    let there = cores::available();
+    let cores = job.threads.iter().map(|thread| thread.core.or(of_port));
+    let cores = cores.map(|core| core.map(|c| cores::check(c, &there)).transpose());
+    let cores = cores.collect::<Result<Vec<_>, _>>()?;
+    let (on, mut gone) = (job.on.clone(), false);
+    let (solos, mut watch, events) = open(name, job)?;
+    let stoppers = solos.iter().map(Solo::stopper).collect::<Vec<_>>();
+    let on_signal = stoppers.clone();
+    on_interrupt(move || on_signal.iter().for_each(Stopper::stop))?;
     std::thread::scope(|scope| {
-        // Printing may block; polling must not. The app's end drops its voice, and that ends the printing.
-        let printing = scope.spawn(move || {
-            let mut watchman = Watchman::new(&name.port, name.source.backend);
-            let printed = report(&events, &mut print, || watchman.look(&job.on, &name.port, &counters));
-            on_trouble.stop();
-            printed
-        });
-        // Only now, since threads inherit it.
-        match core.map(cores::pin).transpose() {
-            Ok(_) => solo.run(Policy::Adaptive),
-            Err(e) => return Err(io::Error::other(e)),
+        let run = |(number, (solo, core)): (usize, (Solo, Option<usize>))| {
+            let run = move || {
+                core.map_or(Ok(()), cores::pin)?;
+                drop(solo.run(Policy::Adaptive));
+                Ok::<_, NoCore>(())
+            };
+            std::thread::Builder::new().name(format!("thread-{number}")).spawn_scoped(scope, run)
+        };
+        let running = solos.into_iter().zip(cores).enumerate().map(run).collect::<Result<Vec<_>, _>>();
+        // Printing may block; polling must not. The end of the last app drops the last voice, and that ends the printing.
+        let look = || {
+            let trouble = watch.look();
+            if !watch.is_gone() {
+                return trouble.map(News::Trouble);
+            }
+            stoppers.iter().for_each(Stopper::stop); // the last report is still to come
+            let line = format!("{on}: the interface is gone (try: ip link)");
+            (!std::mem::replace(&mut gone, true)).then_some(News::Broken(line))
+        };
+        let printed = running.and_then(|running| Ok((report(&events, print, look)?, running)));
+        stoppers.iter().for_each(Stopper::stop);
+        for thread in printed?.1 {
+            thread.join().map_err(|_| io::Error::other("a thread failed"))??;
         }
-        printing.join().unwrap_or_else(|_| Err(io::Error::other("the report failed")))
-    })?;
-    Ok(())
+        Ok(())
+    })
+}
+
+/// The app of each thread on its port, what watches the ports, and what the apps have to say.
+fn open(name: &PlainPort, job: Job) -> Result<(Vec<Solo>, Watch, Receiver<apps::Said>), Error> {
+    let mut ports = match &job.threads[..] {
+        [one] => vec![backend::open_for(&name.port, &name.source, &one.app)?],
+        several => backend::open_queues(&name.port, &name.source, several.len())?,
+    };
+    for port in &mut ports {
+        port.notes.iter().for_each(|note| eprintln!("{note}"));
+        port.mac = port.mac.or_else(|| Some(identity::station(&name.to_string())));
+    }
+    let watch = Watch::new(name, &job.on, &ports);
+    let (voices, events) = apps::Voice::of_threads(ports.len());
+    let solo = |((thread, port), voice): ((Thread, Port), apps::Voice)| {
+        let app = thread.app.build(&port, voice).map_err(Error::App)?;
+        Ok::<_, Error>(Solo::new(port, app)?)
+    };
+    let solos = job.threads.into_iter().zip(ports).zip(voices).map(solo).collect::<Result<_, _>>()?;
+    Ok((solos, watch, events))
 }
 
 /// Prints events until there will be no more, and once a second or so whether there is trouble.
 fn report<E: TryFrom<apps::Event>>(
-    events: &Receiver<apps::Event>,
+    events: &Receiver<apps::Said>,
     mut print: impl FnMut(News<E>) -> io::Result<()>,
-    mut trouble: impl FnMut() -> Option<String>,
+    mut trouble: impl FnMut() -> Option<News<E>>,
 ) -> io::Result<()> {
     loop {
         match events.recv_timeout(Duration::from_secs(1)) {
-            Ok(event) => event.try_into().map_or(Ok(()), |event| print(News::Event(event)))?,
+            Ok((thread, event)) => {
+                event.try_into().map_or(Ok(()), |event| print(News::Event { thread, event }))?;
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
         if let Some(trouble) = trouble() {
-            print(News::Trouble(trouble))?;
+            print(trouble)?;
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What a user should do something about.
 
-use ports::counters::Totals;
-use ports::{Counters, Interface, Reason};
+use std::sync::Arc;
 
-use crate::name::Backend;
+use ports::counters::Totals;
+use ports::{Counters, Interface, Port, Reason};
+
+use crate::name::{Backend, PlainPort};
 
 /// Watches a port for trouble, and tells of each kind once.
 #[derive(Default)]
@@ -33,6 +35,11 @@ impl Watchman {
         }
     }
 
+    /// Whether the interface behind the port has vanished.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.index.is_some_and(|index| Interface::numbered(index).is_none())
+    }
+
     /// The trouble that the port has, if it was not the last that was told.
     pub(crate) fn look(&mut self, name: &str, interface: &str, counters: &Counters) -> Option<String> {
         let hint = self.hint(name, interface, &counters.read());
@@ -41,6 +48,38 @@ impl Watchman {
         }
         self.told.clone_from(&hint);
         hint
+    }
+}
+
+/// Watches the ports of one interface for all of their threads.
+pub(crate) struct Watch {
+    on: String,
+    interface: String,
+    ports: Vec<(Watchman, Arc<Counters>)>,
+    told: Option<String>,
+}
+
+impl Watch {
+    /// Of `ports`, which were opened by that name, known to the user as `on`.
+    pub(crate) fn new(name: &PlainPort, on: &str, ports: &[Port]) -> Self {
+        let watched = |port: &Port| (Watchman::new(&name.port, name.source.backend), port.counters.clone());
+        let ports = ports.iter().map(watched).collect();
+        Self { on: on.to_owned(), interface: name.port.clone(), ports, told: None }
+    }
+
+    /// Trouble that has not been told, once for all ports.
+    pub(crate) fn look(&mut self) -> Option<String> {
+        let (on, interface) = (&self.on, &self.interface);
+        let each = self.ports.iter_mut();
+        let news = each.filter_map(|(watchman, counters)| watchman.look(on, interface, counters)).last();
+        let news = news.filter(|trouble| self.told.as_ref() != Some(trouble))?;
+        self.told = Some(news.clone());
+        Some(news)
+    }
+
+    /// Whether the interface has vanished.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.ports.first().is_some_and(|(watchman, _)| watchman.is_gone())
     }
 }
 

@@ -1,8 +1,10 @@
 //! The app: a role on a port, from its start to its final report.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ports::{App, Mac, Port, Progress, Reason, Time};
+use ports::pcap::Capture;
+use ports::{App, End, Mac, Port, Progress, Reason, Time};
 
 use crate::report::Report;
 use crate::role::{self, Role, Shape};
@@ -22,7 +24,8 @@ enum Phase {
 ///
 /// Its host polls it; it sends what is due or takes what is there, and tells of it through its [`EventSink`]:
 /// [`Event::Start`] first, an [`Event::Interval`] about every interval, at last [`Event::Final`] (or nothing but
-/// [`Event::Failed`] where the port does not take the frames). After [`Progress::done`], frames that it sent may
+/// [`Event::Failed`] where the port does not take the frames). [`Event::Failed`] also precedes the final where the port
+/// broke, or what was to be sent. After [`Progress::done`], frames that it sent may
 /// still wait in the port: the host lets them drain before it removes the port.
 ///
 /// Back-pressure: what finds no room is tried again at the next poll, and nothing is lost.
@@ -45,19 +48,55 @@ impl Generator {
     /// If the config is out of range. Whether the port takes frames of that length shows at the first poll; a host
     /// that wants to know before asks [`Config::check_port`].
     pub fn new(config: Config, interface_mac: Option<Mac>, events: EventSink) -> Result<Self, Error> {
+        Self::with(config, interface_mac, None, events)
+    }
+
+    /// As [`new`](Self::new), with the capture that the config's `replay` names: this crate opens no files.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new). Frames that the port does not take show at the first poll.
+    pub fn replaying(
+        config: Config,
+        interface_mac: Option<Mac>,
+        capture: Arc<Capture>,
+        events: EventSink,
+    ) -> Result<Self, Error> {
+        Self::with(config, interface_mac, Some(capture), events)
+    }
+
+    fn with(
+        config: Config,
+        interface_mac: Option<Mac>,
+        capture: Option<Arc<Capture>>,
+        events: EventSink,
+    ) -> Result<Self, Error> {
         config.check()?;
         let src_mac = config.frames.src_mac.or(interface_mac).unwrap_or(Mac::ZERO);
-        let role = role::of(&config, src_mac);
+        let role = role::of(&config, src_mac, capture);
         let report = Report::new(Duration::from_millis(config.interval_ms.into()), events);
         Ok(Self { config, src_mac, role, phase: Phase::New, stopping: false, errors_before: 0, report })
     }
 
+    /// Lends it a clock, for what cannot be measured by the times of passes: round trips take less than a pass where
+    /// many are under way.
+    #[must_use]
+    pub fn with_clock(mut self, clock: fn() -> Time) -> Self {
+        self.role.lend_clock(clock);
+        self
+    }
+
     /// Looks at the port and begins to wait for its link.
     fn start(&mut self, port: &Port, now: Time) {
-        if let Err(error) = self.config.check_port(port.tx.capabilities()) {
+        let takes = port.tx.capabilities();
+        let fits =
+            self.config.check_port(takes).and_then(|()| self.role.check_port(&self.config.port, takes));
+        if let Err(error) = fits {
             self.report.tell(Event::Failed { message: error.to_string() });
             self.phase = Phase::Done;
             return;
+        }
+        if let Some(message) = self.role.note() {
+            self.report.tell(Event::Note { message });
         }
         self.errors_before = errors(port);
         let Shape { burst, period } = self.role.shape();
@@ -83,8 +122,14 @@ impl Generator {
         let pass =
             if self.stopping { self.role.stop(port, now, tell) } else { self.role.poll(port, now, tell) };
         self.report.count(&pass);
-        if pass.over {
-            return self.finish(port, now, now - since);
+        let is_idle = pass.packets == 0;
+        let over = match port.rx.end() {
+            Some(End::Broken(_)) => is_idle || self.role.sends(),
+            Some(End::Complete) => is_idle && !self.role.sends(),
+            None => false,
+        };
+        if pass.over || over {
+            return self.finish(port, now, since);
         }
         if now >= self.report.due() {
             if !self.role.sends() && self.report.is_empty() {
@@ -96,12 +141,21 @@ impl Generator {
         Progress { busy: pass.packets > 0, deadline: pass.next.min(self.report.due()), done: false }
     }
 
-    fn finish(&mut self, port: &Port, now: Time, ran: Duration) -> Progress {
+    fn finish(&mut self, port: &Port, now: Time, since: Time) -> Progress {
         let errors = if self.role.transmits() { errors(port) - self.errors_before } else { 0 };
         self.role.interval(now, false, self.report.events());
         self.report.end_last_interval(now);
         self.role.interval(now, true, self.report.events());
-        self.report.finish(self.role.took(ran), errors);
+        let broken = port.rx.end().and_then(|end| if let End::Broken(why) = end { Some(why) } else { None });
+        if let Some(why) = broken.or_else(|| self.role.fault()) {
+            let message = format!("{}: {why}", self.config.port);
+            self.report.tell(Event::Failed { message });
+        }
+        let took = self.role.took(now - since);
+        if self.config.threads.count > 1 {
+            self.report.tell_span(self.role.began(since), took);
+        }
+        self.report.finish(took, errors);
         self.phase = Phase::Done;
         DONE
     }

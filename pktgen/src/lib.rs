@@ -15,11 +15,12 @@ mod order;
 mod packet;
 mod report;
 mod role;
+pub mod search;
 
-pub use args::Args;
-pub use config::{BadRate, Config, Error, Frames, Function, Rate};
+pub use args::{Args, Task};
+pub use config::{BadRate, BadSpeed, Config, Error, Frames, Function, Rate, Replay, Speed, Threads};
 pub use generator::Generator;
 pub use latency::{BadHistogram, HdrLog, Latency};
 pub use order::Order;
 pub use packet::{AddressRange, BadPayload, BadRange, BadTag, Flow, Odometer, Payload, Size, Tag};
-pub use report::{Columns, Delays, Event, EventSink, Format, Pings, Printer, Style, Trouble};
+pub use report::{Columns, Delays, Event, EventSink, Format, Pings, Printer, Style, Sum, Trouble};

@@ -27,6 +27,8 @@ pub struct Interface {
     pub mac: Mac,
     /// Receive queues in use; 1 where the driver does not say.
     pub rx_queues: usize,
+    /// Transmit queues in use; 1 where the driver does not say.
+    pub tx_queues: usize,
 }
 
 impl Interface {
@@ -48,6 +50,7 @@ impl Interface {
             let what = "not an Ethernet interface (try: a TAP or veth in place of a TUN)".to_owned();
             return Err(Error::Unsupported { name: name.to_owned(), what });
         }
+        let (rx_queues, tx_queues) = control.queues();
         let [a, b, c, d, e, f, ..] = address.sa_data.map(i8::cast_unsigned);
         Ok(Self {
             name: name.to_owned(),
@@ -55,7 +58,8 @@ impl Interface {
             mtu: mtu.cast_unsigned(),
             up: control.flags()? & libc::IFF_UP != 0,
             mac: Mac::new([a, b, c, d, e, f]),
-            rx_queues: control.rx_queues(),
+            rx_queues,
+            tx_queues,
         })
     }
 
@@ -186,15 +190,17 @@ impl<'a> Control<'a> {
         Ok(i32::from(flags))
     }
 
-    /// Receive queues by `ETHTOOL_GCHANNELS`, which needs no privilege; a driver without channels has one.
-    fn rx_queues(&self) -> usize {
+    /// Receive and transmit queues by `ETHTOOL_GCHANNELS`, which needs no privilege; a driver without channels has one
+    /// of each.
+    fn queues(&self) -> (usize, usize) {
         let mut channels = Channels { command: 0x3c, ..Channels::default() };
         let body = libc::__c_anonymous_ifr_ifru { ifru_data: std::ptr::from_mut(&mut channels).cast() };
         let mut request = self.request(body);
         // SAFETY: SIOCETHTOOL takes an ifreq whose data points to the structure of the command, here ours.
         let asked = unsafe { ioctl(&self.socket, libc::SIOCETHTOOL, &mut request) };
-        let queues = channels.rx.saturating_add(channels.combined);
-        if asked.is_ok() { usize::try_from(queues).unwrap_or(1).max(1) } else { 1 }
+        let with_combined =
+            |one: u32| usize::try_from(one.saturating_add(channels.combined)).unwrap_or(1).max(1);
+        if asked.is_ok() { (with_combined(channels.rx), with_combined(channels.tx)) } else { (1, 1) }
     }
 }
 

@@ -50,6 +50,18 @@ pub(crate) fn set_option<T: Copy>(socket: impl AsFd, level: i32, option: i32, va
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// One `getsockopt` of `N` unsigned integers.
+pub(crate) fn option<const N: usize>(socket: impl AsFd, level: i32, option: i32) -> io::Result<[u32; N]> {
+    let mut value = [0; N];
+    #[expect(clippy::cast_possible_truncation, reason = "the options are a few integers")]
+    let mut len = size_of_val(&value) as libc::socklen_t;
+    let to = value.as_mut_ptr().cast();
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: `len` bytes at `to` are writable, and the kernel writes no more.
+    let result = unsafe { libc::getsockopt(socket, level, option, to, &raw mut len) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}
+
 /// Binds an `AF_PACKET` socket to one interface, for frames of every EtherType.
 pub(crate) fn bind_packet(socket: impl AsFd, index: u32) -> io::Result<()> {
     #[expect(clippy::cast_possible_truncation, reason = "constants of 16 bits in wider types")]
@@ -71,14 +83,8 @@ pub(crate) fn bind_packet(socket: impl AsFd, index: u32) -> io::Result<()> {
 
 /// Frames that an `AF_PACKET` socket lost for want of room since this was last asked.
 pub(crate) fn packet_drops(socket: impl AsFd) -> io::Result<u32> {
-    let mut statistics = [0u32; 2]; // struct tpacket_stats: frames seen, frames dropped
-    let mut len: libc::socklen_t = 8;
-    let to = statistics.as_mut_ptr().cast();
-    let socket = socket.as_fd().as_raw_fd();
-    // SAFETY: `len` bytes at `to` are writable, and the kernel writes no more.
-    let result =
-        unsafe { libc::getsockopt(socket, libc::SOL_PACKET, libc::PACKET_STATISTICS, to, &raw mut len) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(statistics[1]) }
+    // struct tpacket_stats: frames seen, frames dropped
+    option(socket, libc::SOL_PACKET, libc::PACKET_STATISTICS).map(|[_, dropped]| dropped)
 }
 
 /// Repeats what fails because something is taken, for up to half a second: the kernel frees the queues, program

@@ -46,6 +46,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ring::Landing;
 use crate::{Burst, Capabilities, Counters, Frame, Mac, Offload};
 
 /// What became of a slice of frames handed to [`Tx::transmit`].
@@ -58,6 +59,16 @@ pub struct Sent {
     pub frames: u64,
     /// Bytes of the frames delivered.
     pub bytes: u64,
+}
+
+/// Why no frame will ever come from a port again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End<'a> {
+    /// All that there was has been received: a file is at its end.
+    Complete,
+    /// The port broke: its interface vanished, its file ends in the middle or cannot be written. Says so in words
+    /// for the user, who knows the port's name.
+    Broken(&'a str),
 }
 
 /// The receiving half of a port: frames from the port into the dataplane.
@@ -83,6 +94,11 @@ pub trait Rx: Send {
 
     /// Takes back [`arm`](Self::arm): the caller is polling again.
     fn disarm(&mut self) {}
+
+    /// Whether the port is at its end, and why. For apps, which end with it: a switch has other ports.
+    fn end(&self) -> Option<End<'_>> {
+        None
+    }
 
     /// Slots that the other side can fill right now, if the port can tell without a system call: near zero before
     /// [`receive`](Self::receive), it is filled faster than it is drained.
@@ -120,6 +136,12 @@ pub trait Tx: Send {
     /// Makes everything queued visible to the other side: one kick a pass, never one a frame. Returns whether all of
     /// it is on its way; if not (the kernel was busy), the caller flushes again soon, whether there is traffic or not.
     fn flush(&mut self) -> bool;
+
+    /// If all that a flush does is to kick who drains the port: how to do that without the port. Whoever has it need
+    /// not [`flush`](Self::flush) after [`transmit`](Self::transmit).
+    fn landing(&self) -> Option<Landing> {
+        None
+    }
 }
 
 impl Rx for Box<dyn Rx> {
@@ -137,6 +159,9 @@ impl Rx for Box<dyn Rx> {
     }
     fn disarm(&mut self) {
         (**self).disarm();
+    }
+    fn end(&self) -> Option<End<'_>> {
+        (**self).end()
     }
     fn room(&self) -> Option<u32> {
         (**self).room()

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{Mode, OFlags};
@@ -39,27 +40,63 @@ pub(crate) fn open_prepared(
 ) -> Result<Port, Error> {
     check_name(name)?;
     let there = Interface::find(name).is_ok();
-    let file = attach(name, there)?;
+    let file = attach(name, there, Queues::One)?;
     let offloads = negotiate(name, &file, options.offloads)?;
     let mut interface = Interface::find(name)?;
     prepare(&mut interface)?;
     interface.bring_up()?;
-    let tap = Tap::new(name, file, there);
+    let tap = Tap::new(name, file, there, Arc::default());
     let capabilities = Capabilities { offloads, ..Capabilities::all(interface.mtu) };
     let mut port = descriptor::port(tap, capabilities);
-    let missing = options.offloads - offloads;
-    if !missing.is_empty() {
-        port.notes.push(format!("{name}: without offloads: {}", names(missing)));
-    }
+    port.notes.extend(lacks(name, options.offloads - offloads));
     Ok(port)
+}
+
+/// As [`open`], with a port for each of `count` queues (`IFF_MULTI_QUEUE`), to be used by threads of their own. The
+/// kernel sends a flow by one queue, that by which it last came in, else by its hash. What is to be said of the TAP is
+/// said of the first port.
+///
+/// # Errors
+/// As [`open`]; [`Error::Taken`] also if the TAP is there and has one queue only.
+pub fn open_queues(name: &str, options: Options, count: u32) -> Result<Vec<Port>, Error> {
+    check_name(name)?;
+    let there = Interface::find(name).is_ok();
+    let seen = Arc::<AtomicU64>::default();
+    let queue = |_| {
+        let file = attach(name, there, Queues::Several)?;
+        let offloads = negotiate(name, &file, options.offloads)?;
+        Ok((Tap::new(name, file, there, seen.clone()), offloads))
+    };
+    let queues = (0..count).map(queue).collect::<Result<Vec<_>, Error>>()?;
+    let mut interface = Interface::find(name)?;
+    interface.bring_up()?;
+    let missing = queues.first().map_or_else(Offloads::empty, |(_, granted)| options.offloads - *granted);
+    let port = |(tap, offloads)| {
+        descriptor::port(tap, Capabilities { offloads, ..Capabilities::all(interface.mtu) })
+    };
+    let mut ports = queues.into_iter().map(port).collect::<Vec<_>>();
+    ports.iter_mut().take(1).for_each(|first| first.notes.extend(lacks(name, missing)));
+    Ok(ports)
+}
+
+/// What there is to say of offloads that were not granted.
+fn lacks(name: &str, missing: Offloads) -> Option<String> {
+    (!missing.is_empty()).then(|| format!("{name}: without offloads: {}", names(missing)))
+}
+
+/// What a TAP has. The kernel joins nobody to one of the other kind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Queues {
+    One,
+    Several,
 }
 
 fn names(offloads: Offloads) -> String {
     offloads.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
-/// A descriptor of the TAP, attached to its only queue.
-fn attach(name: &str, there: bool) -> Result<OwnedFd, Error> {
+/// A descriptor of the TAP, attached to its only queue, or to a new one.
+fn attach(name: &str, there: bool, queues: Queues) -> Result<OwnedFd, Error> {
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::open("/dev/net/tun", flags, Mode::empty()).map_err(|e| match e {
         Errno::NOENT | Errno::NODEV | Errno::NXIO => {
@@ -69,19 +106,23 @@ fn attach(name: &str, there: bool) -> Result<OwnedFd, Error> {
         _ => refused("/dev/net/tun", "open", "CAP_NET_ADMIN", e.into()),
     })?;
     let taken = |what: &str| Error::Taken { name: name.to_owned(), what: what.to_owned() };
-    while_busy(|| join(name, &file)).map_err(|e| match e.raw_os_error() {
+    while_busy(|| join(name, &file, queues)).map_err(|e| match e.raw_os_error() {
         Some(libc::EBUSY) => taken("open in another process (try: fuser -v /dev/net/tun)"),
-        Some(libc::EINVAL) if there => {
+        Some(libc::EINVAL) if there && queues == Queues::One => {
             taken("an interface that is no TAP, or one of several queues (try: another name)")
+        }
+        Some(libc::EINVAL) if there => {
+            taken("an interface that is no TAP, or one of a single queue (try: another name, or -p 1)")
         }
         _ => refused(name, "TUNSETIFF", "CAP_NET_ADMIN", e),
     })?;
     Ok(file)
 }
 
-fn join(name: &str, file: &OwnedFd) -> io::Result<()> {
+fn join(name: &str, file: &OwnedFd, queues: Queues) -> io::Result<()> {
+    let several = if queues == Queues::Several { libc::IFF_MULTI_QUEUE } else { 0 };
     #[expect(clippy::cast_possible_truncation, reason = "the flags are 16 bits")]
-    let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as i16;
+    let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR | several) as i16;
     let mut request = interface_request(name, libc::__c_anonymous_ifr_ifru { ifru_flags: flags });
     // SAFETY: TUNSETIFF takes an ifreq, whatever size its number claims.
     unsafe { ioctl(file, libc::TUNSETIFF, &mut request) }
@@ -131,15 +172,15 @@ struct Tap {
     /// `/proc/net/dev` of the namespace that the TAP is in; a reading of it takes no lock that others hold
     /// long, unlike netlink's. A TAP that is moved to another namespace is no longer found there.
     interfaces: Option<OwnedFd>,
-    /// Frames dropped when last asked.
-    seen: AtomicU64,
+    /// Frames dropped when last asked, by whichever queue: the kernel counts for the whole TAP.
+    seen: Arc<AtomicU64>,
 }
 
 impl Tap {
-    fn new(name: &str, file: OwnedFd, joined: bool) -> Self {
+    fn new(name: &str, file: OwnedFd, joined: bool, seen: Arc<AtomicU64>) -> Self {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let interfaces = rustix::fs::open("/proc/thread-self/net/dev", flags, Mode::empty()).ok();
-        let tap = Self { file, name: name.to_owned(), joined, interfaces, seen: AtomicU64::new(0) };
+        let tap = Self { file, name: name.to_owned(), joined, interfaces, seen };
         tap.dropped();
         tap
     }
@@ -197,6 +238,6 @@ impl Descriptor for Tap {
 
     fn dropped(&self) -> u64 {
         let Some(now) = self.tx_dropped() else { return 0 };
-        now.saturating_sub(self.seen.swap(now, Ordering::Relaxed))
+        now.saturating_sub(self.seen.fetch_max(now, Ordering::Relaxed))
     }
 }

@@ -3,8 +3,10 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use crate::ring::{Consumer, Producer, SLOT, ring};
-use crate::{Burst, Capabilities, Counters, Error, Frame, Offload, Port, Reason, Rings, Rx, Sent, Tx};
+use crate::ring::{Consumer, Landing, Producer, SLOT, ring};
+use crate::{
+    Burst, Capabilities, Counters, Error, Frame, Offload, Port, Reason, Rings, Rx, Sent, Tx, queues,
+};
 
 /// Slots of each ring unless asked otherwise: 2 MiB of 2 KiB slots, as VALE's 1024.
 pub const DEFAULT_SLOTS: u16 = 1024;
@@ -15,10 +17,37 @@ pub const DEFAULT_SLOTS: u16 = 1024;
 /// # Errors
 /// If `slots` is not a power of two in 64..=16384, or memory cannot be had.
 pub fn pair(name: &str, slots: u16, capabilities: Capabilities) -> Result<(Port, Port), Error> {
+    cable(name, slots, capabilities, Arc::default())
+}
+
+/// As [`pair`], with several pairs of rings: the first end is one port, the second one port a queue. Frames of a flow
+/// come out at one queue, in order.
+///
+/// # Errors
+/// As [`pair`], or if `queues` is not in 1..=[`MAX_QUEUES`](queues::MAX_QUEUES).
+pub fn with_queues(
+    name: &str,
+    queues: usize,
+    slots: u16,
+    capabilities: Capabilities,
+) -> Result<(Port, Vec<Port>), Error> {
+    queues::check(name, queues)?;
+    let counters = Arc::<Counters>::default();
+    let cables = (0..queues).map(|_| cable(name, slots, capabilities, counters.clone()));
+    let (near, far): (Vec<_>, Vec<_>) = cables.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    Ok((queues::join(name, near, counters)?, far))
+}
+
+/// A cable whose first end counts here.
+fn cable(
+    name: &str,
+    slots: u16,
+    capabilities: Capabilities,
+    counters: Arc<Counters>,
+) -> Result<(Port, Port), Error> {
     let (to_app, from_switch) = ring(name, slots)?;
     let (to_switch, from_app) = ring(name, slots)?;
-    let end = |producer: Producer, consumer| {
-        let counters = Arc::<Counters>::default();
+    let end = |producer: Producer, consumer, counters: Arc<Counters>| {
         let rx = VirtualRx { consumer, counters: counters.clone() };
         let page_bytes = producer.page_bytes() as u64;
         let tx = VirtualTx { producer, capabilities };
@@ -32,7 +61,7 @@ pub fn pair(name: &str, slots: u16, capabilities: Capabilities) -> Result<(Port,
         };
         Port { counters, rings, ..Port::new(rx, tx) }
     };
-    Ok((end(to_app, from_app), end(to_switch, from_switch)))
+    Ok((end(to_app, from_app, counters), end(to_switch, from_switch, Arc::default())))
 }
 
 struct VirtualRx {
@@ -98,5 +127,9 @@ impl Tx for VirtualTx {
     fn flush(&mut self) -> bool {
         self.producer.flush();
         true
+    }
+
+    fn landing(&self) -> Option<Landing> {
+        Some(self.producer.landing())
     }
 }

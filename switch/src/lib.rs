@@ -19,6 +19,7 @@ mod backlog;
 mod chains;
 mod classify;
 mod clock;
+mod crossing;
 mod error;
 mod forwarder;
 mod load;

@@ -1,6 +1,6 @@
 //! What is handed to an egress in one go, and what becomes of it.
 
-use ports::Frame;
+use ports::{Capabilities, Frame, Offload};
 
 /// Frames for one destination, in order.
 #[derive(Clone, Copy)]
@@ -10,6 +10,15 @@ pub(crate) struct Load<'l, 'f> {
     pub(crate) starts: &'l [u16],
     /// If none has offload metadata to honour, the length of the longest.
     pub(crate) plain: Option<usize>,
+}
+
+impl Load<'_, '_> {
+    /// Whether an egress of these capabilities takes all of it as it is.
+    pub(crate) fn fits(&self, takes: &Capabilities) -> bool {
+        let as_is = |f: &Frame<'_>| takes.takes(f.len(), f.offload());
+        self.plain.is_some_and(|longest| takes.takes(longest, Offload::NONE))
+            || (self.starts.is_empty() && self.frames.iter().all(as_is))
+    }
 }
 
 /// What became of a [`Load`].

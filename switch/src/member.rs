@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ports::{Counters, Frame, Offload, Reason, Sent, Time, Tx};
+use ports::ring::Landing;
+use ports::{Counters, Reason, Sent, Time, Tx};
 
 use crate::PortIndex;
 use crate::backlog::Backlog;
@@ -41,20 +42,24 @@ pub struct Joining {
 pub struct Member {
     index: PortIndex,
     name: String,
-    counters: Arc<Counters>,
     when_full: WhenFull,
     gone: AtomicBool,
     /// Used by the one worker that receives from the port; a lock, since ports move between workers.
     backlog: Mutex<Backlog>,
+    /// There is something in it: the lock is taken only then.
+    waiting: AtomicBool,
     egress: Egress,
 }
 
-/// The half that every worker uses.
+/// The half that every worker uses: one cache line.
 #[repr(align(128))]
 struct Egress {
+    counters: Arc<Counters>,
     tx: Mutex<Option<Box<dyn Tx>>>,
     /// Since when the port accepted nothing, ns; `Time::NEVER` while it does.
     full_since: AtomicU64,
+    /// What can be done to `tx` without the lock.
+    landing: Option<Landing>,
 }
 
 impl Member {
@@ -63,11 +68,16 @@ impl Member {
         Self {
             index,
             name,
-            counters,
             when_full,
             gone: AtomicBool::new(false),
             backlog: Mutex::default(),
-            egress: Egress { tx: Mutex::new(Some(tx)), full_since: AtomicU64::new(Time::NEVER.0) },
+            waiting: AtomicBool::new(false),
+            egress: Egress {
+                counters,
+                landing: tx.landing(),
+                tx: Mutex::new(Some(tx)),
+                full_since: AtomicU64::new(Time::NEVER.0),
+            },
         }
     }
 
@@ -86,7 +96,7 @@ impl Member {
     /// What is counted of the port.
     #[must_use]
     pub const fn counters(&self) -> &Arc<Counters> {
-        &self.counters
+        &self.egress.counters
     }
 
     /// What becomes of the port's own frames when their destination has no room.
@@ -97,6 +107,16 @@ impl Member {
 
     pub(crate) fn backlog(&self) -> MutexGuard<'_, Backlog> {
         self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The backlog, if frames wait in it.
+    pub(crate) fn waiting(&self) -> Option<MutexGuard<'_, Backlog>> {
+        self.waiting.load(Ordering::Relaxed).then(|| self.backlog())
+    }
+
+    /// Says whether frames wait in the backlog.
+    pub(crate) fn set_waiting(&self, waiting: bool) {
+        self.waiting.store(waiting, Ordering::Relaxed);
     }
 
     /// Makes the member one that left: it takes no more frames. What it sent them with is the caller's to drop.
@@ -115,27 +135,39 @@ impl Member {
         let mut tx = self.tx();
         let Some(tx) = tx.as_deref_mut() else { return self.miss(load) };
         let takes = tx.capabilities();
-        let plain = load.plain.is_some_and(|longest| takes.takes(longest, Offload::NONE));
-        let as_is = |f: &Frame<'_>| takes.takes(f.len(), f.offload());
-        let whole = plain || (load.starts.is_empty() && load.frames.iter().all(as_is));
-        let transmitted = if whole {
-            let sent = tx.transmit(load.frames);
-            offload::Transmitted { done: sent.taken.min(load.frames.len()), sent, ..Default::default() }
-        } else {
-            offload::transmit(tx, &takes, load, scratch)
-        };
-        self.count(&transmitted);
-        Delivered {
-            done: transmitted.done,
-            pieces: transmitted.pieces,
-            outcomes: transmitted.sent.taken as u64 + transmitted.refused(),
-            stopped: transmitted.done < load.frames.len() && self.is_stopped(transmitted.sent, now),
+        if !load.fits(&takes) {
+            return self.delivered(&offload::transmit(tx, &takes, load, scratch), load, now);
+        }
+        let Sent { taken, frames, bytes } = tx.transmit(load.frames);
+        if taken == load.frames.len() && frames == taken as u64 {
+            self.egress.counters.add_tx(frames, bytes); // all went well, as nearly always
+            self.accepts();
+            return Delivered { done: taken, outcomes: frames, ..Delivered::default() };
+        }
+        let sent = Sent { taken, frames, bytes };
+        let done = taken.min(load.frames.len());
+        self.delivered(&offload::Transmitted { done, sent, ..Default::default() }, load, now)
+    }
+
+    /// Asks the processor for what a delivery of so many frames will write to.
+    #[inline]
+    pub(crate) fn prefetch(&self, frames: usize) {
+        if let Some(landing) = &self.egress.landing {
+            landing.prefetch(frames);
         }
     }
 
-    /// Makes what was delivered visible to the other side. Says whether all of it is on its way.
+    /// Makes what was delivered visible to the other side. Says whether all of it is on its way. Between the
+    /// deliveries and this belongs a full fence.
+    #[inline]
     pub(crate) fn flush(&self) -> bool {
-        self.tx().as_mut().is_none_or(|tx| tx.flush())
+        match &self.egress.landing {
+            Some(landing) => {
+                landing.kick();
+                true
+            }
+            None => self.tx().as_mut().is_none_or(|tx| tx.flush()),
+        }
     }
 
     fn tx(&self) -> MutexGuard<'_, Option<Box<dyn Tx>>> {
@@ -144,13 +176,15 @@ impl Member {
 
     fn miss(&self, load: &Load<'_, '_>) -> Delivered {
         let outcomes = load.frames.len() as u64;
-        self.counters.add_drops(Reason::PortGone, outcomes);
+        self.egress.counters.add_drops(Reason::PortGone, outcomes);
         Delivered { done: load.frames.len(), outcomes, ..Delivered::default() }
     }
 
-    fn count(&self, transmitted: &offload::Transmitted) {
+    /// Counts what became of a load.
+    #[inline(never)]
+    fn delivered(&self, transmitted: &offload::Transmitted, load: &Load<'_, '_>, now: Time) -> Delivered {
         let sent = transmitted.sent;
-        self.counters.add_tx(sent.frames, sent.bytes);
+        self.egress.counters.add_tx(sent.frames, sent.bytes);
         let failed = (sent.taken as u64).saturating_sub(sent.frames);
         let drops = [
             (Reason::Error, failed),
@@ -158,9 +192,23 @@ impl Member {
             (Reason::Oversize, transmitted.oversize),
         ];
         for (reason, n) in drops.into_iter().filter(|(_, n)| *n > 0) {
-            self.counters.add_drops(reason, n);
+            self.egress.counters.add_drops(reason, n);
         }
-        if sent.taken > 0 && self.egress.full_since.load(Ordering::Relaxed) != Time::NEVER.0 {
+        if sent.taken > 0 {
+            self.accepts();
+        }
+        Delivered {
+            done: transmitted.done,
+            pieces: transmitted.pieces,
+            outcomes: sent.taken as u64 + transmitted.refused(),
+            stopped: transmitted.done < load.frames.len() && self.is_stopped(sent, now),
+        }
+    }
+
+    /// Notes that the port accepted frames.
+    #[inline]
+    fn accepts(&self) {
+        if self.egress.full_since.load(Ordering::Relaxed) != Time::NEVER.0 {
             self.egress.full_since.store(Time::NEVER.0, Ordering::Relaxed);
         }
     }

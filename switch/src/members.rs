@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::classify::{Destination, FLOOD};
 use crate::port_index::PortSet;
 use crate::{MAX_PORTS, Member, PortIndex};
 
@@ -10,17 +11,34 @@ use crate::{MAX_PORTS, Member, PortIndex};
 pub(crate) struct Members {
     slots: Vec<Option<Arc<Member>>>,
     present: PortSet,
+    count: usize,
+    /// For every number: itself, if a member has it, or [`FLOOD`].
+    reach: [Destination; Destination::MAX as usize + 1],
     pub(crate) version: u64,
 }
 
 impl Members {
     pub(crate) fn none() -> Self {
-        Self { slots: vec![None; MAX_PORTS], present: PortSet::default(), version: 0 }
+        Self {
+            slots: vec![None; MAX_PORTS],
+            present: PortSet::default(),
+            count: 0,
+            reach: [FLOOD; _],
+            version: 0,
+        }
     }
 
     #[inline]
     pub(crate) fn at(&self, index: PortIndex) -> Option<&Arc<Member>> {
         self.slots[index.slot()].as_ref()
+    }
+
+    /// Asks the processor for what a delivery of so many frames to a member will write to.
+    #[inline]
+    pub(crate) fn prefetch(&self, index: PortIndex, frames: usize) {
+        if let Some(member) = self.at(index) {
+            member.prefetch(frames);
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Member>> {
@@ -29,6 +47,17 @@ impl Members {
 
     pub(crate) const fn present(&self) -> PortSet {
         self.present
+    }
+
+    /// Where frames for a member of this number go: there, or to all if there is none.
+    #[inline]
+    pub(crate) const fn reach(&self, number: u8) -> Destination {
+        self.reach[number as usize]
+    }
+
+    /// How many there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.count
     }
 
     /// The lowest index that is free.
@@ -42,6 +71,8 @@ impl Members {
         let index = member.index();
         next.present.insert(index);
         next.slots[index.slot()] = Some(member);
+        next.reach[index.slot()] = index.number();
+        next.count = next.iter().count();
         next
     }
 
@@ -50,6 +81,8 @@ impl Members {
         let mut next = Self { version: self.version + 1, ..self.clone() };
         next.present.remove(index);
         next.slots[index.slot()] = None;
+        next.reach[index.slot()] = FLOOD;
+        next.count = next.iter().count();
         next
     }
 }

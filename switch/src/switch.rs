@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::WhenFull;
-    use crate::classify::Classifier;
+    use crate::classify::{Classes, Classifier};
 
     /// A worker that still has the old members hears a station behind a port that left, after the purge.
     #[test]
@@ -176,7 +176,11 @@ mod tests {
             frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, station]);
             let tick = switch.table().ageing().tick(Time::ZERO);
             let ingress = members.at(at).unwrap();
-            Classifier::new(switch.table(), members, ingress, tick).burst(&[Frame::new(&frame)], &[]);
+            Classifier::new(switch.table(), members, ingress, tick).burst(
+                &[Frame::new(&frame)],
+                &[],
+                &mut Classes::new(),
+            );
         };
         let old = switch.snapshot();
         hear(leaving, &old, 1);

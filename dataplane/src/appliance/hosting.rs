@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crossbeam::channel::Receiver;
+use crossbeam::channel::{Receiver, bounded};
 use ports::{App, Port};
 
+use super::roster::{Roster, Seat};
 use super::{Appliance, Error, Joiner, Purpose};
 use crate::backend;
 use crate::identity;
@@ -16,12 +17,12 @@ use crate::worker::{AppId, Hosted, Retired};
 /// How long a worker may take to let go of an app: a pass takes microseconds, a busy machine some more.
 const LET_GO: Duration = Duration::from_secs(2);
 
-/// An app that runs on a port made for it. Dropping this ends the app and removes the port.
+/// An app that runs on a port made for it, with one thread or several. Dropping this ends the app and removes the
+/// port.
 pub struct Hosting {
     appliance: Arc<Appliance>,
     name: ValePort,
-    worker: usize,
-    id: AppId,
+    seats: Vec<Seat>,
     retired: Receiver<Retired>,
 }
 
@@ -38,35 +39,71 @@ impl Appliance {
         core: Option<usize>,
         make: impl FnOnce(&Port) -> Result<Box<dyn App>, String>,
     ) -> Result<Hosting, Error> {
+        let mut make = Some(make);
+        let once = |_, port: &Port| make.take().map_or_else(|| Err("no app".to_owned()), |make| make(port));
+        self.host_threads(name, &[core], once)
+    }
+
+    /// As [`host`](Self::host), with a thread for each of `cores` (the first where the port is received, others the next
+    /// workers in turn, unless they name one), each with a queue of the port to itself. `make` is called for the threads
+    /// in their order.
+    ///
+    /// # Errors
+    /// As [`host`](Self::host), or if there are more threads than a port may have queues. Then nothing is hosted.
+    pub fn host_threads(
+        self: &Arc<Self>,
+        name: &ValePort,
+        cores: &[Option<usize>],
+        mut make: impl FnMut(usize, &Port) -> Result<Box<dyn App>, String>,
+    ) -> Result<Hosting, Error> {
         if let Some(source) = name.source.as_ref().filter(|s| s.backend != Backend::Virtual) {
             return Err(Error::NotVirtual { name: name.short(), backend: source.backend.name() });
         }
-        let core = match &name.source {
-            Some(source) => core.or(backend::core(&name.short(), source)?),
-            None => core,
-        };
-        core.map(|c| self.worker_on(c)).transpose()?;
-        let (near, mut far) = backend::cable(&name.short(), name.source.as_ref())?;
-        far.mac = Some(identity::station(&name.short()));
+        let asked = self.asked(name, cores)?;
+        let (near, mut far) = backend::cables(&name.short(), name.source.as_ref(), cores.len())?;
+        let mac = Some(identity::station(&name.short()));
+        far.iter_mut().for_each(|port| port.mac = mac);
         let mut roster = self.roster();
         if roster.entry(name).is_some() {
             return Err(Error::Attached(name.short()));
         }
-        let app = make(&far).map_err(Error::App)?;
-        let id = AppId(self.apps.fetch_add(1, Ordering::Relaxed));
+        let apps = (0..).zip(&far).map(|(thread, port)| make(thread, port).map_err(Error::App));
+        let apps = apps.collect::<Result<Vec<_>, _>>()?;
+        let first = asked.iter().flatten().next().map(|worker| self.workers[*worker].core());
         let joiner = Joiner {
             name: name.clone(),
-            port: Port { mac: far.mac, ..near },
+            port: Port { mac, ..near },
             backend: Backend::Virtual,
-            purpose: Purpose::Hosted(id),
-            core,
+            purpose: Purpose::Hosted(Vec::new()),
+            core: first,
             far: None,
         };
         self.join(&mut roster, joiner)?;
-        let worker = roster.entry(name).map_or(0, |(_, e)| e.worker);
-        let (hosted, retired) = Hosted::new(id, app, far);
-        self.workers[worker].add_app(hosted);
-        Ok(Hosting { appliance: self.clone(), name: name.clone(), worker, id, retired })
+        let seats = self.seat(&mut roster, name, asked);
+        let (sender, retired) = bounded(seats.len());
+        for (seat, (app, port)) in seats.iter().zip(apps.into_iter().zip(far)) {
+            self.workers[seat.worker].add_app(Hosted::new(seat.id, app, port, sender.clone()));
+        }
+        Ok(Hosting { appliance: self.clone(), name: name.clone(), seats, retired })
+    }
+
+    /// The worker of each thread that is to run on a certain core.
+    fn asked(&self, name: &ValePort, cores: &[Option<usize>]) -> Result<Vec<Option<usize>>, Error> {
+        let of_port = name.source.as_ref().map_or(Ok(None), |source| backend::core(&name.short(), source))?;
+        let worker = |core: &Option<usize>| Ok(core.or(of_port).map(|c| self.worker_on(c)).transpose()?);
+        cores.iter().map(worker).collect()
+    }
+
+    /// Where the threads of an app run whose port has joined.
+    fn seat(&self, roster: &mut Roster, name: &ValePort, asked: Vec<Option<usize>>) -> Vec<Seat> {
+        let Some(entry) = roster.entry_mut(name) else { return Vec::new() };
+        let turn = |(thread, asked): (usize, Option<usize>)| Seat {
+            worker: asked.unwrap_or((entry.worker + thread) % self.workers.len()),
+            id: AppId(self.apps.fetch_add(1, Ordering::Relaxed)),
+        };
+        let seats = asked.into_iter().enumerate().map(turn).collect::<Vec<_>>();
+        entry.purpose = Purpose::Hosted(seats.clone());
+        seats
     }
 
     /// Asks every app to come to its end. Their ports stay, so that [`stats`](Self::stats) has them still, until
@@ -75,8 +112,8 @@ impl Appliance {
         let mut roster = self.roster();
         roster.closing = true;
         for entry in roster.homes.values().flat_map(|h| h.entries.values()) {
-            if let Purpose::Hosted(id) = entry.purpose {
-                self.workers[entry.worker].stop_app(id);
+            if let Purpose::Hosted(seats) = &entry.purpose {
+                seats.iter().for_each(|seat| self.workers[seat.worker].stop_app(seat.id));
             }
         }
     }
@@ -85,10 +122,10 @@ impl Appliance {
 impl Hosting {
     /// Asks the app to come to its end.
     pub fn stop(&self) {
-        self.appliance.workers[self.worker].stop_app(self.id);
+        self.seats.iter().for_each(|seat| self.appliance.workers[seat.worker].stop_app(seat.id));
     }
 
-    /// Yields once, when the app is done.
+    /// Yields each thread of the app when it is done, and then says that there are no more.
     #[must_use]
     pub const fn retired(&self) -> &Receiver<Retired> {
         &self.retired
@@ -97,9 +134,9 @@ impl Hosting {
 
 impl Drop for Hosting {
     fn drop(&mut self) {
-        self.appliance.workers[self.worker].remove_app(self.id);
+        self.seats.iter().for_each(|seat| self.appliance.workers[seat.worker].remove_app(seat.id));
         // What it sent last is still in the cable: the port leaves when that has gone where it was going.
-        let _retired = self.retired.recv_timeout(LET_GO);
+        while self.retired.recv_timeout(LET_GO).is_ok() {}
         let mut roster = self.appliance.roster();
         if !roster.closing {
             self.appliance.leave(&mut roster, &self.name, true);

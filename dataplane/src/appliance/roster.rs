@@ -19,8 +19,15 @@ pub(super) enum Purpose {
     /// Attached by a user; goes back to the persistent ports when detached, and its transmitting half comes
     /// this way.
     Persistent(Receiver<Box<dyn Tx>>),
-    /// Made for an app.
-    Hosted(AppId),
+    /// Made for an app, which has these threads.
+    Hosted(Vec<Seat>),
+}
+
+/// Where one thread of an app runs.
+#[derive(Clone, Copy)]
+pub(super) struct Seat {
+    pub(super) worker: usize,
+    pub(super) id: AppId,
 }
 
 /// What is known of a port whose halves are elsewhere.
@@ -115,6 +122,10 @@ impl Roster {
     pub(super) fn entry(&self, port: &ValePort) -> Option<(&Home, &Entry)> {
         let home = self.homes.get(&port.switch)?;
         Some((home, home.entries.get(&port.key())?))
+    }
+
+    pub(super) fn entry_mut(&mut self, port: &ValePort) -> Option<&mut Entry> {
+        self.homes.get_mut(&port.switch)?.entries.get_mut(&port.key())
     }
 
     /// Who is on this interface, or on its host's side, on whatever switch.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dataplane::apps;
+use dataplane::control::message::Thread;
 use dataplane::control::place::Place;
 use dataplane::tool::{self, Job, News};
 use iperf_endpoint::{Args, Event, Printer};
@@ -18,12 +19,19 @@ fn main() -> ExitCode {
         Err(e) => return fail(e),
     };
     let mut printer = Printer::new(io::stdout(), io::stderr(), format);
-    let job = Job { on, core: None, app: apps::Config::Iperf(config), place: Place::new(None) };
+    let thread = Thread { core: None, app: apps::Config::Iperf(config) };
+    let job = Job { on, threads: vec![thread], place: Place::new(None) };
+    let mut broken = false;
     let print = |news: News<Event>| match news {
-        News::Event(event) => printer.print(&event),
+        News::Event { event, .. } => printer.print(&event),
         News::Trouble(text) => writeln!(io::stderr(), "{text}"),
+        News::Broken(text) => {
+            broken = true;
+            writeln!(io::stderr(), "iperf-endpoint: {text}")
+        }
     };
     match tool::run(job, print) {
+        Ok(()) if broken => ExitCode::FAILURE,
         Ok(()) => printer.status().and_then(|s| u8::try_from(s).ok()).unwrap_or(1).into(),
         Err(e) => fail(e),
     }

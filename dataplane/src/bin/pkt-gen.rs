@@ -7,40 +7,56 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use dataplane::control::message::Thread;
 use dataplane::control::place::Place;
 use dataplane::tool::{self, Job, News};
-use dataplane::{apps, terminal};
-use pktgen::{Args, Event, HdrLog, Printer, Style};
+use dataplane::worker::cores;
+use dataplane::{apps, search, terminal};
+use pktgen::search::{Plan, Table};
+use pktgen::{Args, Config, Event, Format, HdrLog, Printer, Style, Sum, Task};
 
 fn main() -> ExitCode {
-    let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+    let cpus = u32::try_from(cores::of_machine()).unwrap_or(u32::MAX);
     let args = Args::parse();
     for note in args.notes() {
         eprintln!("pkt-gen: {note}");
     }
     let style = Style { columns: terminal::columns, ..args.style() };
     let hdr = args.hdr().map(Path::to_owned);
-    let config = match args.into_config(cpus) {
-        Ok(config) => config,
-        Err(e) => return fail(e),
-    };
+    match args.into_task(cpus) {
+        Ok(Task::Run(config)) => generate(*config, style, hdr),
+        Ok(Task::Search(plan)) => seek(*plan, style.format),
+        Err(e) => fail(e),
+    }
+}
+
+/// Looks for the greatest load without loss.
+fn seek(plan: Plan, format: Format) -> ExitCode {
+    let table = Table::new(plan.clone(), format);
+    match search::run(plan, &table, &Place::new(None), &mut io::stdout(), &mut io::stderr()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => fail("interrupted"),
+        Err(e) => fail(e),
+    }
+}
+
+/// Sends, receives, or whatever the config says.
+fn generate(config: Config, style: Style, hdr: Option<PathBuf>) -> ExitCode {
     let mut hdr = match hdr.map(Hdr::create).transpose() {
         Ok(hdr) => hdr,
         Err(e) => return fail(e),
     };
-    let mut printer = Printer::new(config.clone(), style);
-    let job = Job {
-        on: config.port.clone(),
-        core: config.pin.map(|cpu| cpu as usize),
-        app: apps::Config::Pktgen(config),
-        place: Place::new(None),
-    };
+    let threads = config.of_each_thread().into_iter().map(thread).collect();
+    let job = Job { on: config.port.clone(), threads, place: Place::new(None) };
+    let mut sum = Sum::new(config.threads.count);
+    let mut printer = Printer::new(config, style);
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let print = |news| match news {
-        News::Event(event) => {
+        News::Event { thread, event } => sum.hear(thread, event, |event| {
             printer.event(&event, &mut out, &mut err)?;
             hdr.iter_mut().try_for_each(|hdr| hdr.event(&event))
-        }
+        }),
+        News::Broken(message) => printer.event(&Event::Failed { message }, &mut out, &mut err),
         News::Trouble(text) => printer.notice(&text, &mut err),
     };
     match tool::run(job, print) {
@@ -52,6 +68,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn thread((cpu, config): (Option<u32>, Config)) -> Thread {
+    Thread { core: cpu.map(|cpu| cpu as usize), app: apps::Config::Pktgen(config) }
 }
 
 fn fail(why: impl std::fmt::Display) -> ExitCode {

@@ -6,27 +6,27 @@ use std::sync::Arc;
 use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded, select};
+use ports::Port;
 
 use super::lines::{Lines, say};
-use super::message::{Reply, Request};
+use super::message::{Reply, Request, Said, Thread};
 use crate::appliance::{Appliance, Hosting};
-use crate::apps::{self, Event, Voice};
+use crate::apps::{self, Voice};
 use crate::name::ValePort;
 
 /// The client asks its app to come to an end.
 struct Stop;
 
-/// Hosts an app until it is done or its client is gone.
+/// Hosts an app, with these threads, until it is done or its client is gone.
 pub(super) fn run(
     stream: &UnixStream,
     lines: Lines<UnixStream>,
     appliance: &Arc<Appliance>,
     on: &str,
-    core: Option<usize>,
-    app: apps::Config,
+    threads: Vec<Thread>,
 ) -> io::Result<()> {
-    let (voice, events) = Voice::new();
-    let hosting = match host(appliance, on, core, app, voice) {
+    let (voices, events) = Voice::of_threads(threads.len());
+    let hosting = match host(appliance, on, threads, voices) {
         Ok(hosting) => hosting,
         Err(e) => return say(stream, &Reply::Error(e)),
     };
@@ -47,12 +47,17 @@ pub(super) fn run(
 fn host(
     appliance: &Arc<Appliance>,
     on: &str,
-    core: Option<usize>,
-    app: apps::Config,
-    voice: Voice,
+    threads: Vec<Thread>,
+    voices: Vec<Voice>,
 ) -> Result<Hosting, String> {
     let name = on.parse::<ValePort>().map_err(|e| e.to_string())?;
-    appliance.host(&name, core, |port| app.build(port, voice)).map_err(|e| e.to_string())
+    let cores = threads.iter().map(|thread| thread.core).collect::<Vec<_>>();
+    let mut apps = threads.into_iter().zip(voices);
+    let make = |_, port: &Port| match apps.next() {
+        Some((thread, voice)) => thread.app.build(port, voice),
+        None => Err("no such thread".to_owned()),
+    };
+    appliance.host_threads(&name, &cores, make).map_err(|e| e.to_string())
 }
 
 /// Hears the client out; returning (and dropping the sender) says that it is gone.
@@ -71,7 +76,7 @@ fn listen(mut lines: Lines<UnixStream>, stops: Sender<Stop>) {
 fn relay(
     stream: &UnixStream,
     hosting: &Hosting,
-    events: &Receiver<Event>,
+    events: &Receiver<apps::Said>,
     stops: &Receiver<Stop>,
 ) -> io::Result<()> {
     loop {
@@ -84,14 +89,14 @@ fn relay(
                 Ok(Stop) => hosting.stop(),
                 Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
             },
-            recv(hosting.retired()) -> retired => {
-                drop(retired);
-                return events.try_iter().try_for_each(|event| tell(stream, &event));
+            recv(hosting.retired()) -> retired => match retired {
+                Ok(one) => drop(one),
+                Err(_) => return events.try_iter().try_for_each(|event| tell(stream, &event)), // all are done
             },
         }
     }
 }
 
-fn tell(stream: &UnixStream, event: &Event) -> io::Result<()> {
-    say(stream, &Reply::Event(serde_json::to_value(event)?))
+fn tell(stream: &UnixStream, (thread, event): &apps::Said) -> io::Result<()> {
+    say(stream, &Reply::Event(Said { thread: *thread, event: serde_json::to_value(event)? }))
 }

@@ -5,7 +5,7 @@
 //! < {"ok":[{"name":"vale0:veth0","bridge_idx":0,"port_idx":0,"notes":[]}]}
 //! > {"op":"host","on":"vale0:1","app":{"pktgen":{...}}}
 //! < {"ok":{}}
-//! < {"event":{...}}          any number of these
+//! < {"event":{...}}          any number of these, with "thread":N from thread N of several
 //! > {"op":"stop"}            or simply hang up
 //! < {"done":{}}
 //! > nonsense
@@ -73,9 +73,39 @@ pub enum Request {
         core: Option<usize>,
         /// What runs.
         app: Box<apps::Config>,
+        /// Further threads of the app. Each has a queue of the port to itself.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<Thread>,
     },
     /// Asks the app that this connection hosts to come to an end.
     Stop {},
+}
+
+/// A thread of an app beyond the first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thread {
+    /// The core to run on.
+    #[serde(default)]
+    pub core: Option<usize>,
+    /// What runs.
+    pub app: apps::Config,
+}
+
+/// What a hosted app says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// The thread that says it; left out for the first.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub thread: usize,
+    /// The app's own event.
+    #[serde(flatten)]
+    pub event: Value,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_first(thread: &usize) -> bool {
+    *thread == 0
 }
 
 /// What the daemon answers.
@@ -87,7 +117,7 @@ pub enum Reply {
     /// Not done; a line for the user.
     Error(String),
     /// The hosted app has something to say.
-    Event(Value),
+    Event(Said),
     /// The hosted app has come to its end, and its port is gone.
     Done {},
 }

@@ -9,7 +9,7 @@ use ports::Time;
 
 use super::hosting;
 use super::lines::{Lines, MAX_REQUEST, WRITE_TIMEOUT, say};
-use super::message::{Reply, Request};
+use super::message::{Reply, Request, Thread};
 use super::server::Counted;
 use crate::appliance::{Appliance, Error};
 use crate::name::ValePort;
@@ -40,9 +40,10 @@ fn converse(stream: &UnixStream, appliance: &Arc<Appliance>, counted: &mut Count
             }
         };
         match serde_json::from_str(line) {
-            Ok(Request::Host { on, core, app }) => {
+            Ok(Request::Host { on, core, app, mut others }) => {
                 counted.hosts();
-                return hosting::run(stream, lines, appliance, &on, core, *app);
+                others.insert(0, Thread { core, app: *app });
+                return hosting::run(stream, lines, appliance, &on, others);
             }
             Ok(request) => {
                 let reply = answer(request, appliance).unwrap_or_else(|e| Reply::Error(e.to_string()));

@@ -8,6 +8,8 @@
 //! eth0  netmap:eth0        an interface by itself, no switch
 //! tap:x  tapx              a TAP by itself
 //! null                     a port that swallows everything
+//! pcap:/tmp/x.pcap         a capture file: read by who receives, written by who sends
+//! pcap:in.pcap,out.pcap    ... and both, where one does both
 //! ```
 //!
 //! Unlike netmap, `-` does not end a name (interfaces are called `br-lan`), and ring numbers, `*`, pipes and
@@ -26,7 +28,7 @@ const MAX_NAME: usize = 63;
 const MAX_INTERFACE: usize = 15;
 
 /// The grammar in one line, with which a refusal ends unless it has something better to try.
-const GRAMMAR: &str = " (a port is valeX:PORT[^][@BACKEND[:KEY=VALUE,...]], or eth0, netmap:eth0, tap:X, null without a switch)";
+const GRAMMAR: &str = " (a port is valeX:PORT[^][@BACKEND[:KEY=VALUE,...]], or eth0, netmap:eth0, tap:X, pcap:FILE, null without a switch)";
 
 /// A string that is no port name. The text says why, and what one looks like.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +52,7 @@ pub struct ValePort {
 /// A port by itself: `eth0@packet`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PlainPort {
-    /// The interface, or `null`.
+    /// The interface, or `null`, or the files of a capture: one, or two with a comma in between.
     pub port: String,
     /// What is behind it.
     pub source: Source,
@@ -128,6 +130,9 @@ impl FromStr for ValePort {
 }
 
 fn parse(name: &str) -> Result<Name, String> {
+    if let Some(files) = name.strip_prefix("pcap:") {
+        return parse_pcap(files);
+    }
     let (head, source) = match name.split_once('@') {
         Some((head, source)) => (head, Some(source::parse(source)?)),
         None => (name, None),
@@ -139,7 +144,7 @@ fn parse(name: &str) -> Result<Name, String> {
         Some((switch, port)) if switch.starts_with("vale") => parse_vale(switch, port, source),
         Some(("netmap", port)) => parse_plain(port, source, Backend::Afxdp),
         Some(("tap", port)) => parse_plain(port, source, Backend::Tap),
-        Some((other, _)) => Err(format!("{other:?} is neither a switch (vale0) nor netmap nor tap")),
+        Some((other, _)) => Err(format!("{other:?} is neither a switch (vale0) nor netmap, tap or pcap")),
         None if head.starts_with("vale") => Err("missing ':'".to_owned()),
         None if head == "null" => parse_plain(head, source, Backend::Null),
         None if head.starts_with("tap") => parse_plain(head, source, Backend::Tap),
@@ -170,8 +175,24 @@ fn parse_plain(port: &str, source: Option<Source>, backend: Backend) -> Result<N
     check_port(port, source.backend.is_interface())?;
     match source.backend {
         Backend::Virtual => Err("a virtual port is on a switch (try: vale0:1)".to_owned()),
+        // Its frames are in memory of the guest's, which only a switch is prepared for.
+        Backend::VhostUser => Err(format!("a guest is on a switch (try: vale0:{port}@vhost-user)")),
         Backend::Null if port != "null" => Err("null takes no other name".to_owned()),
         _ => Ok(Name::Plain(PlainPort { port: port.to_owned(), source })),
+    }
+}
+
+/// Any name that a file may have, but for a comma, which stands between two.
+fn parse_pcap(files: &str) -> Result<Name, String> {
+    let mut names = files.split(',');
+    match (names.next(), names.next(), names.next()) {
+        (Some(one), other, None) if !one.is_empty() && other != Some("") => {
+            Ok(Name::Plain(PlainPort { port: files.to_owned(), source: Source::new(Backend::Pcap) }))
+        }
+        _ => {
+            Err("a capture is pcap:FILE, or pcap:READ,WRITE (try: a link to a file with a comma in its name)"
+                .to_owned())
+        }
     }
 }
 
@@ -213,6 +234,7 @@ impl fmt::Display for PlainPort {
         let ambiguous = self.port.starts_with("tap") || self.port.starts_with("vale") || self.port == "null";
         match self.source.backend {
             Backend::Null if self.source.options == Options::default() => f.write_str("null"),
+            Backend::Pcap => write!(f, "pcap:{}", self.port),
             Backend::Afxdp if self.source.options == Options::default() && !ambiguous => {
                 f.write_str(&self.port)
             }
@@ -232,114 +254,4 @@ impl fmt::Display for Name {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn vale(name: &str) -> ValePort {
-        name.parse().unwrap()
-    }
-
-    fn plain(name: &str) -> (String, Backend) {
-        match name.parse().unwrap() {
-            Name::Plain(p) => (p.port, p.source.backend),
-            Name::Vale(p) => panic!("{p}"),
-        }
-    }
-
-    #[test]
-    fn ports_of_switches() {
-        assert_eq!((vale("vale:1").switch.as_str(), vale("vale:1").port.as_str()), ("vale", "1"));
-        assert_eq!(vale("vale0:1").source, None);
-        assert_eq!(vale("vale0:tap7@tap").source, Some(Source::new(Backend::Tap)));
-        assert!(vale("vale0:eth0^").is_host() && vale("vale0:eth0@host").is_host());
-        assert_eq!(vale("vale0:eth0@host").to_string(), "vale0:eth0^");
-        assert_eq!(vale("vale0:eth0^").short(), "vale0:eth0^");
-        assert_eq!(vale("vale0:eth0@packet").short(), "vale0:eth0");
-        let source = vale("vale0:br-lan@afxdp:core=1,zero-copy=off").source.unwrap();
-        assert_eq!(source.options.value("core"), Some("1"));
-        assert_eq!(source.options.value("zero_copy"), Some("off"));
-    }
-
-    #[test]
-    fn ports_by_themselves() {
-        assert_eq!(plain("eth0"), ("eth0".into(), Backend::Afxdp));
-        assert_eq!(plain("netmap:tap0"), ("tap0".into(), Backend::Afxdp));
-        assert_eq!(plain("tap:x"), ("x".into(), Backend::Tap));
-        assert_eq!(plain("tapx"), ("tapx".into(), Backend::Tap));
-        assert_eq!(plain("eth0@packet"), ("eth0".into(), Backend::Packet));
-        assert_eq!(plain("null"), ("null".into(), Backend::Null));
-        assert_eq!(plain("eth0^"), ("eth0".into(), Backend::Host));
-    }
-
-    #[test]
-    fn refusals_name_the_fault_and_teach_the_grammar() {
-        for (name, why) in [
-            ("", "no name"),
-            ("vale0", "missing ':'"),
-            ("vale0:", "no name"),
-            ("vale-0:1", "is no switch"),
-            ("vale0:a:b", "':' in a port's name"),
-            ("vale0:a{1", "pipes"),
-            ("vale0:eth0*", "vale-ctl -h"),
-            ("vale0:eth0/x", "/flags"),
-            ("vale0:eth0^1", "'^' comes last"),
-            ("vale0:eth0^@tap", "not tap"),
-            ("vale0:eth0@vfio", "afxdp, tap, packet"),
-            ("vale0:eth0@", "is no backend"),
-            ("vale0:eth0@tap:", "KEY=VALUE"),
-            ("vale0:eth0@tap:mtu", "KEY=VALUE"),
-            ("vale0:eth0@tap:mtu=", "no proper value"),
-            ("vale0:eth0@tap:=1", "no proper key"),
-            ("vale0:eth0@tap:mtu=1,mtu=2", "twice"),
-            ("vale0:averyverylonginterface@tap", "15 bytes"),
-            ("pcap:x", "neither a switch"),
-            ("x@virtual", "try: vale0:1"),
-            ("x@null", "no other name"),
-            ("vale0:\u{1b}[2J", "letters"),
-            ("..", "is no name"),
-        ] {
-            let e = name.parse::<Name>().unwrap_err().to_string();
-            assert!(e.contains(why) && (e.contains("valeX:PORT") || e.contains("(try: ")), "{name}: {e}");
-            assert!(e.matches(" (").count() < 2 || e.contains("neither"), "{name}: {e}");
-        }
-        let long = format!("vale0:{}", "x".repeat(MAX_NAME));
-        assert!(long.parse::<Name>().unwrap_err().to_string().contains("63"));
-        assert!("eth0".parse::<ValePort>().unwrap_err().to_string().contains("names no switch"));
-    }
-
-    fn source() -> impl Strategy<Value = Source> {
-        let option = ("[a-z_]{1,6}", "[a-z0-9/.]{1,6}");
-        (0..Backend::ALL.len(), proptest::collection::hash_map(option.0, option.1, 0..3)).prop_map(
-            |(b, options)| Source {
-                backend: Backend::ALL[b],
-                options: Options(options.into_iter().collect()),
-            },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn vale_names_survive_the_round_trip(
-            switch in "vale[a-z0-9_]{0,3}", port in "[a-z][a-z0-9_-]{0,10}", source in proptest::option::of(source()),
-        ) {
-            let name = Name::Vale(ValePort { switch, port, source });
-            prop_assert_eq!(name.to_string().parse::<Name>(), Ok(name));
-        }
-
-        #[test]
-        fn plain_names_survive_the_round_trip(port in "(tap|vale|null|netmap|)[a-z0-9]{1,6}", source in source()) {
-            prop_assume!(source.backend != Backend::Virtual);
-            let port = if source.backend == Backend::Null { "null".to_owned() } else { port };
-            let name = Name::Plain(PlainPort { port, source });
-            prop_assert_eq!(name.to_string().parse::<Name>(), Ok(name));
-        }
-
-        #[test]
-        fn no_string_trips_the_parser(name in "\\PC{0,40}|(vale0?:|tap:|)[a-z^@:=,{}*/]{0,30}") {
-            if let Ok(parsed) = name.parse::<Name>() {
-                prop_assert_eq!(parsed.to_string().parse::<Name>(), Ok(parsed));
-            }
-        }
-    }
-}
+mod tests;

@@ -23,6 +23,19 @@ pub fn available() -> Vec<usize> {
     cores
 }
 
+/// How many cores the machine has, whether this thread may run on them or not: one more than the highest number.
+#[must_use]
+pub fn of_machine() -> usize {
+    let online = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    let listed = highest(&online).map(|core| core + 1);
+    listed.or_else(|| available().last().map(|core| core + 1)).unwrap_or(1)
+}
+
+/// The highest number of a list like `0-3,6`.
+fn highest(list: &str) -> Option<usize> {
+    list.trim().split(['-', ',']).filter_map(|number| number.parse().ok()).max()
+}
+
 /// Finds `core` among `available`.
 ///
 /// # Errors
@@ -46,6 +59,12 @@ pub fn pin(core: usize) -> Result<(), NoCore> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_machine_has_at_least_what_we_may_use() {
+        assert!(of_machine() > *available().last().unwrap());
+        assert_eq!([highest("0-3,6\n"), highest("0\n"), highest("")], [Some(6), Some(0), None]);
+    }
 
     #[test]
     fn a_missing_core_is_named_with_those_there() {

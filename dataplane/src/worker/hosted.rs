@@ -1,6 +1,6 @@
 //! An app on a worker, with its end of the cable.
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::Sender;
 use ports::{App, Port, Progress, Time};
 
 use super::idle::{Alarm, Watch};
@@ -29,11 +29,10 @@ pub struct Hosted {
 }
 
 impl Hosted {
-    /// `app` on `port`; the receiver yields once, when the app has left the worker.
+    /// `app` on `port`; goes to `retired`, which has room for it, when it has left the worker.
     #[must_use]
-    pub fn new(id: AppId, app: Box<dyn App>, port: Port) -> (Self, Receiver<Retired>) {
-        let (retired, receiver) = bounded(1);
-        (Self { id, app, port, retired, watch: None }, receiver)
+    pub fn new(id: AppId, app: Box<dyn App>, port: Port, retired: Sender<Retired>) -> Self {
+        Self { id, app, port, retired, watch: None }
     }
 
     /// One pass of the app, and the kick for what it sent.

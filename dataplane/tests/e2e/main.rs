@@ -7,6 +7,9 @@
 
 mod bed;
 mod frames;
+mod guests;
 mod lifecycle;
 mod tcp;
+mod threads;
 mod usage;
+mod vanish;

@@ -1,9 +1,14 @@
 //! The programs as processes, and the control socket between them.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod captures;
 mod common;
 mod control;
 mod daemon;
 mod help;
+mod latency;
 mod reports;
+mod search;
+mod threads;
 mod tools;
+mod vanish;

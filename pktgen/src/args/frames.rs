@@ -10,8 +10,8 @@ use crate::{AddressRange, Error, Frames, Payload, Size, Tag};
 #[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub(super) struct FrameArgs {
     /// Bytes of a frame without its CRC; given twice, most and least of random ones, drawn for each burst below the
-    /// first; or imix: of 12 frames 7 of 60, 4 of 590, 1 of 1514
-    #[arg(short = 'l', value_name = "BYTES", default_value = "60", allow_negative_numbers = true,
+    /// first; or imix: of 12 frames 7 of 60, 4 of 590, 1 of 1514 [default: 60; a search goes through 60 to 1514]
+    #[arg(short = 'l', value_name = "BYTES", allow_negative_numbers = true,
         action = ArgAction::Append, value_parser = size)]
     size: Vec<Size>,
     /// IPv4, unless addresses say otherwise
@@ -68,6 +68,7 @@ fn size(text: &str) -> Result<Size, String> {
 /// netmap's two `-l`: the first is the most, the last the least.
 fn sizes(given: &[Size]) -> Result<Size, Error> {
     match *given {
+        [] => Ok(Size::Fixed(60)),
         [size] => Ok(size),
         [Size::Fixed(most), .., Size::Fixed(least)] if most == least => Ok(Size::Fixed(most)),
         [Size::Fixed(most), .., Size::Fixed(least)] => Ok(Size::Random { least, most }),
@@ -76,6 +77,11 @@ fn sizes(given: &[Size]) -> Result<Size, Error> {
 }
 
 impl FrameArgs {
+    /// Whether sizes are given.
+    pub(super) const fn has_size(&self) -> bool {
+        !self.size.is_empty()
+    }
+
     pub(super) fn into_frames(self) -> Result<Frames, Error> {
         let (src, dst) = self.ranges()?;
         Ok(Frames {

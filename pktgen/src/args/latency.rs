@@ -10,15 +10,15 @@ use crate::{Config, Error, Function};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Latency")]
 pub(super) struct LatencyArgs {
-    /// Ping: milliseconds until a ping counts as lost
+    /// ping: milliseconds until a ping counts as lost
     #[arg(long = "timeout", value_name = "MS", default_value_t = Config::default().timeout_ms,
         allow_negative_numbers = true, value_parser = within(Config::TIMEOUT_MS))]
     pub(super) timeout_ms: u32,
-    /// tx: number the frames and stamp them with the time; rx: report one-way latency by these stamps. Both ends must
-    /// be on one machine, whose clock they share
+    /// tx: number frames and stamp them with the time; rx: report how long they were under way. For two ends on one
+    /// machine, whose clock they share
     #[arg(long)]
     pub(super) stamp: bool,
-    /// Ping, or rx with --stamp: write the latencies of each interval to FILE, in HdrHistogram's log format
+    /// ping, or rx with --stamp: write the latencies of each report to FILE, in HdrHistogram's log format
     #[arg(long, value_name = "FILE")]
     pub(super) hdr: Option<PathBuf>,
 }

@@ -64,7 +64,7 @@ pub enum Error {
     #[error("-l: imix stands alone")]
     Mix,
     /// Sizes that differ where they cannot.
-    #[error("-l: frames of -f ping are all of one size")]
+    #[error("-l: frames of -f ping, or of a search, are all of one size")]
     ManySizes,
     /// `-H` is no length of a virtio-net header.
     #[error("-H {value}: a virtio-net header has 0, 10 or 12 bytes")]
@@ -95,6 +95,60 @@ pub enum Error {
         /// IP MTU of the port, bytes.
         mtu: u32,
     },
+    /// A function, or what a flag asks for, runs in one thread.
+    #[error("-p {count}: {function} runs in one thread (leave -p out)")]
+    OneThread {
+        /// Its name, or the flag.
+        function: &'static str,
+        /// Threads asked for.
+        count: u32,
+    },
+    /// There are more threads than frames.
+    #[error("-n {frames}: not a frame for each of {count} threads (try: -p {frames})")]
+    FewFrames {
+        /// Frames asked for.
+        frames: u64,
+        /// Threads asked for.
+        count: u32,
+    },
+    /// A frame has no room for the mark of a trial.
+    #[error("-l {frame_len}: too short for the mark of a trial (try: {least})")]
+    NoMark {
+        /// What was asked, bytes.
+        frame_len: u32,
+        /// What has room, bytes.
+        least: u32,
+    },
+    /// A flag is for searches.
+    #[error("{0}: only with -f throughput and -f back-to-back")]
+    NoSearch(&'static str),
+    /// A fraction is out of range.
+    #[error("{flag} {value}: out of range ({least} to {most})")]
+    Fraction {
+        /// The flag.
+        flag: &'static str,
+        /// What was asked.
+        value: String,
+        /// Least value allowed.
+        least: String,
+        /// Greatest value allowed.
+        most: String,
+    },
+    /// A capture has frames that the port does not take.
+    #[error("{port}: {frames} of {of} frames are too long: the port takes up to {most} bytes")]
+    LongCapture {
+        /// The port.
+        port: String,
+        /// Frames that are too long.
+        frames: usize,
+        /// Frames of the capture.
+        of: usize,
+        /// What the port takes, bytes.
+        most: u32,
+    },
+    /// `-P` without anything to send.
+    #[error("-P: only for -f tx (try: -i pcap:FILE, which is received from)")]
+    ReplaysNothing,
     /// `-a` names a CPU that is not there.
     #[error("-a {value}: no such CPU (this machine has 0 to {})", have.saturating_sub(1))]
     NoCpu {
@@ -112,7 +166,7 @@ pub enum Error {
         have: u32,
     },
     /// `-f` names no function.
-    #[error("-f {0}: no such function (tx, rx, ping, pong, txseq, rxseq)")]
+    #[error("-f {0}: no such function (tx, rx, ping, pong, txseq, rxseq, throughput, back-to-back)")]
     UnknownFunction(String),
 }
 

@@ -102,7 +102,8 @@ impl Frames {
         let layout = self.layout();
         let bytes = |n| u32::try_from(n).unwrap_or(u32::MAX);
         let least = bytes(Template::shortest(layout, sequenced));
-        if self.size.shortest() < least {
+        // The short frames of an IMIX are as long as their headers need.
+        if self.size.shortest() < least && self.size != Size::Imix {
             let mut headers = String::from("Ethernet, ");
             let _ = match self.vlans.len() {
                 0 => Ok(()),
@@ -187,10 +188,11 @@ mod tests {
     #[test]
     fn what_does_not_go_together_is_named() {
         type Edit = fn(&mut Frames);
-        let edits: [(Edit, &str); 6] = [
+        let edits: [(Edit, &str); 7] = [
             (|f| f.size = Size::Random { least: 60, most: 60 }, ""),
             (|f| f.size = Size::Random { least: 61, most: 60 }, "-l 60 -l 61: the second is the least size"),
             (|f| f.size = Size::Random { least: 41, most: 100 }, "-l 41: too short"),
+            (|f| (f.size, f.src, f.dst) = (Size::Imix, Frames::SRC_V6.into(), Frames::DST_V6.into()), ""),
             (|f| f.vlans = vec!["1".parse().unwrap(); 3], "3 tags, but a frame has at most 2"),
             (|f| f.src = Frames::SRC_V6.into(), "-s fd00::1 -d 10.1.0.1: one is IPv6, the other IPv4"),
             (|f| f.dst = Frames::DST_V6.into(), "-s 10.0.0.1 -d fd00:1::1: one is IPv4, the other IPv6"),

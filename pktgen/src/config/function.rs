@@ -26,6 +26,18 @@ pub enum Function {
 }
 
 impl Function {
+    /// Whether it is about what comes in.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        !matches!(self, Self::Tx | Self::Txseq)
+    }
+
+    /// Whether anything goes out.
+    #[must_use]
+    pub const fn transmits(self) -> bool {
+        !matches!(self, Self::Rx | Self::Rxseq)
+    }
+
     /// Most frames in one go, unless asked otherwise: netmap's, but for pong, which answers all that it finds there too.
     #[must_use]
     pub const fn default_burst(self) -> u32 {
@@ -45,6 +57,25 @@ impl Function {
     #[must_use]
     pub const fn is_sequenced(self) -> bool {
         matches!(self, Self::Txseq | Self::Rxseq)
+    }
+
+    /// Its name after `-f`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rx => "rx",
+            Self::Tx => "tx",
+            Self::Ping => "ping",
+            Self::Pong => "pong",
+            Self::Txseq => "txseq",
+            Self::Rxseq => "rxseq",
+        }
+    }
+
+    /// Whether it runs in one thread only: numbers are those of one sender.
+    #[must_use]
+    pub const fn is_single(self) -> bool {
+        !matches!(self, Self::Rx | Self::Tx)
     }
 }
 

@@ -4,6 +4,8 @@ mod error;
 mod frames;
 mod function;
 mod rate;
+mod replay;
+mod threads;
 
 use std::ops::RangeInclusive;
 
@@ -14,6 +16,8 @@ pub use error::Error;
 pub use frames::Frames;
 pub use function::Function;
 pub use rate::{BadRate, Rate};
+pub use replay::{BadSpeed, Replay, Speed};
+pub use threads::Threads;
 
 /// Everything about one run. Crosses the control socket when the generator is hosted in the dataplane, so
 /// [`check`](Self::check) is for whoever receives it.
@@ -26,16 +30,18 @@ pub struct Config {
     pub function: Function,
     /// What the frames look like.
     pub frames: Frames,
+    /// A capture to send instead, where the function is to send.
+    pub replay: Option<Replay>,
     /// Frames to send or receive (`-n`); zero for no end.
     pub count: u64,
     /// Most frames in one go (`-b`), in [`Self::BURST`].
     pub burst: u32,
     /// How fast to send (`-R`, `--rate`).
     pub rate: Rate,
-    /// CPUs of the report's first line (`-c`). One thread serves a port for now, whatever this says.
+    /// CPUs of the report's first line (`-c`).
     pub cpus: u32,
-    /// CPU that the generator is to run on (`-a`); any if not given.
-    pub pin: Option<u32>,
+    /// Threads, and where they run (`-p`, `-a`). A [`Generator`](crate::Generator) is one of them.
+    pub threads: Threads,
     /// Milliseconds from report to report (`-T`), in [`Self::INTERVAL_MS`].
     pub interval_ms: u32,
     /// Seconds to wait before sending (`-w`), in [`Self::WAIT_S`]. A receiver need not wait: it begins with the
@@ -58,11 +64,12 @@ impl Default for Config {
             port: String::new(),
             function: Function::Rx,
             frames: Frames::default(),
+            replay: None,
             count: 0,
             burst: 512,
             rate: Rate::UNLIMITED,
             cpus: 1,
-            pin: None,
+            threads: Threads::default(),
             interval_ms: 1000,
             wait_s: 0,
             timeout_ms: 1000,
@@ -95,7 +102,11 @@ impl Config {
     /// # Errors
     /// The first that is out of it, by its flag.
     pub fn check(&self) -> Result<(), Error> {
-        self.frames.check(self.function.sends(), self.function.is_sequenced())?;
+        if self.replay.is_some() && self.function != Function::Tx {
+            return Err(Error::ReplaysNothing);
+        }
+        self.frames.check(self.makes_frames(), self.function.is_sequenced())?;
+        self.threads.check()?;
         self.check_stamp()?;
         within("--timeout", self.timeout_ms, &Self::TIMEOUT_MS)?;
         within("-b", self.burst, &Self::BURST)?;
@@ -115,12 +126,17 @@ impl Config {
         }
     }
 
-    /// Checks that the port takes the frames to be sent.
+    /// Whether it makes frames, as `frames` says.
+    fn makes_frames(&self) -> bool {
+        self.function.sends() && self.replay.is_none()
+    }
+
+    /// Checks that the port takes the frames to be made.
     ///
     /// # Errors
     /// [`Error::Long`] if they exceed its MTU.
     pub fn check_port(&self, port: Capabilities) -> Result<(), Error> {
-        if self.function.sends() { self.frames.check_port(&self.port, port) } else { Ok(()) }
+        if self.makes_frames() { self.frames.check_port(&self.port, port) } else { Ok(()) }
     }
 }
 
@@ -146,7 +162,7 @@ mod tests {
                 src_mac: Some(Mac::local("a")),
                 ..Frames::default()
             },
-            pin: Some(1),
+            threads: Threads { count: 2, pins: vec![1, 0] },
             ..Config::new("vale0:1", Function::Tx)
         };
         let json = serde_json::to_string(&config).unwrap();

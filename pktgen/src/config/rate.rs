@@ -51,6 +51,15 @@ impl Rate {
         }
     }
 
+    /// Of so many senders together.
+    #[must_use]
+    pub const fn times(self, senders: u64) -> Self {
+        match self {
+            Self::Pps(frames) => Self::Pps(frames.saturating_mul(senders)),
+            Self::Bps { bits, framing } => Self::Bps { bits: bits.saturating_mul(senders), framing },
+        }
+    }
+
     /// The same in bits on the wire, with [`Self::FRAMING`], where it is in bits.
     #[must_use]
     pub const fn on_wire(self) -> Self {

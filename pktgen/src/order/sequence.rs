@@ -6,8 +6,8 @@ use super::Order;
 pub(super) const WINDOW: u32 = 4096;
 const WORDS: usize = WINDOW as usize / 64;
 
-/// So many frames in a row, each later than the window but in order among themselves: their source has begun anew
-/// (as RFC 3550, A.1, which makes do with two).
+/// So many frames in a row out of order, but in order among themselves, tell that their source has begun anew (as
+/// RFC 3550, A.1, which makes do with two): if they begin with number zero, or are all later than the window.
 const RESTART: u32 = 16;
 
 /// How a frame arrived.
@@ -37,15 +37,24 @@ pub(super) struct Sequence {
     span: u64,
     /// How many of those were seen, and a frame of each was in time.
     distinct: u64,
-    /// Which of the window's numbers before `next` were seen, at their remainder.
-    seen: [u64; WORDS],
     duplicated: u64,
     reordered: u64,
-    /// Frames in a row that may have been the first after a restart, and the number that would continue them.
-    strays: u32,
-    stray_next: u32,
+    /// Which of the window's numbers before `next` were seen, at their remainder.
+    seen: [u64; WORDS],
+    run: Run,
     /// Lost before the last restart.
     lost_before: u64,
+}
+
+/// Frames in a row that are out of order, but in order among themselves.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    first: u32,
+    len: u32,
+    /// All of them came later than the window.
+    beyond: bool,
+    /// What had become of the frames before it.
+    before: Order,
 }
 
 const fn place(number: u32) -> (usize, u64) {
@@ -55,15 +64,15 @@ const fn place(number: u32) -> (usize, u64) {
 impl Sequence {
     /// Whatever comes first is expected: it may have been sent long before.
     pub(super) const fn new(first: u32) -> Self {
+        let before = Order { lost: 0, duplicated: 0, reordered: 0, untracked: 0 };
         Self {
             next: first,
             span: 0,
             distinct: 0,
-            seen: [0; WORDS],
             duplicated: 0,
             reordered: 0,
-            strays: 0,
-            stray_next: 0,
+            seen: [0; WORDS],
+            run: Run { first: 0, len: 0, beyond: false, before },
             lost_before: 0,
         }
     }
@@ -78,13 +87,18 @@ impl Sequence {
         let ahead = number.wrapping_sub(expected);
         let behind = expected.wrapping_sub(number);
         if ahead < 1 << 31 {
+            self.run.len = 0;
             self.advance(number, ahead);
             return if ahead == 0 { Arrival::InOrder } else { Arrival::Gap { expected } };
         }
+        self.run(number, behind > WINDOW);
         if behind > WINDOW {
-            self.stray(number);
+            self.reordered += 1;
         } else {
             self.late(number, behind);
+        }
+        if self.run.len == RESTART && (self.run.beyond || self.run.first == 0) {
+            self.restart();
         }
         Arrival::OutOfOrder { expected }
     }
@@ -112,7 +126,6 @@ impl Sequence {
             self.span = self.span.max(behind.into());
             self.mark(number);
         }
-        self.strays = 0;
     }
 
     /// A number that was not seen before.
@@ -120,26 +133,24 @@ impl Sequence {
         let (word, bit) = place(number);
         self.seen[word] |= bit;
         self.distinct += 1;
-        self.strays = 0;
     }
 
-    fn stray(&mut self, number: u32) {
-        self.strays = if number == self.stray_next { self.strays + 1 } else { 1 };
-        self.stray_next = number.wrapping_add(1);
-        self.reordered += 1;
-        if self.strays == RESTART {
-            let Order { lost, duplicated, reordered, .. } = self.order();
-            let first = self.stray_next.wrapping_sub(RESTART);
-            *self = Self {
-                lost_before: lost,
-                duplicated,
-                reordered: reordered - u64::from(RESTART),
-                ..Self::new(first)
-            };
-            for n in 0..RESTART {
-                self.advance(first.wrapping_add(n), 0);
-            }
+    /// A frame that is out of order, and not counted yet.
+    fn run(&mut self, number: u32, beyond: bool) {
+        let Run { first, len, .. } = self.run;
+        if len == 0 || number != first.wrapping_add(len) {
+            self.run = Run { first: number, len: 0, beyond: true, before: self.order() };
         }
+        self.run.len += 1;
+        self.run.beyond &= beyond;
+    }
+
+    /// The run was no disorder.
+    fn restart(&mut self) {
+        let Run { first, len, before, .. } = self.run;
+        let Order { lost, duplicated, reordered, .. } = before;
+        *self = Self { lost_before: lost, duplicated, reordered, ..Self::new(first) };
+        (0..len).for_each(|n| self.advance(first.wrapping_add(n), 0));
     }
 }
 
@@ -203,7 +214,12 @@ mod tests {
     #[test]
     fn a_source_that_begins_anew_loses_nothing_by_it() {
         assert_eq!(order((0..10_000).chain(0..10_000)), [0, 0, 0]);
-        assert_eq!(order((0..10_000).chain([20_000]).chain(0..15)), [10_000, 0, 15], "not sure yet");
+        assert_eq!(order((0..1000).chain(0..1000)), [0, 0, 0], "within the window");
+        assert_eq!(order((0..1000).chain(0..15)), [0, 15, 0], "not sure yet");
+        assert_eq!(order((0..1000).chain(1..1000)), [0, 999, 0], "all twice");
+        assert_eq!(order((0..30).chain([33]).chain(0..1000)), [3, 0, 0]);
+        assert_eq!(order((0..10_000).chain([20_000]).chain(7..22)), [10_000, 0, 15], "not sure yet");
+        assert_eq!(order((0..10_000).chain([20_000]).chain(7..23)), [10_000, 0, 0]);
         assert_eq!(order((0..10_000).chain([20_000]).chain(0..16).chain([18])), [10_002, 0, 0]);
         let now_and_then = (0..100u32).flat_map(|n| [20_000 + n, n]);
         assert_eq!(order((0..20_000).chain(now_and_then)), [0, 0, 100], "no restart: in between others came");

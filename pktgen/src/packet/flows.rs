@@ -7,19 +7,24 @@ use crate::Frames;
 
 /// Flows out of the ranges, or out of thin air.
 #[derive(Clone, Debug)]
-pub(super) struct Flows {
-    odometer: Odometer,
-    flow: Flow,
-    random: Random,
-    is_single: bool,
+pub(super) enum Flows {
+    /// One and the same.
+    Single(Flow),
+    /// One after another.
+    Turning(Odometer),
+    /// At least one end is drawn.
+    Drawn(Box<Drawn>),
 }
 
-/// Which ends are drawn, in which bits of the address.
 #[derive(Clone, Debug)]
-struct Random {
+pub(super) struct Drawn {
     rng: Rng,
+    /// Bits of the source address to draw, if that end is drawn.
     src: Option<u128>,
     dst: Option<u128>,
+    /// Of the other end. An end that is drawn has no wheels: the other one turns with every frame.
+    odometer: Odometer,
+    flow: Flow,
 }
 
 /// What `-z` and `-Z` draw of an address: all of IPv4's, and the group of IPv6's that a range would vary.
@@ -30,46 +35,45 @@ fn mask(range: AddressRange) -> u128 {
 impl Flows {
     pub(super) fn new(frames: &Frames, rng: Rng) -> Self {
         let Frames { src, dst, random_src, random_dst, .. } = *frames;
-        let is_single = src.is_single() && dst.is_single() && !random_src && !random_dst;
-        // An end that is drawn has no wheels of its own: the other one turns with every frame.
-        let [wheels_src, wheels_dst] = [(src, random_src), (dst, random_dst)]
-            .map(|(range, drawn)| if drawn { range.lowest() } else { range });
-        let odometer = Odometer::new(wheels_src, wheels_dst);
-        let random = Random { rng, src: random_src.then(|| mask(src)), dst: random_dst.then(|| mask(dst)) };
-        let mut flows = Self { flow: odometer.flow(), odometer, random, is_single };
-        flows.draw();
-        flows
+        if !random_src && !random_dst {
+            let odometer = Odometer::new(src, dst);
+            let single = src.is_single() && dst.is_single();
+            return if single { Self::Single(*odometer.flow()) } else { Self::Turning(odometer) };
+        }
+        let wheels = |range: AddressRange, drawn| if drawn { range.lowest() } else { range };
+        let odometer = Odometer::new(wheels(src, random_src), wheels(dst, random_dst));
+        let bits = |range, drawn: bool| drawn.then(|| mask(range));
+        let (src, dst) = (bits(src, random_src), bits(dst, random_dst));
+        let mut drawn = Drawn { rng, src, dst, flow: *odometer.flow(), odometer };
+        drawn.draw();
+        Self::Drawn(Box::new(drawn))
     }
 
     /// Whether all frames are of one flow.
     pub(super) const fn is_single(&self) -> bool {
-        self.is_single
+        matches!(self, Self::Single(_))
     }
+}
 
+impl Drawn {
     /// The flow of the next frame.
-    #[inline]
-    pub(super) const fn flow(&self) -> Flow {
-        self.flow
+    pub(super) const fn flow(&self) -> &Flow {
+        &self.flow
     }
 
-    #[inline]
     pub(super) fn advance(&mut self) {
-        if self.is_single {
-            return;
-        }
         self.odometer.advance();
-        self.flow = self.odometer.flow();
+        self.flow = *self.odometer.flow();
         self.draw();
     }
 
-    #[inline]
     fn draw(&mut self) {
-        let Random { rng, src, dst } = &mut self.random;
+        let Self { rng, src, dst, flow, .. } = self;
         if let Some(mask) = *src {
-            (self.flow.src, self.flow.src_port) = drawn(rng, self.flow.src, mask);
+            (flow.src, flow.src_port) = drawn(rng, flow.src, mask);
         }
         if let Some(mask) = *dst {
-            (self.flow.dst, self.flow.dst_port) = drawn(rng, self.flow.dst, mask);
+            (flow.dst, flow.dst_port) = drawn(rng, flow.dst, mask);
         }
     }
 }

@@ -60,8 +60,9 @@ impl Odometer {
 
     /// Where it stands.
     #[must_use]
-    pub const fn flow(&self) -> Flow {
-        self.flow
+    #[inline]
+    pub const fn flow(&self) -> &Flow {
+        &self.flow
     }
 
     /// Turns it by one.

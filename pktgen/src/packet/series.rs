@@ -22,7 +22,7 @@ impl Series {
     /// Frames as described, of this source; numbered from zero if `sequenced`. A random size lasts for `burst` frames.
     pub(crate) fn new(frames: &Frames, src_mac: Mac, burst: u32, sequenced: bool) -> Self {
         let mut rng = frames.rng();
-        let first = Odometer::new(frames.src, frames.dst).flow();
+        let first = *Odometer::new(frames.src, frames.dst).flow();
         let [flows, sizes] = [rng.fork(), rng.fork()];
         let make = |len| {
             let len = usize::try_from(len).unwrap_or(usize::MAX);
@@ -55,24 +55,31 @@ impl Series {
         self.shapes.template().bytes().len()
     }
 
-    /// Makes the next frame in a slot of its length.
+    /// Makes the next frame in a slot of its length, after which comes the one after it.
     #[inline]
-    pub(crate) fn write(&self, slot: &mut [u8]) {
-        if self.rubbish {
-            return;
+    pub(crate) fn make(&mut self, slot: &mut [u8]) {
+        if !self.rubbish {
+            self.write(slot);
         }
-        let template = self.shapes.template();
-        slot.copy_from_slice(template.bytes());
-        if self.sequenced || !self.flows.is_single() {
-            template.patch(&self.flows.flow(), self.sequence, slot);
-        }
+        self.shapes.advance();
     }
 
-    /// The frame was sent: the one after it is next.
     #[inline]
-    pub(crate) fn advance(&mut self) {
-        self.flows.advance();
-        self.shapes.advance();
+    fn write(&mut self, slot: &mut [u8]) {
+        let template = self.shapes.template();
+        slot.copy_from_slice(template.bytes());
+        match &mut self.flows {
+            Flows::Single(_) if !self.sequenced => {}
+            Flows::Single(flow) => template.patch(flow, self.sequence, slot),
+            Flows::Turning(odometer) => {
+                template.patch(odometer.flow(), self.sequence, slot);
+                odometer.advance();
+            }
+            Flows::Drawn(drawn) => {
+                template.patch(drawn.flow(), self.sequence, slot);
+                drawn.advance();
+            }
+        }
         self.sequence = self.sequence.wrapping_add(1);
     }
 }

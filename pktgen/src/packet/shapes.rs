@@ -6,75 +6,76 @@ use super::{Size, Template};
 
 /// Templates, and which is next.
 #[derive(Clone, Debug)]
-pub(super) enum Shapes {
-    Fixed(Template),
-    /// One, resized for each burst.
-    Random {
-        template: Template,
-        least: u32,
-        most: u32,
-        rng: Rng,
-        burst: u32,
-        left: u32,
-    },
-    /// One of each size, and the position in the pattern.
-    Imix {
-        templates: Box<[Template; 3]>,
-        at: usize,
-    },
+pub(super) struct Shapes {
+    templates: Vec<Template>,
+    current: usize,
+    /// What comes after it; nothing else without.
+    order: Option<Order>,
 }
+
+/// How sizes follow one another, if there are several.
+#[derive(Clone, Debug)]
+enum Order {
+    /// The one template is resized for each burst.
+    Random { least: u32, most: u32, rng: Rng, burst: u32, left: u32 },
+    /// By a pattern, of which this is the position.
+    Imix(usize),
+}
+
+/// The sizes of an IMIX, which [`Size::IMIX`] puts in order.
+const KINDS: [u32; 3] = [60, 590, 1514];
 
 impl Shapes {
     /// Frames of this size, out of `make`. A random size lasts for `burst` frames.
     pub(super) fn new(size: Size, burst: u32, mut make: impl FnMut(u32) -> Template, rng: Rng) -> Self {
-        match size {
-            Size::Fixed(len) => Self::Fixed(make(len)),
-            Size::Random { least, most } if most <= least => Self::Fixed(make(least)),
-            Size::Random { least, most } => {
-                let template = make(size.longest());
-                let mut shapes = Self::Random { template, least, most, rng, burst: burst.max(1), left: 0 };
-                shapes.resize();
-                shapes
+        let (templates, order) = match size {
+            Size::Imix => (KINDS.map(make).to_vec(), Some(Order::Imix(0))),
+            Size::Random { least, most } if least < most => {
+                let order = Order::Random { least, most, rng, burst: burst.max(1), left: 1 };
+                (vec![make(size.longest())], Some(order))
             }
-            Size::Imix => Self::Imix { templates: Box::new([60, 590, 1514].map(make)), at: 0 },
+            Size::Fixed(_) | Size::Random { .. } => (vec![make(size.longest())], None),
+        };
+        let mut shapes = Self { templates, current: 0, order };
+        if matches!(shapes.order, Some(Order::Random { .. })) {
+            shapes.advance();
         }
+        shapes
     }
 
     pub(super) const fn is_fixed(&self) -> bool {
-        matches!(self, Self::Fixed(_))
+        self.order.is_none()
     }
 
     /// Of the next frame.
     #[inline]
     pub(super) fn template(&self) -> &Template {
-        match self {
-            Self::Fixed(template) | Self::Random { template, .. } => template,
-            Self::Imix { templates, at } => match Size::IMIX[*at] {
-                60 => &templates[0],
-                590 => &templates[1],
-                _ => &templates[2],
-            },
-        }
+        &self.templates[self.current]
     }
 
     #[inline]
     pub(super) fn advance(&mut self) {
-        match self {
-            Self::Fixed(_) => {}
-            Self::Random { left, .. } => {
-                *left -= 1;
-                if *left == 0 {
-                    self.resize();
-                }
-            }
-            Self::Imix { at, .. } => *at = (*at + 1) % Size::IMIX.len(),
+        if let Some(order) = &mut self.order {
+            order.advance(&mut self.templates, &mut self.current);
         }
     }
+}
 
-    fn resize(&mut self) {
-        if let Self::Random { template, least, most, rng, burst, left } = self {
-            *left = *burst;
-            template.resize(usize::try_from(rng.u32(*least..*most)).unwrap_or(usize::MAX));
+impl Order {
+    fn advance(&mut self, templates: &mut [Template], current: &mut usize) {
+        match self {
+            Self::Random { least, most, rng, burst, left } => {
+                *left -= 1;
+                if *left == 0 {
+                    *left = *burst;
+                    let len = usize::try_from(rng.u32(*least..*most)).unwrap_or(usize::MAX);
+                    templates.iter_mut().for_each(|template| template.resize(len));
+                }
+            }
+            Self::Imix(at) => {
+                *at = (*at + 1) % Size::IMIX.len();
+                *current = KINDS.iter().position(|kind| *kind == Size::IMIX[*at]).unwrap_or(0);
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum Size {
         most: u32,
     },
     /// The "simple IMIX": of twelve frames seven of 60, four of 590 and one of 1514 bytes; on the wire, with FCS, 64,
-    /// 594 and 1518.
+    /// 594 and 1518. Where headers take more than 60 bytes, the shortest are that long.
     Imix,
 }
 

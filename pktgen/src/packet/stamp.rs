@@ -1,10 +1,12 @@
 //! The stamp at the head of a payload: which frame it is, and when it was sent.
 
+use std::time::Duration;
+
 use ports::wire::Headers;
 use ports::{Time, checksum};
 
 /// A number and a time, where netmap's ping has them and in its order: sequence, seconds, nanoseconds, 32 bits each,
-/// little-endian as an x86 writes them. Then come four bytes by which a receiver knows a stamp from other payload.
+/// little-endian as an x86 writes them.
 ///
 /// The time is the monotonic clock of the machine that sends, which means nothing to another machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,12 +15,15 @@ pub(crate) struct Stamp {
     pub(crate) time: Time,
 }
 
-const MARK: [u8; 4] = *b"pkts";
 const SEC_NS: u64 = 1_000_000_000;
 
 impl Stamp {
     /// Bytes of payload that it takes.
-    pub(crate) const LEN: usize = 16;
+    pub(crate) const LEN: usize = 12;
+
+    const OLDEST: Duration = Duration::from_secs(60);
+    /// The receiver's reading of the clock may be that of its pass, and the sender's a newer one.
+    const AHEAD: Duration = Duration::from_secs(1);
 
     fn to_bytes(self) -> [u8; Self::LEN] {
         let word = |n: u64| (n as u32).to_le_bytes(); // seconds wrap after 136 years
@@ -26,7 +31,6 @@ impl Stamp {
         bytes[0..4].copy_from_slice(&self.sequence.to_le_bytes());
         bytes[4..8].copy_from_slice(&word(self.time.0 / SEC_NS));
         bytes[8..12].copy_from_slice(&word(self.time.0 % SEC_NS));
-        bytes[12..16].copy_from_slice(&MARK);
         bytes
     }
 
@@ -34,10 +38,16 @@ impl Stamp {
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let (sec, nsec) = (u64::from(word(4)), u64::from(word(8)));
         let time = Time(sec * SEC_NS + nsec);
-        (bytes[12..] == MARK && nsec < SEC_NS).then_some(Self { sequence: word(0), time })
+        (nsec < SEC_NS).then_some(Self { sequence: word(0), time })
     }
 
-    /// The stamp of a UDP frame, if it has one.
+    /// Whether it can be a stamp, rather than other payload, where the clock says `now`: it is a minute old at most.
+    #[inline]
+    pub(crate) fn is_fresh(self, now: Time) -> bool {
+        now.since(self.time) <= Self::OLDEST && self.time.since(now) <= Self::AHEAD
+    }
+
+    /// What stands where a UDP frame would have its stamp, if that can be a time.
     #[inline]
     pub(crate) fn read(frame: &[u8], headers: &Headers) -> Option<Self> {
         let at = headers.payload;
@@ -120,13 +130,19 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_without_room_has_no_place_and_one_without_a_mark_no_stamp() {
-        assert!(Place::within(&frame(57)).is_none() && Place::within(&frame(58)).is_some());
-        let mut bytes = frame(58);
+    fn a_frame_without_room_has_no_place_and_other_payload_is_no_stamp() {
+        assert!(Place::within(&frame(53)).is_none() && Place::within(&frame(54)).is_some());
+        let mut bytes = frame(54);
         let read = |bytes: &[u8]| Stamp::read(bytes, &Headers::parse(bytes, bytes.len()).unwrap());
-        assert_eq!(read(&bytes), None);
+        assert!(
+            !read(&bytes).is_some_and(|stamp| stamp.is_fresh(Time::from_secs(365 * 86_400))),
+            "a year of uptime"
+        );
         Place::within(&bytes).unwrap().stamp(Stamp { sequence: 0, time: Time::ZERO }, &mut bytes);
-        assert!(read(&bytes).is_some());
+        let stamp = read(&bytes).unwrap();
+        assert!(stamp.is_fresh(Time::ZERO) && stamp.is_fresh(Time::from_secs(60)));
+        assert!(!stamp.is_fresh(Time::from_secs(61)));
+        assert!(Stamp { time: Time(5), ..stamp }.is_fresh(Time::ZERO), "stamped after our pass began");
         bytes[53] = 0xff; // more nanoseconds than a second has
         assert_eq!(read(&bytes), None);
     }
@@ -134,7 +150,7 @@ mod tests {
     proptest! {
         #[test]
         fn stamps_come_back_and_checksums_stay_right(
-            len in 58usize..1500, stamps in proptest::collection::vec((any::<u32>(), 0..u64::from(u32::MAX) * SEC_NS), 1..20),
+            len in 54usize..1500, stamps in proptest::collection::vec((any::<u32>(), 0..u64::from(u32::MAX) * SEC_NS), 1..20),
         ) {
             let mut bytes = frame(len);
             let place = Place::within(&bytes).unwrap();

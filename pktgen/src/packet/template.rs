@@ -42,7 +42,7 @@ impl Template {
     /// The frame of the first flow, of the longest size.
     #[must_use]
     pub(crate) fn first(frames: &Frames, src_mac: Mac) -> Self {
-        let flow = Odometer::new(frames.src, frames.dst).flow();
+        let flow = *Odometer::new(frames.src, frames.dst).flow();
         let len = usize::try_from(frames.size.longest()).unwrap_or(usize::MAX);
         Self::new(frames, len, src_mac, flow, false, &mut frames.rng())
     }

@@ -126,6 +126,11 @@ impl Report {
         }
     }
 
+    /// Tells when it was, for the sum over several threads.
+    pub(crate) fn tell_span(&mut self, from: Time, took: Duration) {
+        self.tell(Event::Span { from_ns: from.0, to_ns: (from + took).0 });
+    }
+
     /// Tells of the whole, which took this long.
     pub(crate) fn finish(&mut self, took: Duration, errors: u64) {
         let Counts { packets, bytes, batches } = self.total;

@@ -9,6 +9,11 @@ use crate::{Delays, Order, Pings};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
+    /// Something that the user should know before the run.
+    Note {
+        /// In words for the user.
+        message: String,
+    },
     /// The port suits; the wait before sending begins.
     Start {
         /// Source station of the frames sent.
@@ -34,6 +39,14 @@ pub enum Event {
         batches: u64,
         /// Least room seen in the receive ring, slots, for ports that tell.
         min_space: Option<u64>,
+    },
+    /// When the run of one thread of several took place, just before its [`Final`](Self::Final); on the clock of
+    /// [`Time`](ports::Time), which all programs of a machine share.
+    Span {
+        /// Start, nanoseconds.
+        from_ns: u64,
+        /// End, nanoseconds.
+        to_ns: u64,
     },
     /// Pings since the last such report.
     Ping(Pings),
@@ -77,7 +90,7 @@ pub enum Event {
         /// How long it took: from the start to the end of sending, or from the first frame received to the last.
         seconds: f64,
     },
-    /// The run could not begin.
+    /// The run could not begin; or, before its [`Final`](Self::Final), it could not go on, or not send everything.
     Failed {
         /// Why, in words for the user.
         message: String,
@@ -122,6 +135,7 @@ mod tests {
         for event in [
             Event::Start { src_mac: Mac::BROADCAST, burst: 512, period_ns: 0 },
             Event::Waiting,
+            Event::Span { from_ns: 0, to_ns: u64::MAX },
             Event::Interval { packets: 1, bytes: 60, usec: u64::MAX, batches: 1, min_space: None },
             Event::Final { packets: 1, bytes: 60, events: 1, errors: 0, seconds: 1.0 / 3.0 },
             Event::Ping(Pings {

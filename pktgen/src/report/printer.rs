@@ -28,6 +28,7 @@ pub struct Printer {
     lines: Box<dyn Lines>,
     /// Sums of the intervals so far; `None` before the first word and after the last.
     running: Option<Sums>,
+    failed: bool,
     exit_status: u8,
 }
 
@@ -52,7 +53,7 @@ impl Printer {
             Format::Json => Box::new(Json::new(config, style, clock)),
             Format::Csv => Box::new(Csv::new(config, style, clock)),
         };
-        Self { lines, running: None, exit_status: 1 }
+        Self { lines, running: None, failed: false, exit_status: 1 }
     }
 
     /// Prints one event: results to `out`, where netmap's stdout is, progress to `err`, its stderr.
@@ -71,8 +72,9 @@ impl Printer {
             }
             Event::Final { .. } => {
                 self.running = None;
-                self.exit_status = 0;
+                self.exit_status = self.failed.into();
             }
+            Event::Failed { .. } => self.failed = true,
             _ => {}
         }
         self.lines.event(event, out, err)
@@ -98,7 +100,7 @@ impl Printer {
         self.lines.event(&Event::Final { packets, bytes, events: batches, errors: 0, seconds }, out, err)
     }
 
-    /// What the program exits with: 0 once the run has come to its end, else 1.
+    /// What the program exits with: 0 once the run has come to its end and nothing failed, else 1.
     #[must_use]
     pub const fn exit_status(&self) -> u8 {
         self.exit_status

@@ -48,6 +48,9 @@ impl Tally {
         let Some(stamp) = Headers::parse(head, frame.len()).and_then(|h| Stamp::read(head, &h)) else {
             return;
         };
+        if !stamp.is_fresh(now) {
+            return;
+        }
         self.received += 1;
         self.delay.record(u64::try_from(now.since(stamp.time).as_nanos()).unwrap_or(u64::MAX));
         self.number(stamp.sequence);

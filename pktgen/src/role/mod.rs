@@ -6,15 +6,20 @@ mod pacer;
 mod ping;
 mod pong;
 mod receiver;
+mod replayer;
 mod rxseq;
 mod sender;
 
+pub(crate) use sender::Sender;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use ports::{Burst, Mac, Port, Rx, Time};
+use ports::pcap::Capture;
+use ports::{Burst, Capabilities, Mac, Port, Rx, Time};
 
 use crate::report::Pass;
-use crate::{Config, EventSink, Function};
+use crate::{Config, Error, EventSink, Function};
 
 /// How a role goes about it, for the report's first lines.
 pub(crate) struct Shape {
@@ -25,7 +30,7 @@ pub(crate) struct Shape {
 }
 
 /// A full port has nothing to wake us with: how long to sleep before trying again.
-const RETRY: Duration = Duration::from_micros(100);
+pub(crate) const RETRY: Duration = Duration::from_micros(100);
 
 /// What a generator does with its port, from [`begin`](Self::begin) until its [`Pass::over`].
 ///
@@ -37,9 +42,17 @@ pub(crate) trait Role: Send {
     /// from begin to end, and what the port fails to send counts.
     fn sends(&self) -> bool;
 
+    /// A clock for what is shorter than a pass.
+    fn lend_clock(&mut self, _clock: fn() -> Time) {}
+
     /// Whether what the port fails to send is its loss.
     fn transmits(&self) -> bool {
         self.sends()
+    }
+
+    /// Checks that the port takes what the role is to send, as far as the config does not say.
+    fn check_port(&self, _name: &str, _port: Capabilities) -> Result<(), Error> {
+        Ok(())
     }
 
     /// The wait is not over yet.
@@ -63,16 +76,34 @@ pub(crate) trait Role: Send {
     /// report that is.
     fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {}
 
+    /// When it began, if it was let `run` at that time.
+    fn began(&self, run: Time) -> Time {
+        run
+    }
+
+    /// What the user should know before it begins.
+    fn note(&self) -> Option<String> {
+        None
+    }
+
+    /// What went wrong without ending the run, for the user.
+    fn fault(&self) -> Option<&str> {
+        None
+    }
+
     /// How long it took, if it `ran` that long.
     fn took(&self, ran: Duration) -> Duration {
         ran
     }
 }
 
-/// The role of `config`, whose frames have this source.
-pub(crate) fn of(config: &Config, src_mac: Mac) -> Box<dyn Role> {
+/// The role of `config`, whose frames have this source, or are those of a capture.
+pub(crate) fn of(config: &Config, src_mac: Mac, capture: Option<Arc<Capture>>) -> Box<dyn Role> {
+    if let (Some(replay), Some(capture)) = (&config.replay, capture) {
+        return Box::new(replayer::Replayer::new(config, replay, capture));
+    }
     match config.function {
-        Function::Tx | Function::Txseq => Box::new(sender::Sender::new(config, src_mac)),
+        Function::Tx | Function::Txseq => Box::new(Sender::new(config, src_mac)),
         Function::Rx => Box::new(receiver::Receiver::new(config)),
         Function::Rxseq => Box::new(rxseq::SequenceReceiver::new(config)),
         Function::Ping => Box::new(ping::Ping::new(config, src_mac)),

@@ -6,6 +6,7 @@ use ports::{BURST, Burst, Frame, Port, Rx, Time};
 
 use super::delays::Tally;
 use super::dump::Dump;
+use super::pacer::Pacer;
 use super::{Role, Shape, left};
 use crate::report::Pass;
 use crate::{Config, Event, EventSink};
@@ -18,9 +19,10 @@ pub(crate) struct Receiver {
     dump: Option<Dump>,
 }
 
-/// Takes frames until there were enough, or none came any more.
+/// Takes frames until there were enough, or none came any more: as fast as they come, or at a rate, and what comes
+/// faster waits in the port.
 pub(crate) struct Intake {
-    burst: usize,
+    pacer: Pacer,
     /// Frames still to receive; `None` without end.
     left: Option<u64>,
     until_idle: bool,
@@ -34,7 +36,7 @@ const IDLE: Duration = Duration::from_secs(1);
 impl Intake {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            burst: usize::try_from(config.burst).unwrap_or(usize::MAX),
+            pacer: Pacer::new(config.rate, config.burst, config.frames.size.mean(), Time::ZERO),
             left: left(config.count),
             until_idle: config.until_idle,
             seen: None,
@@ -42,7 +44,17 @@ impl Intake {
     }
 
     pub(crate) const fn shape(&self) -> Shape {
-        Shape { burst: self.burst as u64, period: Duration::ZERO }
+        Shape { burst: self.pacer.burst() as u64, period: self.pacer.period() }
+    }
+
+    /// The first burst is due now.
+    pub(crate) const fn begin(&mut self, now: Time) {
+        self.pacer.restart(now);
+    }
+
+    /// With the first frame, if one came.
+    pub(crate) fn began(&self, run: Time) -> Time {
+        self.seen.map_or(run, |(first, _)| first)
     }
 
     /// From the first frame to the last.
@@ -55,8 +67,8 @@ impl Intake {
         if self.left == Some(0) {
             return Pass::over(now);
         }
+        let most = self.left.unwrap_or(u64::MAX).min(self.pacer.due(now) as u64);
         let mut pass = Pass { packets: 0, bytes: 0, next: Time::NEVER, over: false };
-        let most = self.left.unwrap_or(u64::MAX).min(self.burst as u64);
         while pass.packets < most {
             let mut burst = Burst::new();
             rx.receive(&mut burst);
@@ -76,7 +88,12 @@ impl Intake {
         if let Some(left) = &mut self.left {
             *left -= pass.packets;
         }
+        self.pacer.sent(pass.packets, pass.bytes);
+        if most == 0 || self.pacer.next() > now {
+            pass.next = self.pacer.next(); // frames may wait that are not due yet
+        }
         self.note(now, &mut pass);
+        pass.over &= most > 0;
         pass
     }
 
@@ -87,8 +104,8 @@ impl Intake {
             self.seen = Some((first, now));
         }
         if let (true, Some((_, last))) = (self.until_idle, self.seen) {
-            pass.next = last + IDLE;
-            pass.over = pass.next <= now;
+            pass.next = pass.next.min(last + IDLE);
+            pass.over = last + IDLE <= now;
         }
         if self.left == Some(0) {
             pass.next = now;
@@ -116,6 +133,7 @@ impl Role for Receiver {
     }
 
     fn begin(&mut self, now: Time) {
+        self.intake.begin(now);
         self.delays.iter_mut().for_each(|delays| delays.begin(now));
     }
 
@@ -129,9 +147,14 @@ impl Role for Receiver {
                 delays.frame(frame, now);
             }
             if let Some(dump) = dump {
-                dump.show(frame.bytes(), tell);
+                dump.show(frame.bytes().unwrap_or_default(), tell);
             }
         })
+    }
+
+    /// With the first frame.
+    fn began(&self, run: Time) -> Time {
+        self.intake.began(run)
     }
 
     fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {

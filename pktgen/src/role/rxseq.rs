@@ -112,12 +112,16 @@ impl Role for SequenceReceiver {
         false
     }
 
+    fn begin(&mut self, now: Time) {
+        self.intake.begin(now);
+    }
+
     fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
         let Self { intake, numbers, dump } = self;
         intake.take(&mut *port.rx, now, |frame| {
             numbers.note(frame, now, tell);
             if let Some(dump) = dump {
-                dump.show(frame.bytes(), tell);
+                dump.show(frame.bytes().unwrap_or_default(), tell);
             }
         })
     }

@@ -50,8 +50,13 @@ impl Sender {
         }
     }
 
+    /// The next burst is due now.
+    pub(crate) const fn restart(&mut self, now: Time) {
+        self.pacer.restart(now);
+    }
+
     /// Sends what is due, as far as there is room; the rest stays due.
-    fn send_due(&mut self, tx: &mut dyn Tx, now: Time, tell: &mut EventSink) -> Pass {
+    pub(crate) fn send_due(&mut self, tx: &mut dyn Tx, now: Time, tell: &mut EventSink) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
@@ -86,7 +91,8 @@ impl Sender {
     }
 }
 
-/// Written once a burst where the port can [repeat](Tx::repeat) it, as with netmap's indirect buffers (`-I`).
+/// A frame that is always the same is written once a burst, where the port can [repeat](Tx::repeat) it: what netmap's
+/// indirect buffers (`-I`) are for.
 fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: u64) -> Sent {
     let len = frame.len();
     let mut sent = 0;
@@ -100,16 +106,15 @@ fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: u64) -> Sent {
     (sent, sent * len as u64)
 }
 
-/// Frames that differ are written into the port's slots one by one; each is handed to `each` before it goes.
+/// Frames that differ, written into the port's slots one by one, each of which is handed to `each` before it goes.
 fn send_series(tx: &mut dyn Tx, series: &mut Series, wanted: u64, mut each: impl FnMut(&mut [u8])) -> Sent {
     let mut bytes = 0;
     for sent in 0..wanted {
         let len = series.len();
         let Some(slot) = tx.reserve(len) else { return (sent, bytes) };
-        series.write(slot);
+        series.make(slot);
         each(slot);
         tx.commit(len, Offload::NONE);
-        series.advance();
         bytes += len as u64;
     }
     (wanted, bytes)
@@ -126,7 +131,7 @@ impl Role for Sender {
 
     /// The first burst is due now.
     fn begin(&mut self, now: Time) {
-        self.pacer.restart(now);
+        self.restart(now);
     }
 
     fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {

@@ -9,7 +9,7 @@
 //!
 //! Each queue has its own socket and frame memory. The chunks of that memory are divided once, at the start,
 //! between the receiving half, the transmitting half and nobody else, so that the halves share no state. Frames
-//! leave by queue 0 only, which keeps them in order.
+//! leave by queue 0 only, which keeps them in order; or each queue is a port by itself ([`open_queues`]).
 //!
 //! AF_XDP hands over bytes, and not what else the kernel knows of a frame. Checksums left to be filled in are
 //! noticed and counted ([`Reason::BadChecksum`](crate::Reason::BadChecksum)); a VLAN tag that a driver took out
@@ -81,36 +81,80 @@ pub const MAX_SLOTS: u32 = 1 << 14;
 pub fn open(name: &str, options: &Options) -> Result<Port, Error> {
     let interface = Interface::find(name)?.require_up()?;
     let mut notes = Vec::new();
-    let taken = 0..queue_count(&interface, options, &mut notes)?;
+    let count = queue_count(&interface, options, &mut notes)?;
     let counters = Arc::<Counters>::default();
-    let open = |queue| Queue::open(&interface, queue, options.slots, &counters);
-    let mut queues = taken.map(open).collect::<Result<Vec<_>, _>>()?;
-
-    let promiscuous = interface.hold_promiscuous()?;
-    let (program, mode) = program::attach(&interface, options.mode, &mut notes)?;
-    let copy = !options.zero_copy || mode == bpf::Mode::Generic;
-    for queue in &mut queues {
-        queue.bind(&interface, &program, copy)?;
-    }
-    if queues.iter().any(Queue::is_zero_copy) {
-        notes.push(format!("{name}: zero-copy"));
-    }
-
+    let queue = |index| Queue::open(&interface, index, options.slots, index == 0, &counters);
+    let mut queues = (0..count).map(queue).collect::<Result<Vec<_>, _>>()?;
+    let attachment = attach(&interface, options, &mut queues, &mut notes)?;
     let rings = Rings {
         tx_slots: options.slots,
         rx_slots: options.slots,
         tx_rings: 1,
-        rx_rings: queues.len() as u32,
+        rx_rings: count,
         memory_bytes: queues.iter().map(Queue::memory_bytes).sum(),
         ..Rings::default()
     };
     let capabilities = Capabilities::wire(interface.mtu);
     let (rx, tx): (Vec<_>, Vec<_>) =
         queues.into_iter().map(|queue| queue.split(capabilities, &counters)).unzip();
-    let attachment = Attachment { _program: program, _promiscuous: promiscuous };
-    let rx = AfXdpRx::new(name, attachment, rx, counters.clone())?;
+    let rx = AfXdpRx::new(name, Arc::new(attachment), rx, counters.clone())?;
     let tx = tx.into_iter().next().ok_or_else(|| invalid(name, "no queue to send by"))?;
     Ok(Port { mac: Some(interface.mac), counters, rings, notes, ..Port::new(rx, tx) })
+}
+
+/// As [`open`], with a port for each of the queues 0 to `count - 1`, to be used by threads of their own: each receives
+/// what comes in by its queue and sends by it. What is to be said of the interface is said of the first.
+///
+/// # Errors
+/// As [`open`], or if the interface has not as many queues each way. [`Options::queues`] does not count.
+pub fn open_queues(name: &str, options: &Options, count: u32) -> Result<Vec<Port>, Error> {
+    let interface = Interface::find(name)?.require_up()?;
+    let there = interface.rx_queues.min(interface.tx_queues);
+    if usize::try_from(count).is_ok_and(|count| count > there) {
+        let what = format!("a queue for each of {count} threads: it has {there} (try: -p {there})");
+        return Err(invalid(name, what));
+    }
+    let mut notes = Vec::new();
+    let count = queue_count(&interface, &Options { queues: Some(count), ..*options }, &mut notes)?;
+    let counters = (0..count).map(|_| Arc::<Counters>::default()).collect::<Vec<_>>();
+    let queue = |(index, counters)| Queue::open(&interface, index, options.slots, true, counters);
+    let mut queues = (0..count).zip(&counters).map(queue).collect::<Result<Vec<_>, _>>()?;
+    let attachment = Arc::new(attach(&interface, options, &mut queues, &mut notes)?);
+    let capabilities = Capabilities::wire(interface.mtu);
+    let port = |(queue, counters): (Queue, Arc<Counters>)| {
+        let rings = Rings {
+            tx_slots: options.slots,
+            rx_slots: options.slots,
+            tx_rings: 1,
+            rx_rings: 1,
+            memory_bytes: queue.memory_bytes(),
+            ..Rings::default()
+        };
+        let (rx, tx) = queue.split(capabilities, &counters);
+        let rx = AfXdpRx::new(name, attachment.clone(), vec![rx], counters.clone())?;
+        let notes = std::mem::take(&mut notes);
+        Ok(Port { mac: Some(interface.mac), counters, rings, notes, ..Port::new(rx, tx) })
+    };
+    queues.into_iter().zip(counters).map(port).collect()
+}
+
+/// Has the frames of these queues from now on.
+fn attach(
+    interface: &Interface,
+    options: &Options,
+    queues: &mut [Queue],
+    notes: &mut Vec<String>,
+) -> Result<Attachment, Error> {
+    let promiscuous = interface.hold_promiscuous()?;
+    let (program, mode) = program::attach(interface, options.mode, notes)?;
+    let copy = !options.zero_copy || mode == bpf::Mode::Generic;
+    for queue in &mut *queues {
+        queue.bind(interface, &program, copy)?;
+    }
+    if queues.iter().any(Queue::is_zero_copy) {
+        notes.push(format!("{}: zero-copy", interface.name));
+    }
+    Ok(Attachment { _program: program, _promiscuous: promiscuous })
 }
 
 /// Checks the options against the interface, and says how many of its queues to take.

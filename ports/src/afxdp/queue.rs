@@ -22,16 +22,16 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Memory and a socket for queue `index`, which is not taken yet. Only queue 0 is sent by, so only it has
-    /// chunks to send.
+    /// Memory and a socket for queue `index`, which is not taken yet. A queue that is not sent by has no chunks to send.
     pub(super) fn open(
         interface: &Interface,
         index: u32,
         slots: u32,
+        sends: bool,
         counters: &Arc<Counters>,
     ) -> Result<Self, Error> {
         let name = &interface.name;
-        let tx_slots = if index == 0 { slots } else { 0 };
+        let tx_slots = if sends { slots } else { 0 };
         let umem = Arc::new(Umem::new(name, slots + tx_slots, chunk_len(name, interface.mtu)?)?);
         let (rx, tx) = (Area::new(umem.clone(), 0, slots), Area::new(umem.clone(), slots, tx_slots));
         let (socket, mut rings) = Socket::open(name, umem, slots, counters.clone())?;

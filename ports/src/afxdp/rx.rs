@@ -1,4 +1,4 @@
-//! The receiving half: every receive queue of the interface behind one port.
+//! The receiving half: the receive queues behind one port, all of the interface or one of several threads'.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) struct Attachment {
 }
 
 pub(super) struct AfXdpRx {
-    _attachment: Attachment, // first: frames go to the stack again before the sockets close
+    _attachment: Arc<Attachment>, // first: frames go to the stack again before the sockets close
     queues: Vec<RxQueue>,
     /// Frames received and not released, oldest first.
     held: ArrayVec<Held, BURST>,
@@ -126,7 +126,7 @@ impl RxQueue {
 impl AfXdpRx {
     pub(super) fn new(
         name: &str,
-        attachment: Attachment,
+        attachment: Arc<Attachment>,
         queues: Vec<RxQueue>,
         counters: Arc<Counters>,
     ) -> Result<Self, Error> {
@@ -166,7 +166,7 @@ impl AfXdpRx {
     fn judge(&mut self, fresh: &[Held]) {
         let mut unfilled = 0;
         for held in fresh {
-            if is_unfilled(held.frame().bytes()) {
+            if held.frame().bytes().is_some_and(is_unfilled) {
                 unfilled += 1;
                 give_back(&mut self.queues, *held);
             } else {

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::{Descriptor, MESSAGE, Message};
-use crate::{BURST, Burst, Capabilities, Counters, Frame, Offload, Reason, Rx};
+use crate::{BURST, Burst, Capabilities, Counters, End, Frame, Offload, Reason, Rx};
 
 /// Bytes for the frames of one burst: a full burst of wire frames, or seven of the longest super-frames. Twice
 /// that no longer fits the second-level cache beside the kernel's own copies: 8 % more time a super-frame, TAP
@@ -172,6 +172,10 @@ impl<D: Descriptor> Rx for DescriptorRx<D> {
         let mut waiting = [PollFd::new(&*self.descriptor, PollFlags::IN)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         !self.gone && poll(&mut waiting, Some(&now)) == Ok(1)
+    }
+
+    fn end(&self) -> Option<End<'_>> {
+        self.gone.then_some(End::Broken("the interface is gone"))
     }
 }
 

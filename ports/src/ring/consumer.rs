@@ -94,16 +94,16 @@ impl Consumer {
         self.shared.tail().store(end as u16, Ordering::Release);
     }
 
-    /// Slots that the producer can fill.
-    #[must_use]
-    pub fn room(&self) -> u16 {
-        self.shared.slots().saturating_sub(self.waiting())
-    }
-
     /// Slots that the producer claims to have filled.
     #[expect(clippy::cast_possible_truncation, reason = "as above")]
     fn waiting(&self) -> u16 {
         self.shared.head().load(Ordering::Acquire).wrapping_sub(self.tail as u16)
+    }
+
+    /// Slots that the producer can fill.
+    #[must_use]
+    pub fn room(&self) -> u16 {
+        self.shared.slots().saturating_sub(self.waiting())
     }
 
     /// The descriptor that becomes readable when frames arrive while armed.

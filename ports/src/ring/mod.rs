@@ -17,12 +17,14 @@
 mod consumer;
 #[cfg(test)]
 mod hostile;
+mod landing;
 mod layout;
 mod producer;
 mod region;
 mod shared;
 
 pub use consumer::Consumer;
+pub use landing::Landing;
 pub use layout::SLOT;
 pub use producer::Producer;
 pub use shared::{MAX_SLOTS, MIN_SLOTS};

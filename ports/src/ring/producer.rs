@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use super::layout::{Desc, MASK_INT, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT};
+use super::landing::Landing;
+use super::layout::{Desc, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT};
 use super::shared::{MIN_SLOTS, Map, Shared};
 use crate::{Frame, Offload, Sent};
 
@@ -191,10 +192,15 @@ impl Producer {
         // The consumer clears MASK_INT and then looks at head; we wrote head and now look at MASK_INT. With a
         // full fence between on both sides, one of the two sees the other.
         fence(Ordering::SeqCst);
-        if self.shared.header().flags.load(Ordering::Relaxed) & MASK_INT == 0 {
-            // Fails only when the counter is full, and then the consumer is being woken already.
-            let _ = rustix::io::write(self.shared.wake(), &1u64.to_ne_bytes());
+        if self.shared.is_awaited() {
+            self.shared.kick();
         }
+    }
+
+    /// What can be done without the producer.
+    #[must_use]
+    pub fn landing(&self) -> Landing {
+        Landing::new(self.shared.clone())
     }
 
     /// Where the next frame goes, if `len` bytes have room.
@@ -225,7 +231,8 @@ impl Producer {
     fn start_over(&mut self) {
         let drained = self.look();
         if drained {
-            self.map.shift = 0_u32.wrapping_sub(self.head);
+            self.map.shift = self.shared.colour().wrapping_sub(self.head);
+            self.shared.shift().store(self.map.shift, Ordering::Relaxed);
         }
         let window = if drained { self.window / 2 } else { self.window * 2 };
         self.window = window.clamp(*WINDOWS.start(), *WINDOWS.end());

@@ -1,7 +1,7 @@
 //! What the two ends of a ring share.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -20,7 +20,17 @@ pub(super) struct Shared {
     buffers: Region,
     slots: u16,
     wake: OwnedFd,
+    /// Where the producer's next buffer is, as a [`Map`] has it, for [`Landing`](super::Landing): a hint.
+    shift: AtomicU32,
+    /// Rings fill up in step when frames are dealt out to many ports. Where each begins differs, or the lines that
+    /// they are at would all compete for the same few sets of the caches: their addresses end alike.
+    colour: u32,
 }
+
+/// Bytes of a page, the distance at which addresses compete for a first-level cache.
+const PAGE: usize = 4096;
+/// Rings made so far.
+static RINGS: AtomicU32 = AtomicU32::new(0);
 
 impl Shared {
     pub(super) fn new(name: &str, slots: u16) -> Result<Self, Error> {
@@ -29,14 +39,17 @@ impl Shared {
             return Err(Error::Invalid { name: name.to_owned(), what });
         }
         let ring_bytes = size_of::<Header>() + usize::from(slots) * size_of::<Desc>();
+        let colour = RINGS.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b1) >> 16;
         let shared = Self {
-            rings: Region::new(name, ring_bytes.next_multiple_of(4096), false)?,
+            rings: Region::new(name, (ring_bytes + PAGE).next_multiple_of(PAGE), false)?,
             buffers: Region::new(name, usize::from(slots) * SLOT, true)?,
             slots,
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .map_err(|e| Error::io(name, "eventfd", e))?,
+            shift: AtomicU32::new(colour),
+            colour,
         };
-        let cookie = shared.rings.base().cast::<u32>(); // the first field of the header
+        let cookie = shared.base().cast::<u32>(); // the first field of the header
         // SAFETY: the region is large enough and nobody else knows of it yet.
         unsafe { cookie.write(COOKIE) };
         shared.header().flags.store(MASK_INT, Ordering::Relaxed);
@@ -46,7 +59,17 @@ impl Shared {
     pub(super) fn header(&self) -> &Header {
         // SAFETY: the region starts with a header, is aligned to a page and zeroed, and what changes after
         // `new` are atomics.
-        unsafe { &*self.rings.base().cast::<Header>() }
+        unsafe { &*self.base().cast::<Header>() }
+    }
+
+    /// The first byte of the header.
+    fn base(&self) -> *mut u8 {
+        self.rings.base().wrapping_add(self.colour as usize * size_of::<Header>() % PAGE)
+    }
+
+    /// The number of the first buffer, from the first byte of the buffers.
+    pub(super) const fn colour(&self) -> u32 {
+        self.colour
     }
 
     pub(super) fn head(&self) -> &AtomicU16 {
@@ -57,13 +80,30 @@ impl Shared {
         &self.header().tail
     }
 
+    pub(super) const fn shift(&self) -> &AtomicU32 {
+        &self.shift
+    }
+
+    /// Whether the consumer sleeps, or is about to, and wants to be kicked.
+    #[inline]
+    pub(super) fn is_awaited(&self) -> bool {
+        self.header().flags.load(Ordering::Relaxed) & MASK_INT == 0
+    }
+
+    /// Wakes the consumer.
+    #[cold]
+    pub(super) fn kick(&self) {
+        // Fails only when the counter is full, and then the consumer is being woken already.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
     /// Where everything is. Good while `self` is alive.
     pub(super) fn map(&self) -> Map {
         Map {
-            descs: self.rings.base().wrapping_add(size_of::<Header>()).cast(),
+            descs: self.base().wrapping_add(size_of::<Header>()).cast(),
             buffers: self.buffers.base(),
             mask: u32::from(self.slots) - 1,
-            shift: 0,
+            shift: self.colour,
         }
     }
 
@@ -128,6 +168,13 @@ impl Map {
         unsafe { at.wrapping_add(1).write(desc.place) };
     }
 
+    /// Asks the processor for a slot's descriptor and for the first line of a frame in it, to be written soon.
+    #[inline]
+    pub(super) fn claim_slot(self, index: u32) {
+        claim(self.desc(index).cast());
+        claim(self.buffers.wrapping_add(self.start(index)));
+    }
+
     /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
     #[inline]
     pub(super) fn start(self, index: u32) -> usize {
@@ -139,21 +186,23 @@ impl Map {
     /// likely to be in the other core's cache, which is to give it up.
     #[inline]
     pub(super) fn claim(self, offset: usize) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch is a hint: it never faults, whatever the address, and where the processor has none for
-        // writing it does nothing.
-        unsafe {
-            core::arch::asm!(
-                "prefetchw [{}]",
-                in(reg) self.buffers.wrapping_add(offset),
-                options(nostack, preserves_flags, readonly),
-            );
-        }
+        claim(self.buffers.wrapping_add(offset));
     }
 
     /// Bytes of all slots.
     #[inline]
     pub(super) fn buffer_len(self) -> usize {
         (self.mask as usize + 1) * SLOT
+    }
+}
+
+/// Asks the processor for the line that holds this byte, to be written soon.
+#[inline]
+fn claim(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint: it never faults, whatever the address, and where the processor has none for
+    // writing it does nothing.
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
     }
 }

@@ -58,6 +58,7 @@ impl Transmitted {
 }
 
 /// Transmits a load to an egress that takes only `takes`, until it has no more room.
+#[inline(never)]
 pub(crate) fn transmit(
     tx: &mut dyn Tx,
     takes: &Capabilities,

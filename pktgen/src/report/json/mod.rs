@@ -153,7 +153,7 @@ impl Lines for Json {
                 self.start = Some(Start::new(&self.config, now, *src_mac, *burst, *period_ns));
                 Ok(())
             }
-            Event::Ready | Event::Waiting => Ok(()),
+            Event::Ready | Event::Waiting | Event::Span { .. } => Ok(()),
             Event::Ping(pings) | Event::PingTotal(pings) => self.add("ping", pings),
             Event::Delay(delays) | Event::DelayTotal(delays) => self.add("delay", delays),
             Event::Order(order) | Event::OrderTotal(order) => self.add("order", order),
@@ -182,6 +182,7 @@ impl Lines for Json {
                 };
                 print(&line, out)
             }
+            Event::Note { message } => self.notice(message, err),
             Event::Failed { message } => {
                 self.failed = true;
                 self.notice(&format!("pkt-gen: {message}"), err)?;
@@ -253,7 +254,7 @@ mod tests {
                         "src_mac": "00:00:00:00:00:00", "dst_mac": "ff:ff:ff:ff:ff:ff",
                     },
                     "burst_packets": 3, "period_ns": 3_000_000,
-                    "rate_pps": 1000, "rate_bps": null, "rate_framing_bytes": 0,
+                    "threads": 1, "rate_pps": 1000, "rate_bps": null, "rate_framing_bytes": 0,
                 },
             })
         );

@@ -19,7 +19,8 @@ pub(super) struct Start {
     burst_packets: u64,
     /// From burst to burst; zero as fast as there is room.
     period_ns: u64,
-    /// What was asked for, in one or the other; null for no limit.
+    threads: u32,
+    /// What was asked for of each thread, in one or the other; null for no limit.
     rate_pps: Option<u64>,
     rate_bps: Option<u64>,
     /// Bytes a packet that count in `rate_bps` besides its own.
@@ -60,7 +61,7 @@ impl Start {
         burst_packets: u64,
         period_ns: u64,
     ) -> Self {
-        let Config { port, function, rate, frames, .. } = config;
+        let Config { port, function, rate, frames, threads, .. } = config;
         let limit = Some(rate.per_s()).filter(|limit| *limit > 0);
         let (rate_pps, rate_bps, rate_framing_bytes) = match *rate {
             Rate::Pps(_) => (limit, None, 0),
@@ -73,6 +74,7 @@ impl Start {
             frames: function.sends().then(|| Frames::new(frames, src_mac)),
             burst_packets,
             period_ns,
+            threads: threads.count,
             rate_pps,
             rate_bps,
             rate_framing_bytes,

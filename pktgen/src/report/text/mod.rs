@@ -16,7 +16,7 @@ use super::printer::{Clock, Lines};
 use super::throughput::Throughput;
 use super::window::Window;
 use super::words;
-use crate::{Config, Event, Function, Latency, Rate, Style};
+use crate::{Config, Event, Latency, Rate, Style};
 
 /// Intervals shorter than this say too little to be printed, microseconds.
 const SHORTEST_USEC: u64 = 10_000;
@@ -38,6 +38,8 @@ pub(super) struct Text {
     elapsed_us: u64,
     /// Intervals were printed.
     reported: bool,
+    /// The totals were told already, since there is more to say of pings than of packets.
+    told: bool,
     /// The terminal says that the first frame is waited for.
     waiting: bool,
 }
@@ -55,6 +57,7 @@ impl Text {
             shown: Shown::default(),
             elapsed_us: 0,
             reported: false,
+            told: false,
             waiting: false,
         }
     }
@@ -67,7 +70,8 @@ impl Text {
         out: &mut dyn Write,
         err: &mut dyn Write,
     ) -> io::Result<()> {
-        let Config { port, frames, cpus, rate, .. } = self.config.clone();
+        let Config { port, frames, replay, cpus, rate, threads, .. } = self.config.clone();
+        let threads = threads.count; // a queue each
         let (src, dst, dst_mac) = (frames.src, frames.dst, frames.dst_mac);
         self.log(err, "main", format_args!("interface is {port}"))?;
         if self.style.verbose > 0 {
@@ -75,19 +79,28 @@ impl Text {
                 self.log(err, "extract_mac_range", format_args!("{mac} starts at {mac}"))?;
             }
         }
-        for range in [src, dst] {
+        for range in [src, dst].iter().filter(|_| replay.is_none()) {
             let [first, last] = range.ends();
             self.log(err, "extract_ip_range", format_args!("range is {first} to {last}"))?;
         }
         let sends = self.config.function.sends();
         let verb = words::first_verb(self.config.function);
-        writeln!(out, "{verb} {port}: 1 queues, 1 threads and {cpus} cpus.")?;
+        writeln!(out, "{verb} {port}: {threads} queues, {threads} threads and {cpus} cpus.")?;
         if sends {
-            writeln!(out, "{src} -> {dst} ({src_mac} -> {dst_mac})")?;
+            match &replay {
+                Some(replay) => writeln!(out, "{replay}")?,
+                None => writeln!(out, "{src} -> {dst} ({src_mac} -> {dst_mac})")?,
+            }
+        }
+        if sends && replay.is_none_or(|replay| replay.timing.is_none()) {
             let (s, ns) = (period_ns / 1_000_000_000, period_ns % 1_000_000_000);
             self.log(err, "main", format_args!("Sending {burst} packets every  {s}.{ns:09} s"))?;
             if matches!(rate, Rate::Bps { .. }) {
                 self.log(err, "main", format_args!("rate is {rate}"))?;
+            }
+            if threads > 1 && rate.per_s() > 0 {
+                let total = rate.times(threads.into());
+                self.log(err, "main", format_args!("{threads} threads, each at that rate: {total}"))?;
             }
         }
         let wait_s = if sends { self.config.wait_s } else { 0 };
@@ -200,6 +213,7 @@ impl Lines for Text {
             Event::Start { src_mac, burst, period_ns } => self.start(*src_mac, *burst, *period_ns, out, err),
             Event::Ready => self.log(err, "start_threads", "Ready..."),
             Event::Waiting => self.waiting(err),
+            Event::Span { .. } => Ok(()), // for who adds up
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 let through = Throughput::of_interval([*packets, *bytes, *batches], *usec);
                 self.interval(&through, *usec, *min_space, err)
@@ -207,6 +221,7 @@ impl Lines for Text {
             Event::Ping(pings) => self.latencies("RTT", &pings.rtt, err),
             Event::PingTotal(pings) => {
                 self.live.clear(err)?;
+                self.told = true;
                 self.log(err, "ping_body", words::whole("RTT", &pings.rtt))?;
                 writeln!(out, "{}\n{}", words::pings(pings), words::quantiles("RTT", &pings.rtt))?;
                 out.flush()
@@ -233,6 +248,7 @@ impl Lines for Text {
             }
             Event::Final { packets, bytes, events, errors, seconds } => {
                 if self.config.dump {
+                    self.live.clear(err)?;
                     self.shown.up_to(*packets, out)?;
                 }
                 if *errors > 0 {
@@ -242,12 +258,13 @@ impl Lines for Text {
                         format_args!("the port failed to send {errors} of these packets"),
                     )?;
                 }
-                if self.config.function == Function::Ping {
-                    return Ok(()); // there is more to say of pings, and it has been said
+                if self.told {
+                    return Ok(());
                 }
                 let (packets, bytes, batches, seconds) = (*packets, *bytes, *events, *seconds);
                 self.total(&Throughput { packets, bytes, batches, seconds }, out, err)
             }
+            Event::Note { message } => self.notice(message, err),
             Event::Failed { message } => self.notice(&format!("pkt-gen: {message}"), err),
         }
     }

@@ -34,6 +34,16 @@ fn interval(packets: u64, size: u64, usec: u64, batches: u64) -> Event {
     Event::Interval { packets, bytes: packets * size, usec, batches, min_space: None }
 }
 
+#[test]
+fn threads_are_stated_with_their_rate() {
+    let threads = crate::Threads { count: 3, pins: vec![0, 1, 0] };
+    let config = Config { threads, cpus: 2, rate: Rate::Pps(1000), ..Config::new("p", Function::Tx) };
+    let start = Event::Start { src_mac: Mac::ZERO, burst: 3, period_ns: 3_000_000 };
+    let (out, err, _) = print(config, &[start]);
+    assert!(out.starts_with("Sending on p: 3 queues, 3 threads and 2 cpus.\n"), "{out}");
+    assert!(err.contains("main [#] 3 threads, each at that rate: 3000 packets/s\n"), "{err}");
+}
+
 /// The run recorded in a guest with netmap's own pkt-gen.
 #[test]
 fn a_senders_lines_are_netmaps() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ports::wire::Headers;
 use ports::{Burst, Frame, Mac, Offload, Port, Rx, Time, Tx};
 
+use super::dump::Dump;
 use super::pacer::Pacer;
 use super::{RETRY, Role, Shape, left};
 use crate::packet::{HEAD, Place, Stamp, Template};
@@ -19,12 +20,13 @@ use tally::Tally;
 /// Sends stamped frames and waits for them to come back. Without a rate, the next one goes when one has come back or
 /// is lost, so that a burst of them is always under way; with a rate, they go when they are due.
 ///
-/// A ping leaves at the time of the pass that sends it, and is back at the time of the pass that finds its answer:
-/// the host reads the clock just before each (docs/architecture.md says how far that is off).
+/// With a clock from its host, a ping leaves when it is written, and is back when its answer is found. Without, it
+/// leaves and is back at the times of those passes.
 pub(crate) struct Ping {
     frame: Vec<u8>,
     place: Option<Place>,
     src_mac: Mac,
+    clock: Option<fn() -> Time>,
     pacer: Pacer,
     /// They go when they are due, whatever has come back.
     open: bool,
@@ -37,6 +39,8 @@ pub(crate) struct Ping {
     /// How long answers are waited for when the run is stopped, and until when that is.
     linger: Duration,
     until: Option<Time>,
+    /// Shows what is sent and what comes back.
+    dump: Option<Dump>,
 }
 
 impl Ping {
@@ -52,6 +56,7 @@ impl Ping {
             place: Place::within(&frame),
             frame,
             src_mac,
+            clock: None,
             pacer: Pacer::new(config.rate, config.burst, frames.size.mean(), Time::ZERO),
             open: config.rate != Rate::UNLIMITED,
             most,
@@ -60,17 +65,22 @@ impl Ping {
             tally: Tally::new(),
             linger: timeout.min(Self::LONGEST_LINGER),
             until: None,
+            dump: Dump::new(config.dump),
         }
     }
 
     /// Takes the answers that are there.
-    fn receive(&mut self, rx: &mut dyn Rx, now: Time) {
+    fn receive(&mut self, rx: &mut dyn Rx, now: Time, tell: &mut EventSink) {
         let mut burst = Burst::new();
         rx.receive(&mut burst);
+        let found = if burst.is_empty() { now } else { self.time(now) };
         for frame in &burst {
             if let Some(stamp) = self.answer(frame) {
-                let arrival = self.flights.arrive(stamp.sequence, stamp.time, now);
+                let arrival = self.flights.arrive(stamp.sequence, stamp.time, found);
                 self.tally.arrival(arrival);
+            }
+            if let Some(dump) = &mut self.dump {
+                dump.show(frame.bytes().unwrap_or_default(), tell);
             }
         }
         let n = burst.len();
@@ -93,11 +103,11 @@ impl Ping {
     }
 
     /// Sends what is due, as far as there is room; the rest stays due.
-    fn send(&mut self, tx: &mut dyn Tx, now: Time) -> Pass {
+    fn send(&mut self, tx: &mut dyn Tx, now: Time, tell: &mut EventSink) -> Pass {
         let due =
             if self.open { self.pacer.due(now) } else { self.most.saturating_sub(self.flights.waiting()) };
         let wanted = self.left.map_or(due, |left| due.min(usize::try_from(left).unwrap_or(usize::MAX)));
-        let sent = (0..wanted).take_while(|_| self.send_one(tx, now)).count();
+        let sent = (0..wanted).take_while(|_| self.send_one(tx, now, tell)).count();
         let packets = sent as u64;
         let bytes = packets * self.frame.len() as u64;
         self.pacer.sent(packets, bytes);
@@ -112,14 +122,23 @@ impl Ping {
         Pass { packets, bytes, next, over: false }
     }
 
-    fn send_one(&mut self, tx: &mut dyn Tx, now: Time) -> bool {
+    fn send_one(&mut self, tx: &mut dyn Tx, now: Time, tell: &mut EventSink) -> bool {
         let (Some(sequence), Some(place)) = (self.flights.next(), self.place) else { return false };
         let Some(slot) = tx.reserve(self.frame.len()) else { return false };
         slot.copy_from_slice(&self.frame);
-        place.stamp(Stamp { sequence, time: now }, slot);
+        let time = self.time(now);
+        place.stamp(Stamp { sequence, time }, slot);
+        if let Some(dump) = &mut self.dump {
+            dump.show(slot, tell);
+        }
         tx.commit(self.frame.len(), Offload::NONE);
-        self.flights.depart(now);
+        self.flights.depart(time);
         true
+    }
+
+    /// The time, in a pass that began at `now`.
+    fn time(&self, now: Time) -> Time {
+        self.clock.map_or(now, |read| read())
     }
 }
 
@@ -139,28 +158,32 @@ impl Role for Ping {
         true
     }
 
+    fn lend_clock(&mut self, clock: fn() -> Time) {
+        self.clock = Some(clock);
+    }
+
     fn begin(&mut self, now: Time) {
         self.pacer.restart(now);
         self.tally.begin(now);
     }
 
-    fn poll(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
+    fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
         if self.left == Some(0) && self.flights.waiting() == 0 {
             return Pass::over(now);
         }
         self.tally.lost(self.flights.expire(now));
-        self.receive(&mut *port.rx, now);
-        let pass = self.send(&mut *port.tx, now);
+        self.receive(&mut *port.rx, now, tell);
+        let pass = self.send(&mut *port.tx, now, tell);
         let settled = self.left == Some(0) && self.flights.waiting() == 0;
         let next = if settled { now } else { pass.next.min(self.flights.deadline()) };
         Pass { next, ..pass }
     }
 
     /// Answers on their way are waited for.
-    fn stop(&mut self, port: &mut Port, now: Time, _tell: &mut EventSink) -> Pass {
+    fn stop(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
         let until = *self.until.get_or_insert(now + self.linger);
         self.tally.lost(self.flights.expire(now));
-        self.receive(&mut *port.rx, now);
+        self.receive(&mut *port.rx, now, tell);
         if now >= until {
             self.tally.lost(self.flights.abandon());
         }
@@ -169,6 +192,9 @@ impl Role for Ping {
     }
 
     fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {
+        if let Some(dump) = &mut self.dump {
+            dump.interval();
+        }
         if last {
             tell(Event::PingTotal(self.tally.total(now)));
         } else if let Some(pings) = self.tally.end_interval(now) {

@@ -4,6 +4,8 @@
 //! be filled cross as they are: on a veth this moves four times what AF_XDP does, which has neither. The host's
 //! own stack goes on seeing every frame that arrives.
 
+mod fanout;
+
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -26,9 +28,24 @@ const BUFFER: i32 = 16 << 20;
 /// [`Error::Unsupported`] where the kernel lacks an option (Linux 4.20 has all).
 pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let interface = Interface::find(name)?.require_up()?;
-    let packet = Packet::bind(&interface)?;
+    Ok(port(Packet::bind(&interface)?, &interface, options))
+}
+
+/// As [`open`], with a port for each of `count` sockets, to be used by threads of their own: the kernel spreads the frames
+/// that arrive over them by flow (`PACKET_FANOUT_HASH`).
+///
+/// # Errors
+/// As [`open`]; [`Error::Unsupported`] where the kernel does not spread (Linux 4.11 does).
+pub fn open_queues(name: &str, options: Options, count: u32) -> Result<Vec<Port>, Error> {
+    let interface = Interface::find(name)?.require_up()?;
+    let sockets = (0..count).map(|_| Packet::bind(&interface)).collect::<Result<Vec<_>, _>>()?;
+    fanout::join(name, &sockets)?;
+    Ok(sockets.into_iter().map(|socket| port(socket, &interface, options)).collect())
+}
+
+fn port(packet: Packet, interface: &Interface, options: Options) -> Port {
     let capabilities = Capabilities { offloads: options.offloads, ..Capabilities::all(interface.mtu) };
-    Ok(Port { mac: Some(interface.mac), ..descriptor::port(packet, capabilities) })
+    Port { mac: Some(interface.mac), ..descriptor::port(packet, capabilities) }
 }
 
 /// A raw socket bound to one interface.

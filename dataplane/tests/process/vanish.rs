@@ -1,0 +1,63 @@
+//! What others lose: a daemon killed under its tools, a receiver killed beside a sender.
+
+use std::process::{Child, Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::common::{Valed, program, signal_to, text, wait};
+
+fn pkt_gen(valed: &Valed, args: &str) -> Child {
+    let mut tool = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket());
+    tool.args(args.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Frames that came in by a port, and those of them that were dropped.
+fn counts(valed: &Valed, port: &str) -> (u64, u64) {
+    let stats = valed.ctl(&["stats", port, "--json"]).stdout;
+    let stats = serde_json::from_slice::<Value>(&stats).unwrap_or_default();
+    let port = &stats["switches"][0]["ports"][0];
+    let drops = port["drops"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
+    (port["rx_frames"].as_u64().unwrap_or(0), drops)
+}
+
+#[test]
+fn tools_of_a_killed_daemon_print_what_they_know() {
+    for (args, total) in
+        [("-i vale0:1 -f tx -R 50000 -T 10", "\nSent "), ("-i vale0:1 -f rx -T 10", "\nReceived ")]
+    {
+        let mut valed = Valed::start();
+        let tool = pkt_gen(&valed, args);
+        wait("attached", || valed.ctl_ok(&[]).starts_with("vale0:1 "));
+        let other = pkt_gen(&valed, "-i vale0:2 -f tx -R 50000");
+        wait("frames are on their way", || counts(&valed, "vale0:2").0 > 10_000);
+        valed.child.kill().unwrap();
+        let [output, other] = [tool, other].map(|tool| tool.wait_with_output().unwrap());
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!((output.status.code(), other.status.code()), (Some(1), Some(1)));
+        assert!(
+            out.contains(total) && out.contains(" packets ") && out.contains("\nSpeed: "),
+            "{args}: {out}"
+        );
+        assert_eq!(err.matches("pkt-gen: ").count(), 1, "one line: {err}");
+        assert!(err.contains("pkt-gen: valed hung up"), "{err}");
+    }
+}
+
+#[test]
+fn a_sender_survives_its_receiver() {
+    let valed = Valed::start();
+    let receiver = pkt_gen(&valed, "-i vale0:rx -f rx");
+    wait("attached", || valed.ctl_ok(&[]).starts_with("vale0:rx "));
+    let sender = pkt_gen(&valed, "-i vale0:tx -f tx -R 50000");
+    wait("frames arrive", || counts(&valed, "vale0:rx").0 + counts(&valed, "vale0:tx").0 > 1000);
+    signal_to(&receiver, Signal::KILL);
+    drop(receiver.wait_with_output());
+    wait("its port is gone", || !valed.ctl_ok(&[]).contains("vale0:rx "));
+    let (_, before) = counts(&valed, "vale0:tx");
+    wait("what finds nobody is counted", || counts(&valed, "vale0:tx").1 > before + 1000);
+    signal_to(&sender, Signal::INT);
+    let output = sender.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "its own run was sound");
+    assert!(text(&output.stdout).contains("\nSent "), "{}", text(&output.stdout));
+}

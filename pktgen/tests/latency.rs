@@ -1,0 +1,446 @@
+//! Ping, pong and stamps on virtual ports, in virtual time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pktgen::{Config, Delays, Event, Frames, Function, Generator, Latency, Pings, Rate};
+use ports::virtual_port::pair;
+use ports::wire::Headers;
+use ports::{App, Burst, Capabilities, Frame, Mac, Port, Time, checksum};
+use proptest::prelude::*;
+
+const OWN: Mac = Mac::new([2, 0, 0, 0, 0, 1]);
+const PEER: Mac = Mac::new([2, 0, 0, 0, 0, 2]);
+const US: u64 = 1000;
+const SEC: u64 = 1_000_000 * US;
+
+type Events = Arc<Mutex<Vec<Event>>>;
+
+fn generator(config: Config) -> (Generator, Events) {
+    let events = Events::default();
+    let sink = events.clone();
+    let tell = move |event| sink.lock().expect("no test panicked with it").push(event);
+    (Generator::new(config, Some(OWN), Box::new(tell)).expect("a sound config"), events)
+}
+
+fn config(function: Function) -> Config {
+    let frames = Frames { dst_mac: PEER, ..Frames::default() };
+    Config { frames, timeout_ms: 1, ..Config::new("test", function) }
+}
+
+fn cable(slots: u16) -> (Port, Port) {
+    pair("test", slots, Capabilities::all(1500)).expect("memory for two rings")
+}
+
+fn take(port: &mut Port) -> Vec<Vec<u8>> {
+    let mut burst = Burst::new();
+    port.rx.receive(&mut burst);
+    let frames: Vec<_> = burst.iter().map(|f| f.to_vec()).collect();
+    drop(burst);
+    port.rx.release(frames.len());
+    frames
+}
+
+fn send(port: &mut Port, frame: &[u8]) {
+    assert_eq!(port.tx.transmit(&[Frame::new(frame)]).taken, 1, "room for it");
+    port.tx.flush();
+}
+
+/// The sequence number of a ping, read where netmap has it.
+fn sequence(frame: &[u8]) -> u32 {
+    u32::from_le_bytes([frame[42], frame[43], frame[44], frame[45]])
+}
+
+/// Stations and addresses swapped by hand.
+fn answer(frame: &[u8]) -> Vec<u8> {
+    [&frame[6..12], &frame[..6], &frame[12..26], &frame[30..34], &frame[26..30], &frame[34..]].concat()
+}
+
+/// Whether all checksums of an IPv4 or IPv6 frame with UDP are right.
+fn is_sound(frame: &[u8]) -> bool {
+    let Some(h) = Headers::parse(frame, frame.len()) else { return false };
+    let Some((src, dst)) = h.addresses(frame) else { return false };
+    let udp = &frame[h.l4..h.end];
+    let sum = checksum::pseudo_header(src, dst, h.protocol, udp.len()) + checksum::sum(udp);
+    let ip4 = frame[h.l3] >> 4 == 4;
+    checksum::fold(sum) == 0xffff && (!ip4 || checksum::fold(checksum::sum(&frame[h.l3..h.l4])) == 0xffff)
+}
+
+fn total(events: &[Event]) -> &Pings {
+    let totals = events.iter().filter_map(|e| if let Event::PingTotal(p) = e { Some(p) } else { None });
+    let [total] = totals.collect::<Vec<_>>()[..] else { panic!("not one total: {events:?}") };
+    total
+}
+
+/// What the answers of one ping must come to: when they arrive after it.
+#[derive(Default)]
+struct Model {
+    rtts: Vec<u64>,
+    lost: u64,
+    late: u64,
+    duplicate: u64,
+}
+
+impl Model {
+    fn ping(&mut self, mut arrivals: Vec<u64>, timeout: u64) {
+        arrivals.sort_unstable();
+        match arrivals.first() {
+            Some(rtt) if *rtt < timeout => self.rtts.push(*rtt),
+            Some(_) => (self.lost, self.late) = (self.lost + 1, self.late + 1),
+            None => self.lost += 1,
+        }
+        self.duplicate += (arrivals.len() as u64).saturating_sub(1);
+    }
+}
+
+/// Runs a ping to its end and a while longer; the answers of the nth ping arrive after the nth delays.
+fn run(config: Config, delays: &[Vec<u64>], step: u64) -> (Vec<Event>, Model) {
+    let timeout = u64::from(config.timeout_ms) * 1000 * US;
+    let (mut app, events) = generator(config);
+    let (mut far, mut near) = cable(1024);
+    let (mut due, mut sent_at) = (BTreeMap::<u64, Vec<Vec<u8>>>::new(), HashMap::new());
+    let (mut now, mut arrivals) = (7 * SEC, vec![Vec::new(); delays.len()]);
+    loop {
+        let later = due.split_off(&(now + 1));
+        let answers: Vec<_> = std::mem::replace(&mut due, later).into_values().flatten().collect();
+        answers.iter().for_each(|frame| send(&mut far, frame));
+        let progress = app.poll(&mut near, Time(now));
+        near.tx.flush();
+        for frame in take(&mut far) {
+            assert!(is_sound(&frame));
+            let n = sequence(&frame);
+            assert_eq!(sent_at.insert(n, now), None, "each number once");
+            for delay in &delays[n as usize] {
+                due.entry(now + delay).or_default().push(answer(&frame));
+            }
+        }
+        if progress.done {
+            break; // nobody has looked at the last answers
+        }
+        for n in answers.iter().map(|frame| sequence(frame)) {
+            arrivals[n as usize].push(now - sent_at[&n]);
+        }
+        now += step;
+    }
+    let mut model = Model::default();
+    arrivals.into_iter().for_each(|a| model.ping(a, timeout));
+    let events = std::mem::take(&mut *events.lock().expect("no test panicked with it"));
+    (events, model)
+}
+
+fn any_delays() -> impl Strategy<Value = Vec<Vec<u64>>> {
+    let delay = prop_oneof![5 => 0..50 * US, 1 => 0..1500 * US];
+    let answers = prop_oneof![
+        8 => proptest::collection::vec(delay.clone(), 1),
+        2 => proptest::collection::vec(delay, 0..4),
+    ];
+    proptest::collection::vec(answers, 1..150)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is lost, late or doubled: each ping counts once, and what is measured is what happened.
+    #[test]
+    fn every_ping_is_answered_or_lost(
+        delays in any_delays(), burst in 1u32..20, pps in prop_oneof![Just(0u64), 1000..1_000_000u64], step in US..20 * US,
+    ) {
+        let count = delays.len() as u64;
+        let rate = Rate::Pps(pps);
+        let (events, mut model) = run(
+            Config { count, burst, rate, interval_ms: 10, ..config(Function::Ping) }, &delays, step,
+        );
+        let all = total(&events);
+        prop_assert_eq!((all.sent, all.received, all.lost), (count, model.rtts.len() as u64, model.lost));
+        prop_assert_eq!((all.late, all.duplicate, all.stray), (model.late, model.duplicate, 0));
+        prop_assert_eq!(&all.rtt, &Latency::of(model.rtts.iter().copied()));
+        model.rtts.sort_unstable();
+        for share in [0.5, 0.9, 0.99, 0.999] {
+            let rank = (share * model.rtts.len() as f64).ceil().max(1.0) as usize;
+            let exact = model.rtts.get(rank - 1).copied().unwrap_or(0);
+            prop_assert!(all.rtt.quantile_ns(share).abs_diff(exact) <= exact / 1000);
+        }
+        let mut sum = [0; 4];
+        for event in &events {
+            if let Event::Ping(p) = event {
+                sum = [sum[0] + p.sent, sum[1] + p.received, sum[2] + p.lost, sum[3] + p.rtt.count()];
+            }
+        }
+        prop_assert_eq!(sum, [all.sent, all.received, all.lost, all.rtt.count()]);
+    }
+}
+
+#[test]
+fn a_burst_is_kept_under_way() {
+    let (mut app, _) = generator(Config { burst: 4, ..config(Function::Ping) });
+    let (mut far, mut near) = cable(64);
+    let mut poll = |near: &mut Port, now| {
+        let progress = app.poll(near, Time(now));
+        near.tx.flush();
+        progress
+    };
+    let progress = poll(&mut near, 100);
+    assert!(progress.busy && progress.deadline == Time(100 + 1000 * US), "the timeout: {progress:?}");
+    let pings = take(&mut far);
+    assert_eq!(pings.iter().map(|p| sequence(p)).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!(!poll(&mut near, 101).busy);
+    send(&mut far, &answer(&pings[2]));
+    poll(&mut near, 102);
+    assert_eq!(take(&mut far).iter().map(|p| sequence(p)).collect::<Vec<_>>(), [4]);
+    poll(&mut near, 100 + 1000 * US);
+    let again = take(&mut far);
+    assert_eq!(
+        again.iter().map(|p| sequence(p)).collect::<Vec<_>>(),
+        [5, 6, 7],
+        "for the three that are lost"
+    );
+}
+
+#[test]
+fn a_lent_clock_tells_the_pings_of_a_pass_apart() {
+    static READ: AtomicU64 = AtomicU64::new(0);
+    let tick = || Time(READ.fetch_add(10, Ordering::Relaxed));
+    let (app, events) = generator(Config { burst: 4, count: 4, ..config(Function::Ping) });
+    let mut app = app.with_clock(tick);
+    let (mut far, mut near) = cable(64);
+    app.poll(&mut near, Time(0)); // sent at 0, 10, 20, 30
+    near.tx.flush();
+    take(&mut far).iter().for_each(|ping| send(&mut far, &answer(ping)));
+    assert!(!app.poll(&mut near, Time(1)).done, "all found at 40");
+    assert!(app.poll(&mut near, Time(2)).done);
+    let events = events.lock().unwrap();
+    assert_eq!(total(&events).rtt, Latency::of([40, 30, 20, 10]));
+}
+
+#[test]
+fn what_is_no_answer_of_ours_does_not_count() {
+    let (mut app, events) = generator(Config { count: 1, ..config(Function::Ping) });
+    let (mut far, mut near) = cable(64);
+    app.poll(&mut near, Time(5));
+    near.tx.flush();
+    let [ping] = &take(&mut far)[..] else { panic!("one ping") };
+    let right = answer(ping);
+    let edit = |at: usize, byte: u8| {
+        let mut frame = right.clone();
+        frame[at] ^= byte;
+        frame
+    };
+    send(&mut far, ping); // flooded back
+    send(&mut far, &edit(5, 7)); // for another station
+    send(&mut far, &edit(29, 7)); // from another address
+    send(&mut far, &edit(12, 1)); // no IP
+    send(&mut far, &right[..50]);
+    send(&mut far, &[0; 14]);
+    send(&mut far, &edit(50, 1)); // another time: of an earlier run
+    send(&mut far, &edit(42, 1)); // another number
+    let mut mac_only = [&ping[6..12], &ping[..6], &ping[12..]].concat();
+    mac_only[60 - 1] ^= 1; // contents do not matter
+    send(&mut far, &mac_only);
+    assert!(!app.poll(&mut near, Time(9)).done);
+    assert!(app.poll(&mut near, Time(9)).done);
+    let events = events.lock().unwrap();
+    let all = total(&events);
+    assert_eq!((all.sent, all.received, all.stray, all.duplicate), (1, 1, 2, 0));
+    assert_eq!((all.rtt.min_ns(), all.rtt.max_ns()), (4, 4));
+}
+
+#[test]
+fn a_stopped_ping_waits_for_its_answers_but_not_for_long() {
+    for (answered, ends_after) in [(true, 3), (false, SEC)] {
+        let (mut app, events) =
+            generator(Config { timeout_ms: 60_000, interval_ms: 5000, burst: 2, ..config(Function::Ping) });
+        let (mut far, mut near) = cable(64);
+        app.poll(&mut near, Time(0));
+        near.tx.flush();
+        let pings = take(&mut far);
+        app.stop(Time(1));
+        let progress = app.poll(&mut near, Time(1));
+        assert!(!progress.done && progress.deadline == Time(1 + SEC));
+        near.tx.flush();
+        assert!(take(&mut far).is_empty(), "nothing is begun");
+        if answered {
+            pings.iter().for_each(|p| send(&mut far, &answer(p)));
+        }
+        assert!(app.poll(&mut near, Time(1 + ends_after)).done);
+        let events = events.lock().unwrap();
+        let all = total(&events);
+        let expected = if answered { (2, 2, 0) } else { (2, 0, 2) };
+        assert_eq!((all.sent, all.received, all.lost), expected);
+    }
+}
+
+#[test]
+fn pings_find_room_or_stay_due() {
+    let (mut app, events) = generator(Config { burst: 200, count: 1000, ..config(Function::Ping) });
+    let (mut far, mut near) = cable(64);
+    let mut now = 0;
+    loop {
+        let progress = app.poll(&mut near, Time(now));
+        near.tx.flush();
+        if progress.done {
+            break;
+        }
+        assert!(now < SEC, "it comes to an end");
+        for ping in take(&mut far) {
+            send(&mut far, &answer(&ping));
+        }
+        now += US;
+    }
+    let events = events.lock().unwrap();
+    assert_eq!((total(&events).sent, total(&events).received), (1000, 1000));
+}
+
+/// Frames of a sender, as they come out of the cable.
+fn frames(count: u64) -> Vec<Vec<u8>> {
+    let src = "10.0.0.1:1-10.0.0.9:9000".parse().expect("a range");
+    let frames = Frames { src, dst_mac: OWN, src_mac: Some(PEER), ..Frames::default() };
+    let (mut app, _) = generator(Config { frames, count, ..Config::new("test", Function::Tx) });
+    let (mut far, mut near) = cable(1024);
+    let mut all = Vec::new();
+    while (all.len() as u64) < count {
+        app.poll(&mut near, Time(0));
+        near.tx.flush();
+        all.extend(take(&mut far));
+    }
+    all
+}
+
+#[test]
+fn pong_answers_all_in_order_and_what_finds_no_room_waits() {
+    let asked = frames(500);
+    let (mut app, events) = generator(Config { count: 500, ..config(Function::Pong) });
+    let (mut far, mut near) = cable(64);
+    let (mut to_ask, mut answers) = (asked.iter(), Vec::new());
+    for round in 0.. {
+        assert!(round < 100_000, "{} answers", answers.len());
+        for _ in 0..20 {
+            let Some(frame) = to_ask.as_slice().first() else { break };
+            let taken = far.tx.transmit(&[Frame::new(frame)]).taken;
+            far.tx.flush();
+            to_ask.by_ref().take(taken).for_each(drop);
+        }
+        let progress = app.poll(&mut near, Time(round));
+        near.tx.flush();
+        if progress.done {
+            break;
+        }
+        // Every fourth round only, and then less than the ring has: the answers pile up.
+        if round % 4 == 3 {
+            let mut burst = Burst::new();
+            far.rx.receive(&mut burst);
+            let n = burst.len().min(60);
+            answers.extend(burst[..n].iter().map(|f| f.to_vec()));
+            drop(burst);
+            far.rx.release(n);
+        }
+        if answers.len() + 64 < asked.len() && to_ask.len() == 0 {
+            assert!(progress.deadline <= Time(round + SEC), "it does not wait to be woken");
+        }
+    }
+    answers.extend(take(&mut far));
+    assert_eq!(answers, asked.iter().map(|f| answer(f)).collect::<Vec<_>>());
+    assert!(answers.iter().all(|f| is_sound(f)));
+    let events = events.lock().unwrap();
+    assert!(matches!(events.last(), Some(Event::Final { packets: 500, bytes: 30_000, .. })), "{events:?}");
+}
+
+#[test]
+fn pong_tells_what_it_cannot_answer() {
+    let (mut app, events) = generator(config(Function::Pong));
+    let (mut far, mut near) = cable(64);
+    let from_group = [&OWN.octets()[..], &[1, 0, 0x5e, 0, 0, 1], &[0; 48]].concat();
+    let to_group = [&[0xff; 6][..], &PEER.octets(), &[0; 48]].concat();
+    send(&mut far, &from_group);
+    send(&mut far, &[0; 13]);
+    send(&mut far, &to_group);
+    app.stop(Time(1));
+    assert!(app.poll(&mut near, Time(1)).done);
+    near.tx.flush();
+    assert_eq!(take(&mut far), [[&PEER.octets()[..], &OWN.octets(), &[0; 48]].concat()]);
+    let events = events.lock().unwrap();
+    assert!(events.contains(&Event::Ignored { packets: 2 }), "{events:?}");
+    assert!(matches!(events.last(), Some(Event::Final { packets: 1, .. })));
+}
+
+#[test]
+fn pongs_answer_what_pings_ask() {
+    let (mut ping, events) = generator(Config { count: 3000, burst: 16, ..config(Function::Ping) });
+    let pong =
+        Config { frames: Frames { src_mac: Some(PEER), ..Frames::default() }, ..config(Function::Pong) };
+    let (mut pong, _) = generator(pong);
+    let (mut near, mut far) = cable(64);
+    for now in 0.. {
+        assert!(now < SEC, "it comes to an end");
+        let progress = ping.poll(&mut near, Time(now));
+        near.tx.flush();
+        pong.poll(&mut far, Time(now));
+        far.tx.flush();
+        if progress.done {
+            break;
+        }
+    }
+    let events = events.lock().unwrap();
+    let all = total(&events);
+    assert_eq!((all.sent, all.received, all.lost), (3000, 3000, 0));
+    assert_eq!((all.rtt.min_ns(), all.rtt.max_ns()), (1, 1));
+}
+
+#[test]
+fn stamps_tell_of_one_way_latency_and_of_loss() {
+    let (mut tx, _) = generator(Config { stamp: true, count: 600, burst: 3, ..config(Function::Tx) });
+    let (mut rx, events) = generator(Config { stamp: true, interval_ms: 10, ..config(Function::Rx) });
+    let (mut tx_far, mut tx_near) = cable(64);
+    let (mut rx_far, mut rx_near) = cable(64);
+    let (mut delays, mut now) = (Vec::new(), SEC);
+    for round in 0..200u64 {
+        tx.poll(&mut tx_near, Time(now));
+        tx_near.tx.flush();
+        let delay = round * 300;
+        for (n, frame) in take(&mut tx_far).iter().enumerate() {
+            assert!(is_sound(frame));
+            if (round, n) == (0, 0) || (round, n) == (199, 2) || !round.is_multiple_of(10) || n != 1 {
+                send(&mut rx_far, frame);
+                delays.push(delay);
+            }
+        }
+        rx.poll(&mut rx_near, Time(now + delay));
+        now += 100 * US;
+    }
+    rx.stop(Time(now));
+    assert!(rx.poll(&mut rx_near, Time(now)).done);
+    let events = events.lock().unwrap();
+    let total =
+        events.iter().find_map(|e| if let Event::DelayTotal(d) = e { Some(d) } else { None }).unwrap();
+    assert_eq!((total.received, total.lost), (580, 20));
+    assert_eq!(total.delay, Latency::of(delays));
+    let received = |e: &Event| if let Event::Delay(Delays { received, .. }) = e { *received } else { 0 };
+    assert_eq!(events.iter().map(received).sum::<u64>(), 580);
+    assert!(events.iter().filter(|e| matches!(e, Event::Delay(_))).count() > 1);
+}
+
+#[test]
+fn configs_that_cannot_be_are_refused() {
+    type Edit = fn(&mut Config);
+    let cases: [(Function, Edit, &str); 5] = [
+        (
+            Function::Ping,
+            |c| c.frames.size = 53.into(),
+            "-l 53: too short for a number and a time: use -l 54 or more",
+        ),
+        (Function::Tx, |c| (c.stamp, c.frames.size) = (true, 53.into()), "use -l 54 or more"),
+        (Function::Pong, |c| c.stamp = true, "--stamp: only with -f tx and -f rx"),
+        (Function::Ping, |c| c.timeout_ms = 0, "--timeout 0: out of range (1 to 60000)"),
+        (Function::Ping, |c| c.timeout_ms = 60_001, "--timeout 60001: out of range"),
+    ];
+    for (function, edit, expected) in cases {
+        let mut config = config(function);
+        assert_eq!(config.check(), Ok(()));
+        edit(&mut config);
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    assert_eq!(Duration::from_millis(Config::new("p", Function::Ping).timeout_ms.into()).as_secs(), 1);
+    assert_eq!(Config::new("p", Function::Ping).burst, 1);
+}

@@ -1,0 +1,213 @@
+//! One burst on its way from its ingress to its destinations.
+
+use std::sync::MutexGuard;
+
+use arrayvec::ArrayVec;
+use ports::{BURST, Frame, Reason, Time};
+
+use crate::backlog::{Backlog, THROUGH};
+use crate::chains::Chains;
+use crate::classify::{Classes, Classifier, Destination, FLOOD};
+use crate::load::{Delivered, Load};
+use crate::members::Members;
+use crate::offload::Scratch;
+use crate::port_index::PortSet;
+use crate::{Member, PortIndex, Switch, WhenFull};
+
+/// Ports further on whose slots are asked for while one port's are written to.
+const AHEAD: usize = 4;
+
+/// Memory that bursts are worked on in, made once.
+pub(crate) struct Workspace {
+    classes: Box<Classes>,
+    chains: Chains,
+    scratch: Scratch,
+}
+
+impl Workspace {
+    pub(crate) fn new() -> Self {
+        Self { classes: Box::new(Classes::new()), chains: Chains::new(), scratch: Scratch::new() }
+    }
+}
+
+/// What there is to know of a burst under way.
+pub(crate) struct Crossing<'p> {
+    pub(crate) switch: &'p Switch,
+    pub(crate) members: &'p Members,
+    pub(crate) ingress: &'p Member,
+    /// Of an ingress of which frames wait, or are to wait now.
+    pub(crate) backlog: Option<MutexGuard<'p, Backlog>>,
+    /// Members that frames were copied to.
+    pub(crate) touched: &'p mut PortSet,
+    pub(crate) now: Time,
+    /// Everything counted for these frames, on any port: frames out, segments out, drops.
+    pub(crate) outcomes: u64,
+}
+
+/// The burst in its first step's order.
+struct Sorted<'b, 'f> {
+    burst: &'b [Frame<'f>],
+    classes: &'b Classes,
+    /// What became earlier of the first of the frames; see [`Backlog`].
+    states: &'b [u16],
+}
+
+impl<'p> Crossing<'p> {
+    /// Moves the burst. Says how many frames are counted now, and how many can be given back to the port.
+    pub(crate) fn run(mut self, burst: &[Frame<'_>], workspace: &mut Workspace) -> (usize, usize) {
+        let waited = self.backlog.as_mut().map(|backlog| backlog.take(burst.len()));
+        let states = waited.as_deref().unwrap_or_default();
+        let Workspace { classes, chains, scratch } = workspace;
+        let tick = self.switch.table().ageing().tick(self.now);
+        Classifier::new(self.switch.table(), self.members, self.ingress, tick).burst(burst, states, classes);
+        if classes.drops.sum() > 0 {
+            classes.drops.count(self.ingress.counters());
+            self.outcomes += classes.drops.sum();
+        }
+        let sorted = Sorted { burst, classes, states };
+        match classes.destinations().first() {
+            _ if classes.mixed => self.scatter(&sorted, chains, scratch),
+            Some(&FLOOD) => self.flood(&sorted, scratch),
+            Some(&to) => self.unicast(&sorted, to, scratch),
+            None => {}
+        }
+        self.finish(&sorted)
+    }
+
+    /// All frames go to one port, or nowhere.
+    fn unicast(&mut self, sorted: &Sorted<'_, '_>, to: Destination, scratch: &mut Scratch) {
+        if let Some(to) = PortIndex::new(to.into()) {
+            let places = 0..sorted.burst.len();
+            self.deliver(sorted, to, &sorted.whole(), places.map(|place| (place, false)), scratch);
+        }
+    }
+
+    /// All frames go to all ports.
+    fn flood(&mut self, sorted: &Sorted<'_, '_>, scratch: &mut Scratch) {
+        for to in self.others() {
+            let places = 0..sorted.burst.len();
+            self.deliver(sorted, to, &sorted.whole(), places.map(|place| (place, true)), scratch);
+        }
+    }
+
+    /// Frames go to several ports: one after the other gets its own, in order.
+    #[inline(never)]
+    fn scatter(&mut self, sorted: &Sorted<'_, '_>, chains: &mut Chains, scratch: &mut Scratch) {
+        chains.fill(sorted.classes.destinations());
+        let ports = if chains.floods() { self.others() } else { chains.ports() };
+        let (mut frames, mut starts) = (ArrayVec::<_, BURST>::new(), ArrayVec::<_, BURST>::new());
+        let mut ahead = ports;
+        for to in ahead.by_ref().take(AHEAD) {
+            self.members.prefetch(to, chains.len(to));
+        }
+        for to in ports {
+            if let Some(to) = ahead.next() {
+                self.members.prefetch(to, chains.len(to));
+            }
+            let places = chains.merged(to);
+            if !sorted.states.is_empty() {
+                starts.clear();
+                starts.extend(places.clone().map(|(place, _)| sorted.start(place)));
+            }
+            let own = match chains.run(to) {
+                Some(run) => &sorted.burst[run],
+                None => {
+                    frames.clear();
+                    if chains.floods() {
+                        frames.extend(places.clone().map(|(place, _)| sorted.burst[place]));
+                    } else {
+                        frames.extend(chains.own(to).map(|place| sorted.burst[place]));
+                    }
+                    &frames
+                }
+            };
+            let load = Load { frames: own, starts: &starts, plain: sorted.classes.sums.plain() };
+            self.deliver(sorted, to, &load, places, scratch);
+        }
+    }
+
+    /// Every member but the ingress.
+    fn others(&self) -> PortSet {
+        self.members.present().without(self.ingress.index())
+    }
+
+    /// Copies a load, the frames at these places (and whether they are flooded), into a port.
+    #[inline]
+    fn deliver(
+        &mut self,
+        sorted: &Sorted<'_, '_>,
+        to: PortIndex,
+        load: &Load<'_, '_>,
+        places: impl Iterator<Item = (usize, bool)>,
+        scratch: &mut Scratch,
+    ) {
+        let Some(egress) = self.members.at(to) else { return };
+        self.touched.insert(to);
+        let delivered = egress.deliver(load, scratch, self.now);
+        self.outcomes += delivered.outcomes;
+        if delivered.done < load.frames.len() {
+            self.no_room(sorted, egress, &delivered, places.skip(delivered.done));
+        }
+    }
+
+    /// Holds or drops the frames that an egress had no room for.
+    #[cold]
+    fn no_room(
+        &mut self,
+        sorted: &Sorted<'_, '_>,
+        egress: &Member,
+        delivered: &Delivered,
+        rest: impl Iterator<Item = (usize, bool)>,
+    ) {
+        let mut full = 0;
+        let mut first = Some(delivered.pieces);
+        let waits = self.ingress.when_full() == WhenFull::Wait && !delivered.stopped;
+        for (place, flooded) in rest {
+            let pieces = first.take().unwrap_or_else(|| sorted.start(place));
+            if waits && !flooded {
+                let backlog = self.backlog.get_or_insert_with(|| self.ingress.backlog());
+                backlog.hold(place, sorted.burst.len(), pieces);
+            } else {
+                full += 1;
+            }
+        }
+        if full > 0 {
+            egress.counters().add_drops(Reason::Full, full);
+            self.outcomes += full;
+        }
+    }
+
+    /// Counts what came in. What waits is not in yet.
+    fn finish(mut self, sorted: &Sorted<'_, '_>) -> (usize, usize) {
+        let n = sorted.burst.len();
+        let (mut received, mut bytes, mut done) = (n, sorted.classes.sums.bytes, n);
+        if let Some(backlog) = &mut self.backlog {
+            received -= sorted.states.iter().filter(|state| **state == THROUGH).count() + backlog.waiting();
+            if backlog.waiting() > 0 {
+                let waiting = sorted.burst.iter().enumerate().filter(|(i, _)| backlog.holds(*i));
+                bytes -= waiting.map(|(_, frame)| frame.len() as u64).sum::<u64>();
+            }
+            done = backlog.settle(n);
+            self.ingress.set_waiting(done < n);
+        }
+        let counters = self.ingress.counters();
+        counters.add_rx(received as u64, bytes);
+        let copies = self.outcomes.saturating_sub(received as u64);
+        if copies > 0 {
+            counters.add_copies(copies);
+        }
+        (received, done)
+    }
+}
+
+impl<'b, 'f> Sorted<'b, 'f> {
+    /// All frames, none of which has waited.
+    fn whole(&self) -> Load<'b, 'f> {
+        Load { frames: self.burst, starts: &[], plain: self.classes.sums.plain() }
+    }
+
+    /// How many segments of a frame are through already.
+    fn start(&self, place: usize) -> u16 {
+        self.states.get(place).copied().unwrap_or_default()
+    }
+}
