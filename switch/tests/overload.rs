@@ -98,8 +98,9 @@ impl Bridge {
         let member = &mut self.members[n];
         let (first, mut taken) = (member.expected, 0);
         member.take(most, |frame| {
-            let number = frame.bytes()[NUMBER..].first_chunk().map(|bytes| u64::from_ne_bytes(*bytes));
-            assert_eq!(number, Some(first + taken * stations), "receiver {n}");
+            let mut number = [0; 8];
+            frame.copy_at(NUMBER, &mut number);
+            assert_eq!(u64::from_ne_bytes(number), first + taken * stations, "receiver {n}");
             taken += 1;
         });
         member.expected += taken * stations;
