@@ -271,8 +271,9 @@ impl Drop for Bed {
     fn drop(&mut self) {
         if let Some(valed) = self.valed.take() {
             valed.signal("-TERM");
-            let _ =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| valed.wait(Duration::from_secs(20))));
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                valed.wait(Duration::from_secs(20))
+            }));
         }
     }
 }

@@ -96,7 +96,8 @@ fn a_taken_address_is_noticed() {
     bed.tap("tap7", &client, "10.0.0.1/24");
     let mut first = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     for address in ["10.0.0.1/24", "10.0.0.2/24"] {
-        let second = bed.endpoint(&["--on", "vale0:ep2", "--ip", address, "-s"]).wait(Duration::from_secs(20));
+        let second =
+            bed.endpoint(&["--on", "vale0:ep2", "--ip", address, "-s"]).wait(Duration::from_secs(20));
         assert_eq!(second.status.code(), Some(1), "{}", text(&second));
         assert!(text(&second).contains(&format!("{}: taken by ", &address[..8])), "{}", text(&second));
     }

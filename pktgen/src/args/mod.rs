@@ -49,7 +49,6 @@ and 2 for flags that are none.";
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pkt-gen", version, after_help = EXAMPLES, args_override_self = true, max_term_width = 110,
     next_help_heading = "What to do", disable_help_flag = true, disable_version_flag = true)]
-#[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap), null, or a capture
     /// (pcap:FILE, read by rx and written by tx; pcap:READ,WRITE for who does both)
