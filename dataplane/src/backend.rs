@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use ports::offload::Offloads;
-use ports::{Capabilities, Error, Port, afxdp, host, packet, pcap, tap, virtual_port};
+use ports::{Capabilities, Error, Port, afxdp, host, packet, pcap, tap, vhost_user, virtual_port};
 
 use crate::apps;
 use crate::name::{Backend, Source};
@@ -41,6 +41,10 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
             given.are_known(&[])?;
             host::open(name)
         }
+        Backend::VhostUser => {
+            given.are_known(&["path", "client", "queues", "offloads"])?;
+            vhost_user::open(name, given.vhost_user()?)
+        }
         Backend::Pcap => {
             let what = "a capture is on no switch".to_owned();
             Err(Error::Unsupported { name: name.to_owned(), what })
@@ -69,7 +73,7 @@ pub fn open_queues(name: &str, source: &Source, count: usize) -> Result<Vec<Port
             packet::open_queues(name, packet::Options { offloads: given.offloads()? }, queues)
         }
         Backend::Null => (0..count).map(|_| open(name, source)).collect(),
-        Backend::Virtual | Backend::Host | Backend::Pcap => {
+        Backend::Virtual | Backend::Host | Backend::Pcap | Backend::VhostUser => {
             let what = format!("for one thread only, not {count} (leave -p out)");
             Err(given.invalid(what))
         }
@@ -188,6 +192,16 @@ impl Given<'_> {
             zero_copy: self.word("zero_copy", &[("on", true), ("off", false)])?,
             queues: self.number("queues")?.or(default.queues),
             slots: self.number("slots")?.unwrap_or(default.slots),
+        })
+    }
+
+    fn vhost_user(&self) -> Result<vhost_user::Options, Error> {
+        let path = self.source.options.value("path");
+        Ok(vhost_user::Options {
+            path: path.ok_or_else(|| self.invalid("needs an option path=SOCKET".to_owned()))?.into(),
+            client: self.word("client", &[("off", false), ("on", true)])?,
+            queues: self.number("queues")?.unwrap_or(1),
+            offloads: !self.offloads()?.is_empty(),
         })
     }
 

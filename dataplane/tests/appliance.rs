@@ -77,7 +77,7 @@ impl App for Sink {
         port.rx.receive(&mut burst);
         let n = burst.len();
         for frame in burst.iter().filter(|f| f.stations().is_some_and(|(dst, _)| dst == SINK)) {
-            let number = u64::from_be_bytes(*frame.bytes()[20..].first_chunk().unwrap());
+            let number = u64::from_be_bytes(*frame.to_vec()[20..].first_chunk().unwrap());
             assert!(number >= self.next, "out of order, or twice");
             self.next = number + 1;
             self.received += 1;

@@ -33,7 +33,7 @@ fn frames(frames: Frames, count: u64) -> Vec<Vec<u8>> {
 fn take(port: &mut Port) -> Vec<Vec<u8>> {
     let mut burst = Burst::new();
     port.rx.receive(&mut burst);
-    let frames: Vec<_> = burst.iter().map(|f| f.bytes().to_vec()).collect();
+    let frames: Vec<_> = burst.iter().map(|f| f.to_vec()).collect();
     drop(burst);
     port.rx.release(frames.len());
     frames

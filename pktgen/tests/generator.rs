@@ -33,7 +33,7 @@ fn take(port: &mut Port, most: usize) -> Vec<Vec<u8>> {
         let mut burst = Burst::new();
         port.rx.receive(&mut burst);
         let n = burst.len().min(most - frames.len());
-        frames.extend(burst[..n].iter().map(|f| f.bytes().to_vec()));
+        frames.extend(burst[..n].iter().map(|f| f.to_vec()));
         drop(burst);
         port.rx.release(n);
         if n == 0 {

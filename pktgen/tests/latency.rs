@@ -37,7 +37,7 @@ fn cable(slots: u16) -> (Port, Port) {
 fn take(port: &mut Port) -> Vec<Vec<u8>> {
     let mut burst = Burst::new();
     port.rx.receive(&mut burst);
-    let frames: Vec<_> = burst.iter().map(|f| f.bytes().to_vec()).collect();
+    let frames: Vec<_> = burst.iter().map(|f| f.to_vec()).collect();
     drop(burst);
     port.rx.release(frames.len());
     frames
@@ -331,7 +331,7 @@ fn pong_answers_all_in_order_and_what_finds_no_room_waits() {
             let mut burst = Burst::new();
             far.rx.receive(&mut burst);
             let n = burst.len().min(60);
-            answers.extend(burst[..n].iter().map(|f| f.bytes().to_vec()));
+            answers.extend(burst[..n].iter().map(|f| f.to_vec()));
             drop(burst);
             far.rx.release(n);
         }

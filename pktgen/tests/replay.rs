@@ -58,7 +58,7 @@ fn cable() -> (Port, Port) {
 fn take(port: &mut Port) -> Vec<Vec<u8>> {
     let mut burst = Burst::new();
     port.rx.receive(&mut burst);
-    let frames: Vec<_> = burst.iter().map(|f| f.bytes().to_vec()).collect();
+    let frames: Vec<_> = burst.iter().map(|f| f.to_vec()).collect();
     drop(burst);
     port.rx.release(frames.len());
     frames

@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 
 use arrayvec::ArrayVec;
 
+use crate::piece::{Piece, gather};
+use crate::prefetch::prefetch;
 use crate::{Mac, Offload};
 
 /// Most frames that one pass takes from one port.
@@ -16,17 +18,23 @@ pub type Burst<'a> = ArrayVec<Frame<'a>, BURST>;
 ///
 /// A frame is a view: it borrows the port half it came from, so that the port cannot be asked to release or
 /// reuse the memory while the view is alive. Contents are copied out, never judged in place twice: memory
-/// behind a frame may later belong to a guest or a peer process, which can change it at any moment.
-/// [`Frame::bytes`] is for memory that is private to this process, which all of today's backends have.
+/// behind a frame may be foreign, that is, belong to a guest or a peer process, which can change it at any moment.
+/// Most frames are one run of bytes; those of a guest may be several.
 #[derive(Clone, Copy)]
 pub struct Frame<'a> {
+    /// The first byte, or of a frame in pieces the first [`Piece`].
     start: *const u8,
     len: u32,
     offload: Offload,
+    /// Number of pieces, zero for one run; [`FOREIGN`].
+    shape: u16,
     memory: PhantomData<&'a [u8]>,
 }
 
 const _: () = assert!(size_of::<Frame<'_>>() == 24);
+
+/// In [`Frame::shape`]: others can write the bytes while we look.
+const FOREIGN: u16 = 1 << 15;
 
 // SAFETY: a frame is a shared borrow of bytes, as `&[u8]` is.
 unsafe impl Send for Frame<'_> {}
@@ -47,15 +55,52 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn with_offload(bytes: &'a [u8], offload: Offload) -> Self {
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        Self { start: bytes.as_ptr(), len, offload, memory: PhantomData }
+        Self { start: bytes.as_ptr(), len, offload, shape: 0, memory: PhantomData }
     }
 
-    /// A frame of `len` bytes at `start`.
+    /// A frame of `len` bytes at `start`, which are private to this process.
+    ///
+    /// # Safety
+    /// The bytes are readable, and not written by anyone, for `'a`.
+    pub(crate) const unsafe fn from_raw(start: *const u8, len: u32, offload: Offload) -> Self {
+        Self { start, len, offload, shape: 0, memory: PhantomData }
+    }
+
+    /// A frame of `len` bytes at `start`, which others may write.
     ///
     /// # Safety
     /// The bytes are readable, and not written by this process, for `'a`.
-    pub(crate) const unsafe fn from_raw(start: *const u8, len: u32, offload: Offload) -> Self {
-        Self { start, len, offload, memory: PhantomData }
+    pub(crate) const unsafe fn from_foreign(start: *const u8, len: u32, offload: Offload) -> Self {
+        Self { start, len, offload, shape: FOREIGN, memory: PhantomData }
+    }
+
+    /// A frame of these pieces, in order; others may write its bytes, but not the pieces. `None` if there are no
+    /// pieces, or more than 32767, or more than 4 GiB of bytes.
+    ///
+    /// # Safety
+    /// Each piece is readable, and not written by this process, for `'a`.
+    pub(crate) unsafe fn from_pieces(pieces: &'a [Piece], offload: Offload) -> Option<Self> {
+        let len = pieces.iter().try_fold(0, |len: u32, piece| len.checked_add(piece.len))?;
+        let count = u16::try_from(pieces.len()).ok().filter(|count| (1..FOREIGN).contains(count))?;
+        let start = pieces.as_ptr().cast();
+        Some(Self { start, len, offload, shape: FOREIGN | count, memory: PhantomData })
+    }
+
+    /// The pieces of a frame that has several.
+    const fn pieces(&self) -> Option<&'a [Piece]> {
+        match self.shape & !FOREIGN {
+            0 => None,
+            // SAFETY: `from_pieces` was given a slice that is this long and lives for `'a`.
+            count => Some(unsafe { std::slice::from_raw_parts(self.start.cast(), count as usize) }),
+        }
+    }
+
+    /// The runs of bytes that make up the frame, in order.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Piece> + use<'a> {
+        let whole = Piece { start: self.start, len: self.len };
+        let pieces = self.pieces();
+        let lone = pieces.is_none().then_some(whole);
+        lone.into_iter().chain(pieces.into_iter().flatten().copied())
     }
 
     /// Bytes of the frame, Ethernet header included, FCS not.
@@ -85,11 +130,18 @@ impl<'a> Frame<'a> {
         if self.len() < Self::HEADER {
             return None;
         }
+        let mut head = [0; Self::HEADER];
+        let start = if self.pieces().is_none() {
+            self.start
+        } else {
+            self.copy_at(0, &mut head);
+            head.as_ptr()
+        };
         // SAFETY: 14 bytes are readable at `start`; unaligned reads are asked for.
-        let start = unsafe { self.start.cast::<u64>().read_unaligned() };
+        let first = unsafe { start.cast::<u64>().read_unaligned() };
         // SAFETY: 4 + 8 = 12 bytes are readable at `start`.
-        let end = unsafe { self.start.wrapping_add(4).cast::<u64>().read_unaligned() };
-        Some(Flow { start, end })
+        let end = unsafe { start.wrapping_add(4).cast::<u64>().read_unaligned() };
+        Some(Flow { start: first, end })
     }
 
     /// Copies the first bytes of the frame into `to`, and says how many there were.
@@ -101,12 +153,18 @@ impl<'a> Frame<'a> {
     /// Copies the bytes of the frame from `at` on into `to`, as many as there are and fit, and says how many.
     #[inline]
     pub fn copy_at(&self, at: usize, to: &mut [u8]) -> usize {
-        let at = at.min(self.len());
-        let n = to.len().min(self.len() - at);
-        let from = self.start.wrapping_add(at);
-        // SAFETY: `at + n` is within the frame and `n` within `to`, a unique borrow, so the two do not overlap.
-        unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), n) };
-        n
+        if let Some(pieces) = self.pieces() {
+            return gather(pieces, at, to);
+        }
+        Piece { start: self.start, len: self.len }.copy_at(at, to)
+    }
+
+    /// A copy of the frame's bytes.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.len()];
+        self.copy_at(0, &mut bytes);
+        bytes
     }
 
     /// Copies the frame to `to`.
@@ -114,27 +172,45 @@ impl<'a> Frame<'a> {
     /// # Safety
     /// `to` is writable for [`len`](Self::len) bytes and does not overlap the frame.
     #[inline]
-    pub(crate) const unsafe fn copy_to(&self, to: *mut u8) {
+    pub(crate) unsafe fn copy_to(&self, to: *mut u8) {
+        if self.pieces().is_some() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.gather_to(to) };
+        }
         // SAFETY: the frame's own bytes are readable by construction; the caller answers for `to`.
         unsafe { copy(self.start, to, self.len as usize) };
     }
 
-    /// The frame in place. Only for memory that no other process can write.
+    /// [`Self::copy_to`] of a frame in pieces.
+    ///
+    /// # Safety
+    /// As there.
+    #[cold]
+    unsafe fn gather_to(&self, to: *mut u8) {
+        let mut at = 0;
+        for piece in self.runs() {
+            // SAFETY: the pieces are readable, and as long together as the frame, for which the caller answers.
+            unsafe { std::ptr::copy_nonoverlapping(piece.start, to.wrapping_add(at), piece.len as usize) };
+            at += piece.len as usize;
+        }
+    }
+
+    /// The frame in place, if it is one run of memory that no other process can write. What an app receives always is:
+    /// its ports are rings of this process, or descriptors of the kernel's.
     #[must_use]
     #[inline]
-    pub const fn bytes(&self) -> &'a [u8] {
+    pub const fn bytes(&self) -> Option<&'a [u8]> {
+        if self.shape != 0 {
+            return None;
+        }
         // SAFETY: readable and unwritten for `'a` by construction.
-        unsafe { std::slice::from_raw_parts(self.start, self.len as usize) }
+        Some(unsafe { std::slice::from_raw_parts(self.start, self.len as usize) })
     }
 
     /// Asks the processor for the first line of the frame, which will be read soon.
     #[inline]
     pub fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch is a hint: it never faults, whatever the address.
-        unsafe {
-            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(self.start.cast());
-        }
+        prefetch(self.start);
     }
 }
 
@@ -202,7 +278,55 @@ impl std::fmt::Debug for Frame<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The same bytes in pieces cut at these places.
+    fn cut(bytes: &[u8], mut places: Vec<usize>) -> Vec<Piece> {
+        places.retain(|place| *place <= bytes.len());
+        places.extend([0, bytes.len()]);
+        places.sort_unstable();
+        let piece = |range: &[usize]| {
+            let run = &bytes[range[0]..range[1]];
+            Piece { start: run.as_ptr(), len: u32::try_from(run.len()).unwrap() }
+        };
+        places.windows(2).map(piece).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_in_pieces_reads_as_the_same_in_one(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+            places in prop::collection::vec(0usize..300, 0..6),
+            at in 0usize..320,
+            n in 0usize..320,
+        ) {
+            let pieces = cut(&bytes, places);
+            // SAFETY: the pieces are parts of `bytes`, which nobody writes.
+            let scattered = unsafe { Frame::from_pieces(&pieces, Offload::NONE) }.unwrap();
+            let whole = Frame::new(&bytes);
+            prop_assert_eq!(scattered.len(), whole.len());
+            prop_assert_eq!(scattered.stations(), whole.stations());
+            let (mut a, mut b) = (vec![0xaa; n], vec![0xaa; n]);
+            prop_assert_eq!(scattered.copy_at(at, &mut a), whole.copy_at(at, &mut b));
+            prop_assert_eq!(a, b);
+            let mut copy = vec![0xaa; bytes.len() + 1];
+            // SAFETY: there is room for the frame.
+            unsafe { scattered.copy_to(copy.as_mut_ptr()) };
+            prop_assert_eq!(&copy[..bytes.len()], &bytes[..]);
+            prop_assert_eq!(copy[bytes.len()], 0xaa);
+        }
+    }
+
+    #[test]
+    fn no_pieces_make_no_frame() {
+        // SAFETY: there is nothing to read.
+        assert!(unsafe { Frame::from_pieces(&[], Offload::NONE) }.is_none());
+        let huge = [Piece { start: std::ptr::null(), len: u32::MAX }; 2];
+        // SAFETY: nothing is read of what does not become a frame.
+        assert!(unsafe { Frame::from_pieces(&huge, Offload::NONE) }.is_none());
+    }
 
     #[test]
     fn stations_are_read_in_wire_order() {

@@ -169,7 +169,7 @@ impl Rx for Box<dyn Rx> {
 }
 
 /// How much a port has to keep frames in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rings {
     /// Slots of a ring for frames out of the dataplane.
     pub tx_slots: u32,
@@ -181,6 +181,15 @@ pub struct Rings {
     pub rx_rings: u32,
     /// The memory of all slots, bytes. What the kernel queues in memory of its own is not in it.
     pub memory_bytes: u64,
+    /// Bytes of a page of it: 4 KiB, or 2 MiB where the kernel had some to spare.
+    pub page_bytes: u64,
+}
+
+impl Default for Rings {
+    /// No rings, in pages of 4 KiB.
+    fn default() -> Self {
+        Self { tx_slots: 0, rx_slots: 0, tx_rings: 0, rx_rings: 0, memory_bytes: 0, page_bytes: 4096 }
+    }
 }
 
 /// A port: its two halves, who it is, and what it lost.

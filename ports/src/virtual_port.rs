@@ -47,8 +47,9 @@ fn cable(
 ) -> Result<(Port, Port), Error> {
     let (to_app, from_switch) = ring(name, slots)?;
     let (to_switch, from_app) = ring(name, slots)?;
-    let end = |producer, consumer, counters: Arc<Counters>| {
+    let end = |producer: Producer, consumer, counters: Arc<Counters>| {
         let rx = VirtualRx { consumer, counters: counters.clone() };
+        let page_bytes = producer.page_bytes() as u64;
         let tx = VirtualTx { producer, capabilities };
         let rings = Rings {
             tx_slots: slots.into(),
@@ -56,6 +57,7 @@ fn cable(
             tx_rings: 1,
             rx_rings: 1,
             memory_bytes: 2 * u64::from(slots) * SLOT as u64,
+            page_bytes,
         };
         Port { counters, rings, ..Port::new(rx, tx) }
     };

@@ -96,7 +96,7 @@ fn take_flows(port: &mut Port, next: &mut [u32]) -> u32 {
     let mut burst = Burst::new();
     port.rx.receive(&mut burst);
     let keep = burst.len().min(7);
-    let flows: Vec<_> = burst[..keep].iter().filter_map(|f| flow_of(f.bytes())).collect();
+    let flows: Vec<_> = burst[..keep].iter().filter_map(|f| flow_of(&f.to_vec())).collect();
     drop(burst);
     port.rx.release(keep);
     for (flow, number) in &flows {
@@ -191,7 +191,7 @@ fn checksums_left_to_be_filled_in_are_noticed() {
                 eventually("datagrams are missing", || {
                     let mut burst = Burst::new();
                     port.rx.receive(&mut burst);
-                    let (all, udp) = (burst.len(), burst.iter().filter(|f| f.bytes()[23] == 17).count());
+                    let (all, udp) = (burst.len(), burst.iter().filter(|f| f.to_vec()[23] == 17).count());
                     drop(burst);
                     port.rx.release(all);
                     taken += udp as u64;

@@ -25,7 +25,7 @@ fn forward(rx: &mut dyn Rx, tx: &mut dyn Tx) -> usize {
     let mut burst = Burst::new();
     rx.receive(&mut burst);
     for frame in &burst {
-        let mut bytes = frame.bytes().to_vec();
+        let mut bytes = frame.to_vec();
         if frame.offload().needs_csum() && !tx.capabilities().takes(bytes.len(), frame.offload()) {
             let start = usize::from(frame.offload().csum_start);
             let field = start + usize::from(frame.offload().csum_offset);
@@ -196,7 +196,7 @@ fn the_port_carries_the_hosts_frames_and_no_others() {
         udp.send_to(b"?", "192.0.2.9:7").unwrap();
         let mut burst = Burst::new();
         stack.rx.receive(&mut burst);
-        let ethertypes: Vec<_> = burst.iter().map(|f| [f.bytes()[12], f.bytes()[13]]).collect();
+        let ethertypes: Vec<_> = burst.iter().map(|f| [f.to_vec()[12], f.to_vec()[13]]).collect();
         assert_eq!(ethertypes, [[0x08, 0x06]], "who has 192.0.2.9?");
     });
 }

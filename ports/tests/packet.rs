@@ -58,7 +58,7 @@ fn vlan_tags_are_put_back() {
             while arrived.is_empty() {
                 let mut burst = ports::Burst::new();
                 link.port.rx.receive(&mut burst);
-                arrived.extend(burst.iter().map(|f| f.bytes().to_vec()));
+                arrived.extend(burst.iter().map(|f| f.to_vec()));
                 let all = burst.len();
                 drop(burst);
                 link.port.rx.release(all);

@@ -60,7 +60,7 @@ fn take_flows(port: &mut Port, next: &mut [u32]) -> u32 {
     let mut burst = Burst::new();
     port.rx.receive(&mut burst);
     let all = burst.len();
-    let flows: Vec<_> = burst.iter().filter_map(|f| flow_of(f.bytes())).collect();
+    let flows: Vec<_> = burst.iter().filter_map(|f| flow_of(&f.to_vec())).collect();
     drop(burst);
     port.rx.release(all);
     for (flow, number) in &flows {

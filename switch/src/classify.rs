@@ -6,7 +6,7 @@ use crate::backlog::THROUGH;
 use crate::clock::Tick;
 use crate::members::Members;
 use crate::table::MacTable;
-use crate::{MAX_PORTS, Member, PortIndex};
+use crate::{MAX_PORTS, Member};
 
 /// Where a frame goes: a port's number, or one of the two below.
 pub(crate) type Destination = u8;
@@ -17,47 +17,72 @@ pub(crate) const NOWHERE: Destination = 255;
 const _: () = assert!(MAX_PORTS == FLOOD as usize);
 
 /// What one burst comes to.
-pub(crate) struct Classes<'d> {
+pub(crate) struct Classes {
     /// Where each frame goes.
-    pub(crate) to: &'d [Destination],
+    to: [Destination; BURST],
+    /// Frames classified.
+    count: usize,
     /// Whether frames go to more than one destination.
     pub(crate) mixed: bool,
     pub(crate) sums: Sums,
+    pub(crate) drops: Drops,
+}
+
+impl Classes {
+    /// Of no burst.
+    pub(crate) fn new() -> Self {
+        Self { to: [NOWHERE; BURST], count: 0, mixed: false, sums: Sums::default(), drops: Drops::default() }
+    }
+
+    /// The destinations, frame by frame.
+    #[inline]
+    pub(crate) fn destinations(&self) -> &[Destination] {
+        self.to.get(..self.count).unwrap_or_default()
+    }
 }
 
 /// What the frames of a burst add up to, those that were through earlier not included.
 #[derive(Default)]
 pub(crate) struct Sums {
     pub(crate) bytes: u64,
-    longest: usize,
+    longest: u32,
     /// Some frame has offload metadata to honour.
     offloads: bool,
-    runts: u64,
-    reflected: u64,
-    lonely: u64,
 }
 
 impl Sums {
     #[inline]
     fn add(&mut self, frame: &Frame<'_>) {
         self.bytes += frame.len() as u64;
-        self.longest = self.longest.max(frame.len());
+        #[expect(clippy::cast_possible_truncation, reason = "a frame's length has 32 bits")]
+        let len = frame.len() as u32;
+        self.longest = self.longest.max(len);
         self.offloads |= !frame.offload().is_plain();
     }
 
     /// If no frame has offload metadata to honour, the length of the longest.
     pub(crate) fn plain(&self) -> Option<usize> {
-        (!self.offloads).then_some(self.longest)
+        (!self.offloads).then_some(self.longest as usize)
     }
+}
 
-    /// Frames that go nowhere.
-    pub(crate) const fn drops(&self) -> u64 {
+/// The frames of a burst that go nowhere, by reason.
+#[derive(Default)]
+pub(crate) struct Drops {
+    runts: u64,
+    reflected: u64,
+    lonely: u64,
+}
+
+impl Drops {
+    /// All of them.
+    #[inline]
+    pub(crate) const fn sum(&self) -> u64 {
         self.runts + self.reflected + self.lonely
     }
 
-    /// Counts the frames that go nowhere.
     #[cold]
-    pub(crate) fn count_drops(&self, counters: &Counters) {
+    pub(crate) fn count(&self, counters: &Counters) {
         let drops = [
             (Reason::Runt, self.runts),
             (Reason::Reflect, self.reflected),
@@ -75,90 +100,114 @@ pub(crate) struct Classifier<'p> {
     members: &'p Members,
     ingress: &'p Member,
     tick: Tick,
-    /// Nobody else is on the switch.
-    alone: bool,
     /// The source just learned: neighbours in a burst tend to be of one flow. Not kept from burst to burst, or a
     /// station that moved away and back would not be followed (as VALE's `last_smac`).
     heard: Mac,
-    /// The destination just looked up, and where it is.
-    sought: Mac,
-    found: Destination,
+    drops: Drops,
 }
 
 impl<'p> Classifier<'p> {
     pub(crate) fn new(table: &'p MacTable, members: &'p Members, ingress: &'p Member, tick: Tick) -> Self {
-        let alone = members.count() < 2;
-        // No station has address zero: frames from it teach nothing, frames to it go to all.
-        Self { table, members, ingress, tick, alone, heard: Mac::ZERO, sought: Mac::ZERO, found: FLOOD }
+        // No station has address zero: frames from it teach nothing.
+        Self { table, members, ingress, tick, heard: Mac::ZERO, drops: Drops::default() }
     }
 
     /// Classifies a burst, of whose first frames `states` says whether they are through.
-    pub(crate) fn burst<'d>(
-        mut self,
-        burst: &[Frame<'_>],
-        states: &[u16],
-        destinations: &'d mut [Destination; BURST],
-    ) -> Classes<'d> {
+    pub(crate) fn burst(mut self, burst: &[Frame<'_>], states: &[u16], classes: &mut Classes) {
+        if self.table.is_large() {
+            self.prefetch(burst);
+        }
+        classes.sums = Sums::default();
+        classes.count = burst.len();
+        if states.is_empty() {
+            self.fresh(burst, classes);
+        } else {
+            classes.mixed = true;
+            for (i, (frame, its)) in burst.iter().zip(&mut classes.to).enumerate() {
+                *its = NOWHERE;
+                if states.get(i) != Some(&THROUGH) {
+                    classes.sums.add(frame);
+                    *its = self.flow(frame.flow());
+                }
+            }
+        }
+        classes.drops = self.drops;
+    }
+
+    /// Classifies a burst of which no frame was received before. A function of its own, so that all it works with is
+    /// in registers.
+    #[inline(never)]
+    fn fresh(&mut self, burst: &[Frame<'_>], classes: &mut Classes) {
         let mut sums = Sums::default();
         let (mut flow, mut to, mut changes) = (Flow::NONE, None, 0);
-        for (i, (frame, its)) in burst.iter().zip(&mut *destinations).enumerate() {
-            let through = states.get(i) == Some(&THROUGH);
-            if through || frame.flow() != Some(flow) {
-                let next = if through { NOWHERE } else { self.frame(frame, &mut sums) };
-                flow = if next == NOWHERE { Flow::NONE } else { frame.flow().unwrap_or(Flow::NONE) };
-                changes += u32::from(to != Some(next));
-                to = Some(next);
-            }
-            if !through {
-                sums.add(frame);
+        for (frame, its) in burst.iter().zip(&mut classes.to) {
+            sums.add(frame);
+            let next = frame.flow();
+            if next != Some(flow) {
+                let before = to.replace(self.flow(next));
+                changes += u32::from(to != before);
+                // Frames that go nowhere are counted one by one.
+                flow = next.filter(|_| to != Some(NOWHERE)).unwrap_or(Flow::NONE);
             }
             *its = to.unwrap_or(NOWHERE);
         }
-        let mixed = changes > 1 || !states.is_empty();
-        Classes { to: &destinations[..burst.len().min(BURST)], mixed, sums }
+        classes.mixed = changes > 1;
+        classes.sums = sums;
     }
 
-    /// Where a frame goes that is not of the flow of the one before.
-    #[inline]
-    fn frame(&mut self, frame: &Frame<'_>, sums: &mut Sums) -> Destination {
-        let Some(flow) = frame.flow() else {
-            sums.runts += 1;
+    /// Asks the processor for what this burst is going to be looked up in: all at once takes no longer than one
+    /// after the other.
+    #[inline(never)]
+    fn prefetch(&self, burst: &[Frame<'_>]) {
+        let mut before = Flow::NONE;
+        for flow in burst.iter().filter_map(Frame::flow) {
+            if flow.dst() != before.dst() {
+                self.table.prefetch(flow.dst());
+            }
+            if flow.src() != before.src() {
+                self.table.prefetch(flow.src());
+            }
+            before = flow;
+        }
+    }
+
+    /// Where a frame of this flow goes, or one of none.
+    #[inline(never)]
+    fn flow(&mut self, flow: Option<Flow>) -> Destination {
+        let Some(flow) = flow else {
+            self.drops.runts += 1;
             return NOWHERE;
         };
         if flow.src() != self.heard {
             self.learn(flow.src());
         }
-        if flow.dst() != self.sought {
-            self.look_up(flow.dst());
-        }
-        if self.found == self.ingress.index().number() {
-            sums.reflected += 1;
+        let to = self.look_up(flow.dst());
+        if to == self.ingress.index().number() {
+            self.drops.reflected += 1;
             return NOWHERE;
         }
-        if self.alone {
-            sums.lonely += 1;
+        if self.members.count() < 2 {
+            self.drops.lonely += 1;
             return NOWHERE;
         }
-        self.found
+        to
     }
 
-    #[inline]
+    #[inline(never)]
     fn learn(&mut self, src: Mac) {
         self.heard = src;
-        if src.is_unicast() && self.table.learn(src, self.ingress.index(), self.tick) {
-            (self.sought, self.found) = (Mac::ZERO, FLOOD);
-            if self.ingress.is_gone() {
-                self.table.forget(src, self.ingress.index()); // see `Switch::leave`
-            }
+        if src.is_unicast()
+            && self.table.learn(src, self.ingress.index(), self.tick)
+            && self.ingress.is_gone()
+        {
+            self.table.forget(src, self.ingress.index()); // see `Switch::leave`
         }
     }
 
     /// Unknown stations, groups and broadcast go to all; so does a station behind a port that is not there.
     #[inline]
-    fn look_up(&mut self, dst: Mac) {
-        self.sought = dst;
+    fn look_up(&self, dst: Mac) -> Destination {
         let port = if dst.is_unicast() { self.table.port_of(dst, self.tick) } else { None };
-        self.found =
-            port.filter(|port| self.members.present().contains(*port)).map_or(FLOOD, PortIndex::number);
+        port.map_or(FLOOD, |number| self.members.reach(number))
     }
 }

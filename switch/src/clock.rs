@@ -68,8 +68,10 @@ impl Tick {
     }
 
     /// Whether a station stamped so may still be where it was heard.
+    #[inline]
     pub(crate) const fn is_fresh(self, stamp: u8) -> bool {
-        self.age(stamp) <= self.limit
+        // As `self.age(stamp) <= self.limit`, in one comparison.
+        self.stamp.wrapping_sub(stamp).wrapping_add(AHEAD) <= self.limit + AHEAD
     }
 
     /// Whether a station of this age would be stale.
@@ -101,6 +103,12 @@ mod tests {
                 prop_assert!(!fresh);
             }
         }
+    }
+
+    #[test]
+    fn fresh_is_what_is_not_stale() {
+        let tick = Ageing::from_ns(1 << 30).tick(Time(0));
+        assert!((0..=u8::MAX).all(|stamp| tick.is_fresh(stamp) != tick.is_stale(tick.age(stamp))));
     }
 
     #[test]

@@ -19,14 +19,14 @@ const AHEAD: usize = 4;
 
 /// Memory that bursts are worked on in, made once.
 pub(crate) struct Workspace {
-    destinations: Box<[Destination; BURST]>,
+    classes: Box<Classes>,
     chains: Chains,
     scratch: Scratch,
 }
 
 impl Workspace {
     pub(crate) fn new() -> Self {
-        Self { destinations: Box::new([FLOOD; BURST]), chains: Chains::new(), scratch: Scratch::new() }
+        Self { classes: Box::new(Classes::new()), chains: Chains::new(), scratch: Scratch::new() }
     }
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Crossing<'p> {
 /// The burst in its first step's order.
 struct Sorted<'b, 'f> {
     burst: &'b [Frame<'f>],
-    classes: Classes<'b>,
+    classes: &'b Classes,
     /// What became earlier of the first of the frames; see [`Backlog`].
     states: &'b [u16],
 }
@@ -57,20 +57,16 @@ impl<'p> Crossing<'p> {
     pub(crate) fn run(mut self, burst: &[Frame<'_>], workspace: &mut Workspace) -> (usize, usize) {
         let waited = self.backlog.as_mut().map(|backlog| backlog.take(burst.len()));
         let states = waited.as_deref().unwrap_or_default();
-        let Workspace { destinations, chains, scratch } = workspace;
+        let Workspace { classes, chains, scratch } = workspace;
         let tick = self.switch.table().ageing().tick(self.now);
-        let classes = Classifier::new(self.switch.table(), self.members, self.ingress, tick).burst(
-            burst,
-            states,
-            destinations,
-        );
-        if classes.sums.drops() > 0 {
-            classes.sums.count_drops(self.ingress.counters());
-            self.outcomes += classes.sums.drops();
+        Classifier::new(self.switch.table(), self.members, self.ingress, tick).burst(burst, states, classes);
+        if classes.drops.sum() > 0 {
+            classes.drops.count(self.ingress.counters());
+            self.outcomes += classes.drops.sum();
         }
         let sorted = Sorted { burst, classes, states };
-        match sorted.classes.to.first() {
-            _ if sorted.classes.mixed => self.scatter(&sorted, chains, scratch),
+        match classes.destinations().first() {
+            _ if classes.mixed => self.scatter(&sorted, chains, scratch),
             Some(&FLOOD) => self.flood(&sorted, scratch),
             Some(&to) => self.unicast(&sorted, to, scratch),
             None => {}
@@ -97,7 +93,7 @@ impl<'p> Crossing<'p> {
     /// Frames go to several ports: one after the other gets its own, in order.
     #[inline(never)]
     fn scatter(&mut self, sorted: &Sorted<'_, '_>, chains: &mut Chains, scratch: &mut Scratch) {
-        chains.fill(sorted.classes.to);
+        chains.fill(sorted.classes.destinations());
         let ports = if chains.floods() { self.others() } else { chains.ports() };
         let (mut frames, mut starts) = (ArrayVec::<_, BURST>::new(), ArrayVec::<_, BURST>::new());
         let mut ahead = ports;

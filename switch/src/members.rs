@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::classify::{Destination, FLOOD};
 use crate::port_index::PortSet;
 use crate::{MAX_PORTS, Member, PortIndex};
 
@@ -11,12 +12,20 @@ pub(crate) struct Members {
     slots: Vec<Option<Arc<Member>>>,
     present: PortSet,
     count: usize,
+    /// For every number: itself, if a member has it, or [`FLOOD`].
+    reach: [Destination; Destination::MAX as usize + 1],
     pub(crate) version: u64,
 }
 
 impl Members {
     pub(crate) fn none() -> Self {
-        Self { slots: vec![None; MAX_PORTS], present: PortSet::default(), count: 0, version: 0 }
+        Self {
+            slots: vec![None; MAX_PORTS],
+            present: PortSet::default(),
+            count: 0,
+            reach: [FLOOD; _],
+            version: 0,
+        }
     }
 
     #[inline]
@@ -40,6 +49,12 @@ impl Members {
         self.present
     }
 
+    /// Where frames for a member of this number go: there, or to all if there is none.
+    #[inline]
+    pub(crate) const fn reach(&self, number: u8) -> Destination {
+        self.reach[number as usize]
+    }
+
     /// How many there are.
     pub(crate) const fn count(&self) -> usize {
         self.count
@@ -56,6 +71,7 @@ impl Members {
         let index = member.index();
         next.present.insert(index);
         next.slots[index.slot()] = Some(member);
+        next.reach[index.slot()] = index.number();
         next.count = next.iter().count();
         next
     }
@@ -65,6 +81,7 @@ impl Members {
         let mut next = Self { version: self.version + 1, ..self.clone() };
         next.present.remove(index);
         next.slots[index.slot()] = None;
+        next.reach[index.slot()] = FLOOD;
         next.count = next.iter().count();
         next
     }

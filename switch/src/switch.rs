@@ -156,11 +156,11 @@ impl Switch {
 
 #[cfg(test)]
 mod tests {
-    use ports::{BURST, Frame};
+    use ports::Frame;
 
     use super::*;
     use crate::WhenFull;
-    use crate::classify::Classifier;
+    use crate::classify::{Classes, Classifier};
 
     /// A worker that still has the old members hears a station behind a port that left, after the purge.
     #[test]
@@ -179,7 +179,7 @@ mod tests {
             Classifier::new(switch.table(), members, ingress, tick).burst(
                 &[Frame::new(&frame)],
                 &[],
-                &mut [0; BURST],
+                &mut Classes::new(),
             );
         };
         let old = switch.snapshot();

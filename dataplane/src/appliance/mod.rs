@@ -12,6 +12,7 @@ mod roster;
 mod view;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,12 +40,15 @@ pub struct Options {
     pub idle: Policy,
     /// How each switch is set up.
     pub switch: switch::Options,
+    /// Where sockets of ports are made whose options do not say.
+    pub sockets: PathBuf,
 }
 
 /// Switches, ports, apps and the workers that move their frames.
 pub struct Appliance {
     workers: Vec<Worker>,
     switch_options: switch::Options,
+    sockets: PathBuf,
     roster: Mutex<Roster>,
     apps: AtomicU64,
 }
@@ -77,6 +81,7 @@ impl Appliance {
         Ok(Self {
             workers,
             switch_options: options.switch,
+            sockets: options.sockets,
             roster: Mutex::default(),
             apps: AtomicU64::default(),
         })
@@ -115,7 +120,7 @@ impl Appliance {
             Some(held) if name.source.is_none() || name.source == plain_tap => {
                 Self::joiner_of_persistent(name, held)?
             }
-            _ => Self::open(&roster, name)?,
+            _ => self.open(&roster, name)?,
         };
         self.join(&mut roster, joiner)
     }
@@ -131,9 +136,13 @@ impl Appliance {
         Ok(Joiner { name, port, backend: Backend::Tap, purpose, core: None, far: None })
     }
 
-    fn open(roster: &Roster, name: &ValePort) -> Result<Joiner, Error> {
-        let default = Source::new(Backend::Afxdp);
-        let source = name.source.as_ref().unwrap_or(&default);
+    fn open(&self, roster: &Roster, name: &ValePort) -> Result<Joiner, Error> {
+        let mut source = name.source.clone().unwrap_or_else(|| Source::new(Backend::Afxdp));
+        if source.backend.has_socket() {
+            let path = self.sockets.join(format!("{}-{}.sock", name.switch, name.port));
+            source = source.or_option("path", path.display().to_string());
+        }
+        let source = &source;
         if source.backend.is_interface()
             && let Some(entry) = roster.of_interface(&name.port, source.backend == Backend::Host)
         {

@@ -62,9 +62,11 @@ impl Args {
         let mut switch = appliance::Options::default().switch;
         switch.ageing = Duration::from_secs(self.ageing);
         switch.stations = self.stations as usize;
+        let place = Place::new(self.socket.as_deref());
+        let sockets = place.socket().with_file_name("");
         Options {
-            place: Place::new(self.socket.as_deref()),
-            appliance: appliance::Options { cores: self.cores, idle: self.idle, switch },
+            place,
+            appliance: appliance::Options { cores: self.cores, idle: self.idle, switch, sockets },
             grace: self.on_demand.then(|| Duration::from_millis(self.grace_ms)),
         }
     }

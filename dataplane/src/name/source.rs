@@ -17,13 +17,16 @@ pub enum Backend {
     Null,
     /// The host stack's side of an interface.
     Host,
+    /// A guest of a stock QEMU, or another virtio driver, by shared memory.
+    VhostUser,
     /// Capture files. Has no word after `@`: it is on no switch, and its name takes the rest of the line.
     Pcap,
 }
 
 impl Backend {
     /// Every backend that is named after `@`, in the order in which users are told of them.
-    pub const ALL: [Self; 6] = [Self::Afxdp, Self::Tap, Self::Packet, Self::Virtual, Self::Null, Self::Host];
+    pub const ALL: [Self; 7] =
+        [Self::Afxdp, Self::Tap, Self::Packet, Self::Virtual, Self::Null, Self::Host, Self::VhostUser];
 
     /// The word after `@`.
     #[must_use]
@@ -35,6 +38,7 @@ impl Backend {
             Self::Virtual => "virtual",
             Self::Null => "null",
             Self::Host => "host",
+            Self::VhostUser => "vhost-user",
             Self::Pcap => "pcap",
         }
     }
@@ -42,9 +46,18 @@ impl Backend {
     /// Whether the port's name is the name of a network interface.
     #[must_use]
     pub const fn is_interface(self) -> bool {
-        !matches!(self, Self::Virtual | Self::Null | Self::Pcap)
+        !matches!(self, Self::Virtual | Self::Null | Self::Pcap) && !self.has_socket()
+    }
+
+    /// Whether the port's other side comes by a unix socket (option `path`).
+    #[must_use]
+    pub const fn has_socket(self) -> bool {
+        matches!(self, Self::VhostUser)
     }
 }
+
+/// What a key without a value means.
+const ON: &str = "on";
 
 /// `key=value,...` after the backend, in the order given; keys are unique.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -78,6 +91,15 @@ impl Source {
     pub const fn new(backend: Backend) -> Self {
         Self { backend, options: Options(Vec::new()) }
     }
+
+    /// The same with one more option, unless it was given.
+    #[must_use]
+    pub fn or_option(mut self, key: &str, value: String) -> Self {
+        if self.options.value(key).is_none() {
+            self.options.0.push((key.to_owned(), value));
+        }
+        self
+    }
 }
 
 /// What stands after `@`.
@@ -99,8 +121,7 @@ pub(super) fn parse(text: &str) -> Result<Source, String> {
 fn parse_options(text: &str) -> Result<Options, String> {
     let mut options = Options::default();
     for option in text.split(',') {
-        let (key, value) =
-            option.split_once('=').ok_or_else(|| format!("option {option:?} is not KEY=VALUE"))?;
+        let (key, value) = option.split_once('=').unwrap_or((option, ON));
         // As in netmap, '-' and '_' are the same in a key.
         let key = key.replace('-', "_");
         if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {

@@ -33,7 +33,7 @@ pub(super) const PORTS: &str = "\
 With --json:
   [{\"name\":\"vale0:eth0\",\"bridge_idx\":0,\"port_idx\":0,\"backend\":\"null\",
     \"core\":0,\"mac\":null,\"rings\":{\"tx_slots\":1,\"rx_slots\":0,\"tx_rings\":1,
-    \"rx_rings\":0,\"memory_bytes\":65554},\"mem_id\":1,\"notes\":[]}]
+    \"rx_rings\":0,\"memory_bytes\":65554,\"page_bytes\":4096},\"mem_id\":1,\"notes\":[]}]
 
 A persistent port that is on no switch has neither numbers nor a core (null), and list leaves it out. The backend \
 of a tool's port is app.";

@@ -168,10 +168,14 @@ impl<O: Write, E: Write> Session<'_, O, E> {
         if self.json {
             return self.print_json(&row);
         }
-        let Rings { tx_slots, rx_slots, tx_rings, rx_rings, memory_bytes } = row.rings;
+        let Rings { tx_slots, rx_slots, tx_rings, rx_rings, memory_bytes, page_bytes } = row.rings;
         writeln!(self.out, "memsize:    {memory_bytes}\ntx_slots:   {tx_slots}\nrx_slots:   {rx_slots}")?;
         writeln!(self.out, "tx_rings:   {tx_rings}\nrx_rings    {rx_rings}\nmem_id:     {}", row.mem_id)?;
-        if verbose { self.print(&tables::ports(&[row])) } else { Ok(()) }
+        if verbose {
+            writeln!(self.out, "page_size:  {page_bytes}")?;
+            self.print(&tables::ports(&[row]))?;
+        }
+        Ok(())
     }
 
     fn ports(&mut self) -> Result<(), Failure> {

@@ -202,6 +202,11 @@ impl Bed {
         valed.wait(Duration::from_secs(5))
     }
 
+    /// A file in the bed's directory, where the sockets are too.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.socket.with_file_name(name)
+    }
+
     pub(crate) fn namespace(&self, name: &str) -> Namespace {
         Namespace::new(&self.id, name)
     }

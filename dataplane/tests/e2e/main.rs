@@ -7,6 +7,7 @@
 
 mod bed;
 mod frames;
+mod guests;
 mod lifecycle;
 mod tcp;
 mod threads;

@@ -24,7 +24,10 @@ fn netmaps_flags_and_lines() {
         assert_eq!(valed.ctl_ok(&["-g", name]), ring);
     }
     let more = valed.ctl_ok(&["-v", "-g", "vale0:b"]);
-    assert!(more.contains("mem_id:     2\n") && more.contains("\nvale0:b  null "), "{more}");
+    assert!(
+        more.contains("mem_id:     2\npage_size:  4096\n") && more.contains("\nvale0:b  null "),
+        "{more}"
+    );
     valed.ctl_ok(&["-d", "vale0:v"]);
     assert!(valed.ctl_ok(&["stats", "vale0"]).contains("\nvale0:b "));
     assert!(valed.ctl_ok(&["stats", "--json"]).starts_with(r#"{"switches":[{"#));

@@ -24,8 +24,7 @@ const HALF_OPEN: Duration = Duration::from_secs(5);
 
 impl Stack {
     pub(super) fn frame(&mut self, frame: &Frame<'_>, tx: &mut dyn Tx, counters: &Counters) {
-        let bytes = frame.bytes();
-        let Some((to, _)) = frame.stations() else {
+        let (Some(bytes), Some((to, _))) = (frame.bytes(), frame.stations()) else {
             return counters.add_drops(Reason::Runt, 1);
         };
         // What the switch floods for others is no loss of ours.

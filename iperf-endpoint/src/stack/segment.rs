@@ -108,7 +108,7 @@ impl Segment {
         if offload.flags & vouched != 0 || offload.gso() != GsoType::None {
             return true;
         }
-        let bytes = frame.bytes();
+        let bytes = frame.bytes().unwrap_or_default();
         let (Some((src, dst)), Some(tcp)) =
             (self.headers.addresses(bytes), bytes.get(self.headers.l4..self.headers.end))
         else {

@@ -147,7 +147,7 @@ impl Role for Receiver {
                 delays.frame(frame, now);
             }
             if let Some(dump) = dump {
-                dump.show(frame.bytes(), tell);
+                dump.show(frame.bytes().unwrap_or_default(), tell);
             }
         })
     }

@@ -116,7 +116,7 @@ impl Replayer {
             for frame in burst.iter().take(sent.taken) {
                 bytes += frame.len() as u64;
                 if let Some(dump) = &mut self.dump {
-                    dump.show(frame.bytes(), tell);
+                    dump.show(frame.bytes().unwrap_or_default(), tell);
                 }
             }
             self.next += sent.taken;

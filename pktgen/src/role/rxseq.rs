@@ -121,7 +121,7 @@ impl Role for SequenceReceiver {
         intake.take(&mut *port.rx, now, |frame| {
             numbers.note(frame, now, tell);
             if let Some(dump) = dump {
-                dump.show(frame.bytes(), tell);
+                dump.show(frame.bytes().unwrap_or_default(), tell);
             }
         })
     }

@@ -200,7 +200,7 @@ impl Probe {
         let is_there = |mark: &mut [u8; 8], at| frame.copy_at(at, mark) == mark.len() && *mark == self.mark;
         // Where a device changed the headers (a VLAN tag put in or taken out) it stands elsewhere.
         is_there(&mut mark, self.at)
-            || Headers::parse(frame.bytes(), frame.len())
+            || Headers::parse(frame.bytes().unwrap_or_default(), frame.len())
                 .is_some_and(|headers| is_there(&mut mark, headers.payload))
     }
 

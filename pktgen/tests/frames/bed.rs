@@ -26,7 +26,7 @@ pub(crate) fn take(port: &mut Port) -> Vec<Vec<u8>> {
         let mut burst = Burst::new();
         port.rx.receive(&mut burst);
         let n = burst.len();
-        frames.extend(burst.iter().map(|f| f.bytes().to_vec()));
+        frames.extend(burst.iter().map(|f| f.to_vec()));
         drop(burst);
         port.rx.release(n);
         if n == 0 {

@@ -92,6 +92,7 @@ pub fn open(name: &str, options: &Options) -> Result<Port, Error> {
         tx_rings: 1,
         rx_rings: count,
         memory_bytes: queues.iter().map(Queue::memory_bytes).sum(),
+        ..Rings::default()
     };
     let capabilities = Capabilities::wire(interface.mtu);
     let (rx, tx): (Vec<_>, Vec<_>) =
@@ -127,6 +128,7 @@ pub fn open_queues(name: &str, options: &Options, count: u32) -> Result<Vec<Port
             tx_rings: 1,
             rx_rings: 1,
             memory_bytes: queue.memory_bytes(),
+            ..Rings::default()
         };
         let (rx, tx) = queue.split(capabilities, &counters);
         let rx = AfXdpRx::new(name, attachment.clone(), vec![rx], counters.clone())?;

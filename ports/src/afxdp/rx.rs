@@ -166,7 +166,7 @@ impl AfXdpRx {
     fn judge(&mut self, fresh: &[Held]) {
         let mut unfilled = 0;
         for held in fresh {
-            if is_unfilled(held.frame().bytes()) {
+            if held.frame().bytes().is_some_and(is_unfilled) {
                 unfilled += 1;
                 give_back(&mut self.queues, *held);
             } else {

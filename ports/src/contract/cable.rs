@@ -26,7 +26,7 @@ impl Far for Cable {
     fn receive(&mut self) -> Option<(Vec<u8>, Offload)> {
         let mut burst = Burst::new();
         self.port.rx.receive(&mut burst);
-        let first = burst.first().map(|frame| (frame.bytes().to_vec(), frame.offload()));
+        let first = burst.first().map(|frame| (frame.to_vec(), frame.offload()));
         drop(burst);
         self.port.rx.release(first.is_some().into());
         first

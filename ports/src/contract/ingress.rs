@@ -69,7 +69,7 @@ pub(super) fn mixture(mut link: Link) {
         link.port.rx.receive(&mut burst);
         let keep = (seed >> 8) as usize % (burst.len() + 1);
         for waiting in &burst[..keep] {
-            if let Some(number) = sequence(waiting.bytes()) {
+            if let Some(number) = sequence(&waiting.to_vec()) {
                 assert_eq!(number, expected);
                 expected += 1;
             }
@@ -95,7 +95,7 @@ pub(super) fn full_burst(mut link: Link) {
     let mut burst: Burst<'_> = (0..BURST - 1).map(|_| Frame::new(&old)).collect();
     link.port.rx.receive(&mut burst);
     assert_eq!(burst.len(), BURST);
-    let last = burst.last().and_then(|f| sequence(f.bytes()));
+    let last = burst.last().and_then(|f| sequence(&f.to_vec()));
     assert!(last.is_none_or(|number| number == 0));
     drop(burst);
     link.port.rx.release(0);
@@ -143,7 +143,7 @@ pub(super) fn offloads(mut link: Link) {
         eventually("a super-frame does not come", || {
             let mut burst = Burst::new();
             link.port.rx.receive(&mut burst);
-            arrived = burst.iter().find(|f| f.bytes() == bytes).map(Frame::offload);
+            arrived = burst.iter().find(|f| f.to_vec() == bytes).map(Frame::offload);
             let all = burst.len();
             drop(burst);
             link.port.rx.release(all);

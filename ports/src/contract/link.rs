@@ -27,7 +27,7 @@ impl Link {
     pub fn look(&mut self) -> (Vec<Vec<u8>>, usize) {
         let mut burst = Burst::new();
         self.port.rx.receive(&mut burst);
-        let frames = burst.iter().map(|f| f.bytes().to_vec()).filter(|f| sequence(f).is_some());
+        let frames = burst.iter().map(|f| f.to_vec()).filter(|f| sequence(f).is_some());
         (frames.collect(), burst.len())
     }
 

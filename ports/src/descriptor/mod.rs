@@ -71,6 +71,7 @@ pub(crate) fn port<D: Descriptor>(descriptor: D, capabilities: Capabilities) -> 
         tx_rings: 1,
         rx_rings: 1,
         memory_bytes: rx.memory_bytes() + tx.memory_bytes(),
+        ..Rings::default()
     };
     Port { counters, rings, ..Port::new(rx, tx) }
 }

@@ -76,10 +76,12 @@ impl PcapTx {
         words([secs, nanos, len, len])
     }
 
-    fn append(&mut self, frame: &[u8]) {
+    fn append(&mut self, frame: &Frame<'_>) {
         let header = self.record_header(frame.len());
         self.records.extend_from_slice(&header);
-        self.records.extend_from_slice(frame);
+        let at = self.records.len();
+        self.records.resize(at + frame.len(), 0);
+        frame.copy_at(0, &mut self.records[at..]);
         self.settle();
     }
 
@@ -125,7 +127,7 @@ impl Tx for PcapTx {
         let mut sent = Sent { taken: frames.len(), ..Sent::default() };
         for frame in frames {
             if self.takes(frame.len(), frame.offload()) {
-                self.append(frame.bytes());
+                self.append(frame);
                 sent.frames += 1;
                 sent.bytes += frame.len() as u64;
             }

@@ -61,5 +61,6 @@ fn sum(one: Rings, other: Rings) -> Rings {
         tx_rings: one.tx_rings + other.tx_rings,
         rx_rings: one.rx_rings + other.rx_rings,
         memory_bytes: one.memory_bytes + other.memory_bytes,
+        page_bytes: one.page_bytes.min(other.page_bytes),
     }
 }

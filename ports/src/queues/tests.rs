@@ -33,7 +33,7 @@ fn take(port: &mut Port, most: usize) -> Vec<(u16, u32)> {
     let mut burst = Burst::new();
     port.rx.receive(&mut burst);
     let n = burst.len().min(most);
-    let frames = burst[..n].iter().map(|f| flow_and_number(f.bytes())).collect();
+    let frames = burst[..n].iter().map(|f| flow_and_number(&f.to_vec())).collect();
     drop(burst);
     port.rx.release(n);
     frames
@@ -111,7 +111,7 @@ fn a_queue_that_nobody_empties_gives_its_flows_away_in_the_end_and_has_them_back
     let mut heads = far.iter_mut().map(|queue| {
         let mut burst = Burst::new();
         queue.rx.receive(&mut burst);
-        flow_and_number(burst[0].bytes()).1
+        flow_and_number(&burst[0].to_vec()).1
     });
     let own = heads.position(|number| number == 0).unwrap();
     assert_eq!(take(&mut far[own], 1), [(7, 0)]);
@@ -198,7 +198,7 @@ proptest! {
                 Step::Take(n) => {
                     let mut burst = Burst::new();
                     near.rx.receive(&mut burst);
-                    let shown = burst.iter().map(|f| flow_and_number(f.bytes())).collect::<Vec<_>>();
+                    let shown = burst.iter().map(|f| flow_and_number(&f.to_vec())).collect::<Vec<_>>();
                     drop(burst);
                     prop_assert!(shown.starts_with(&waiting), "{:?} then {:?}", waiting, shown);
                     let n = n.min(shown.len());

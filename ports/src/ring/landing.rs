@@ -5,6 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::shared::Shared;
 
+/// See [`Landing::prefetch`].
+const FEW: usize = 4;
+
 /// The outside of a ring's producing end: what can be done without it, and without the lock that it is kept under.
 /// For those who send to many rings in a pass.
 #[derive(Clone)]
@@ -17,13 +20,14 @@ impl Landing {
         Self { shared }
     }
 
-    /// Asks the processor for the memory of the next `frames` slots, which will be written soon.
+    /// Asks the processor for the memory of the next slots, for a burst of `frames` that will be written soon. Only a
+    /// few: those of a longer burst are asked for while the first are written.
     #[inline]
     pub fn prefetch(&self, frames: usize) {
         let mut map = self.shared.map();
         map.shift = self.shared.shift().load(Ordering::Relaxed);
         let head = u32::from(self.shared.head().load(Ordering::Relaxed));
-        (head..).take(frames).for_each(|index| map.prefetch(index));
+        (head..).take(frames.min(FEW)).for_each(|index| map.claim_slot(index));
     }
 
     /// Wakes the consumer if it sleeps. Between the transmissions and this belongs one

@@ -57,6 +57,13 @@ impl Producer {
         }
     }
 
+    /// Bytes of the pages that the ring's buffers are in: 2 MiB if there are a multiple of 1024 slots and the kernel has
+    /// such pages to spare, else 4 KiB.
+    #[must_use]
+    pub fn page_bytes(&self) -> usize {
+        self.shared.page_bytes()
+    }
+
     /// Copies frames into the ring, in order, as many as find room, and publishes them. A frame longer than
     /// any can be fails: it would never find room, and hold up all behind it.
     pub fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {

@@ -112,6 +112,11 @@ impl Shared {
         self.slots
     }
 
+    /// Bytes of a page of the buffers.
+    pub(super) const fn page_bytes(&self) -> usize {
+        self.buffers.page_bytes()
+    }
+
     /// The descriptor that wakes the consumer.
     pub(super) fn wake(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
@@ -163,11 +168,11 @@ impl Map {
         unsafe { at.wrapping_add(1).write(desc.place) };
     }
 
-    /// Asks the processor for a slot's descriptor and for the first line of a frame in it, to be written.
+    /// Asks the processor for a slot's descriptor and for the first line of a frame in it, to be written soon.
     #[inline]
-    pub(super) fn prefetch(self, index: u32) {
-        prefetch(self.desc(index).cast());
-        prefetch(self.buffers.wrapping_add(self.start(index)));
+    pub(super) fn claim_slot(self, index: u32) {
+        claim(self.desc(index).cast());
+        claim(self.buffers.wrapping_add(self.start(index)));
     }
 
     /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
@@ -181,16 +186,7 @@ impl Map {
     /// likely to be in the other core's cache, which is to give it up.
     #[inline]
     pub(super) fn claim(self, offset: usize) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch is a hint: it never faults, whatever the address, and where the processor has none for
-        // writing it does nothing.
-        unsafe {
-            core::arch::asm!(
-                "prefetchw [{}]",
-                in(reg) self.buffers.wrapping_add(offset),
-                options(nostack, preserves_flags, readonly),
-            );
-        }
+        claim(self.buffers.wrapping_add(offset));
     }
 
     /// Bytes of all slots.
@@ -200,12 +196,13 @@ impl Map {
     }
 }
 
-/// Asks the processor for the line that holds this byte, to be written.
+/// Asks the processor for the line that holds this byte, to be written soon.
 #[inline]
-fn prefetch(at: *const u8) {
+fn claim(at: *const u8) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch is a hint: it never faults, whatever the address.
+    // SAFETY: a prefetch is a hint: it never faults, whatever the address, and where the processor has none for
+    // writing it does nothing.
     unsafe {
-        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_ET0 }>(at.cast());
+        core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
     }
 }

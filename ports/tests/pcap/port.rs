@@ -67,7 +67,7 @@ fn drain(port: &mut Port, mut keep: impl FnMut(usize) -> usize) -> Vec<Vec<u8>> 
         let mut burst = Burst::new();
         port.rx.receive(&mut burst);
         let kept = keep(burst.len()).min(burst.len());
-        frames.extend(burst[..kept].iter().map(|f| f.bytes().to_vec()));
+        frames.extend(burst[..kept].iter().map(|f| f.to_vec()));
         drop(burst);
         port.rx.release(kept);
     }
@@ -107,7 +107,7 @@ fn what_was_written_is_read_back() {
     let old = frame(7, 60);
     let mut burst: Burst<'_> = (0..ports::BURST - 1).map(|_| Frame::new(&old)).collect();
     port.rx.receive(&mut burst);
-    assert_eq!(burst.last().map(|f| f.bytes().to_vec()), Some(sent[0].clone()));
+    assert_eq!(burst.last().map(|f| f.to_vec()), Some(sent[0].clone()));
 }
 
 #[test]

@@ -23,8 +23,14 @@ impl Entry {
         Mac::from_bits(self.0 >> 16)
     }
 
+    /// The number of the port.
+    #[expect(clippy::cast_possible_truncation, reason = "a byte of the word")]
+    pub(super) const fn number(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
     pub(super) const fn port(self) -> Option<PortIndex> {
-        PortIndex::new((self.0 >> 8 & 0xff) as usize)
+        PortIndex::new(self.number() as usize)
     }
 
     pub(super) const fn stamp(self) -> u8 {

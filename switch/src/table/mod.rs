@@ -13,7 +13,7 @@ mod entry;
 mod tests;
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ const SWEEPS: u64 = 2;
 const STEPS: u64 = 64;
 /// Times that a lost race is run again; the station's next frame tries anew.
 const ATTEMPTS: usize = 4;
+/// Stations, at a line each, that fill half a megabyte: the second-level cache, or so.
+const LARGE: usize = 1 << 13;
 
 #[repr(align(64))]
 #[derive(Default)]
@@ -39,8 +41,10 @@ struct Line([AtomicU64; LINE]);
 
 /// See the module.
 pub(crate) struct MacTable {
+    /// A power of two of them.
     lines: Box<[Line]>,
-    mask: usize,
+    /// Entries that are not vacant.
+    known: AtomicUsize,
     secret: [u64; 2],
     ageing_ns: AtomicU64,
     /// When the next step of the sweep is due, ns.
@@ -62,7 +66,7 @@ impl MacTable {
         let lines = stations.clamp(1, 1 << 26).next_power_of_two().div_ceil(LINE / 2).max(2);
         Self {
             lines: (0..lines).map(|_| Line::default()).collect(),
-            mask: lines - 1,
+            known: AtomicUsize::new(0),
             secret: [random.hash_one(1), random.hash_one(2) | 1],
             ageing_ns: AtomicU64::new(Ageing::new(ageing).ns()),
             sweep_due: AtomicU64::new(0),
@@ -74,11 +78,22 @@ impl MacTable {
         Ageing::from_ns(self.ageing_ns.load(Ordering::Relaxed))
     }
 
-    /// The port behind which a station was heard within the ageing time.
+    /// The number of the port behind which a station was heard within the ageing time.
     #[inline]
-    pub(crate) fn port_of(&self, mac: Mac, tick: Tick) -> Option<PortIndex> {
+    pub(crate) fn port_of(&self, mac: Mac, tick: Tick) -> Option<u8> {
         let (_, entry) = self.find(mac)?;
-        if tick.is_fresh(entry.stamp()) { entry.port() } else { None }
+        tick.is_fresh(entry.stamp()).then_some(entry.number())
+    }
+
+    /// Whether stations are known in so many lines of memory that looking one up may take a while.
+    pub(crate) fn is_large(&self) -> bool {
+        self.known.load(Ordering::Relaxed) > LARGE
+    }
+
+    /// Asks the processor for the line that a station is looked up in.
+    #[inline]
+    pub(crate) fn prefetch(&self, mac: Mac) {
+        ports::prefetch(&self.lines[self.home(mac)]);
     }
 
     /// Hears a unicast station behind a port. Says whether the table told otherwise before.
@@ -98,7 +113,7 @@ impl MacTable {
         if let Some((slot, entry)) = self.find(mac)
             && entry.port() == Some(port)
         {
-            let _ = replace(slot, entry, Entry::VACANT); // fails only if somebody heard it elsewhere
+            let _ = self.replace(slot, entry, Entry::VACANT); // fails only if somebody heard it elsewhere
         }
     }
 
@@ -150,16 +165,31 @@ impl MacTable {
         self.sweep_due.store(now.0 + new.ns() / SWEEPS / STEPS, Ordering::Relaxed);
     }
 
+    /// The first line of a station's window.
+    #[inline]
+    fn home(&self, mac: Mac) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "a hash")]
+        let hash = fold(fold(mac.to_bits() ^ self.secret[0], self.secret[1]), GOLDEN) as usize;
+        hash & (self.lines.len() - 1)
+    }
+
     /// The two lines of a station's window, the one to try first first.
     #[inline]
     fn window(&self, mac: Mac) -> [&Line; 2] {
-        #[expect(clippy::cast_possible_truncation, reason = "a hash")]
-        let home = fold(fold(mac.to_bits() ^ self.secret[0], self.secret[1]), GOLDEN) as usize & self.mask;
+        let home = self.home(mac);
         [&self.lines[home], &self.lines[home ^ 1]]
     }
 
     #[inline]
     fn find(&self, mac: Mac) -> Option<(&AtomicU64, Entry)> {
+        let slot = &self.lines[self.home(mac)].0[0];
+        let entry = Entry(slot.load(Ordering::Relaxed));
+        if entry.is_of(mac) { Some((slot, entry)) } else { self.find_further(mac) }
+    }
+
+    /// As [`Self::find`], for a station that is not in the first place of its window.
+    #[inline(never)]
+    fn find_further(&self, mac: Mac) -> Option<(&AtomicU64, Entry)> {
         self.window(mac).into_iter().flat_map(|line| &line.0).find_map(|slot| {
             let entry = Entry(slot.load(Ordering::Relaxed));
             entry.is_of(mac).then_some((slot, entry))
@@ -172,12 +202,12 @@ impl MacTable {
         let wanted = Entry::new(mac, port, tick.stamp);
         for _ in 0..ATTEMPTS {
             if let Some((slot, entry)) = self.find(mac) {
-                if replace(slot, entry, wanted) {
+                if self.replace(slot, entry, wanted) {
                     return entry.port() != Some(port) || !tick.is_fresh(entry.stamp());
                 }
             } else {
                 let (slot, entry) = self.victim(mac, tick);
-                if replace(slot, entry, wanted) {
+                if self.replace(slot, entry, wanted) {
                     self.drop_doubles(mac);
                     return true;
                 }
@@ -211,7 +241,7 @@ impl MacTable {
             entry.is_of(mac).then_some((slot, entry))
         });
         for (slot, entry) in of_mac.skip(1) {
-            let _ = replace(slot, entry, Entry::VACANT);
+            let _ = self.replace(slot, entry, Entry::VACANT);
         }
     }
 
@@ -242,11 +272,21 @@ impl MacTable {
         self.sweep_due.store(now.0 + cycle_ns / STEPS, Ordering::Relaxed);
     }
 
+    /// Sequentially consistent, for the two races that depend on it: `drop_doubles`, and a port's own `leave`.
+    fn replace(&self, slot: &AtomicU64, old: Entry, new: Entry) -> bool {
+        let replaced = slot.compare_exchange(old.0, new.0, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        if replaced && (old == Entry::VACANT) != (new == Entry::VACANT) {
+            let change = if old == Entry::VACANT { 1 } else { usize::MAX };
+            self.known.fetch_add(change, Ordering::Relaxed); // wraps: MAX is one less
+        }
+        replaced
+    }
+
     /// Rewrites every entry of these lines that `new` changes.
     fn update(&self, lines: &[Line], new: impl Fn(Entry) -> Entry) {
         for slot in lines.iter().flat_map(|line| &line.0) {
             let mut entry = Entry(slot.load(Ordering::SeqCst));
-            while entry != Entry::VACANT && new(entry) != entry && !replace(slot, entry, new(entry)) {
+            while entry != Entry::VACANT && new(entry) != entry && !self.replace(slot, entry, new(entry)) {
                 entry = Entry(slot.load(Ordering::SeqCst));
             }
         }
@@ -263,9 +303,4 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product >> 64) as u64 ^ product as u64
-}
-
-/// Sequentially consistent, for the two races that depend on it: `drop_doubles`, and a port's own `leave`.
-fn replace(slot: &AtomicU64, old: Entry, new: Entry) -> bool {
-    slot.compare_exchange(old.0, new.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
 }

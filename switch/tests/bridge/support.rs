@@ -72,7 +72,7 @@ impl Tx for Sink {
         let mut sent = Sent::default();
         for frame in frames.iter().take(store.room) {
             store.unfit += usize::from(!store.takes.takes(frame.len(), frame.offload()));
-            store.got.push((frame.bytes().to_vec(), frame.offload()));
+            store.got.push((frame.to_vec(), frame.offload()));
             sent.taken += 1;
             sent.frames += 1;
             sent.bytes += frame.len() as u64;

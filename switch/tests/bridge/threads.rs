@@ -37,7 +37,7 @@ impl Peer {
         let mut burst = Burst::new();
         self.port.rx.receive(&mut burst);
         for frame in &burst {
-            let (sender, number) = mark(frame.bytes());
+            let (sender, number) = mark(&frame.to_vec());
             let seen = &mut self.seen[usize::from(sender)];
             // Marks hold 16 bits of the number.
             assert_eq!(number >> 16, *seen & 0xffff);

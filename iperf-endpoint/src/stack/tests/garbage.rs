@@ -14,7 +14,7 @@ fn scene() -> (Net, Vec<Vec<u8>>) {
     n.a.poll(n.now);
     let mut burst = Burst::new();
     n.b.port.rx.receive(&mut burst);
-    let frames: Vec<_> = burst.iter().map(|f| f.bytes().to_vec()).collect();
+    let frames: Vec<_> = burst.iter().map(|f| f.to_vec()).collect();
     drop(burst);
     assert!(frames.len() >= 2);
     (n, frames)
@@ -163,7 +163,7 @@ fn answers(n: &mut Net, bytes: &[u8]) -> Vec<Vec<u8>> {
     n.b.port.tx.flush();
     let mut burst = Burst::new();
     n.a.port.rx.receive(&mut burst);
-    let frames: Vec<_> = burst.iter().map(|f| f.bytes().to_vec()).collect();
+    let frames: Vec<_> = burst.iter().map(|f| f.to_vec()).collect();
     drop(burst);
     n.a.port.rx.release(frames.len());
     frames
@@ -204,7 +204,7 @@ fn data_beyond_the_buffer_right_after_the_handshake_is_not_taken() {
         n.a.poll(n.now);
         let mut burst = Burst::new();
         n.b.port.rx.receive(&mut burst);
-        let (k, mut bytes) = (burst.len(), burst[burst.len() - 1].bytes().to_vec());
+        let (k, mut bytes) = (burst.len(), burst[burst.len() - 1].to_vec());
         drop(burst);
         n.b.port.rx.release(k);
         let seq = u32::from_be_bytes(*bytes[38..].first_chunk().unwrap());

@@ -112,7 +112,7 @@ impl Middle {
         if dice.roll(1000) < w.lost {
             return;
         }
-        let mut bytes = frame.bytes().to_vec();
+        let mut bytes = frame.to_vec();
         if dice.roll(1000) < w.damaged {
             let at = usize::try_from(dice.roll(bytes.len() as u64)).unwrap();
             bytes[at] ^= 1 << dice.roll(8);

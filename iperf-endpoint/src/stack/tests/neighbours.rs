@@ -33,7 +33,7 @@ impl Lone {
         self.b.poll(self.now);
         let mut burst = Burst::new();
         self.end.rx.receive(&mut burst);
-        let frames: Vec<_> = burst.iter().map(|f| f.bytes().to_vec()).collect();
+        let frames: Vec<_> = burst.iter().map(|f| f.to_vec()).collect();
         drop(burst);
         self.end.rx.release(frames.len());
         frames

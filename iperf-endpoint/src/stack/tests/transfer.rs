@@ -242,7 +242,7 @@ fn frames_for_others_are_not_taken() {
     let mut burst = Burst::new();
     n.b.port.rx.receive(&mut burst);
     let frame = burst[burst.len() - 1];
-    let (mut bytes, offload) = (frame.bytes().to_vec(), frame.offload());
+    let (mut bytes, offload) = (frame.to_vec(), frame.offload());
     let count = burst.len();
     drop(burst);
     n.b.port.rx.release(count);
@@ -274,7 +274,7 @@ fn super_frames_say_what_they_need() {
     assert_eq!((o.needs_csum(), o.csum_start, o.csum_offset), (true, 34, 16));
     assert!(Capabilities::all(1500).takes(large.len(), o));
     // The field holds the sum of the pseudo-header, as the offload stage and every driver expect.
-    let bytes = large.bytes();
+    let bytes = large.bytes().unwrap();
     let pseudo = ports::checksum::pseudo_header(&bytes[26..30], &bytes[30..34], 6, bytes.len() - 34);
     assert_eq!(bytes[50..52], ports::checksum::fold(pseudo).to_be_bytes());
 }

@@ -80,7 +80,7 @@ impl Ping {
                 self.tally.arrival(arrival);
             }
             if let Some(dump) = &mut self.dump {
-                dump.show(frame.bytes(), tell);
+                dump.show(frame.bytes().unwrap_or_default(), tell);
             }
         }
         let n = burst.len();

@@ -1,0 +1,383 @@
+//! A driver of a virtio network device, for tests: the guest's side of a vhost-user port, in this process.
+
+use std::collections::VecDeque;
+use std::io::{IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering, fence};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use super::{EVENT_IDX, GUEST_TSO4, GUEST_TSO6, GUEST_USO4, HEADER, INDIRECT_DESC, MRG_RXBUF};
+use crate::Offload;
+use crate::contract::Far;
+
+/// How the driver goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// Features to agree on, of those offered.
+    pub features: u64,
+    /// Puts the header into a buffer of its own, and frames into several.
+    pub scatter: bool,
+}
+
+impl Style {
+    /// All features, frames in one buffer.
+    pub const PLAIN: Self = Self { features: u64::MAX, scatter: false };
+    /// All features, frames in pieces.
+    pub const SCATTERED: Self = Self { features: u64::MAX, scatter: true };
+    /// As old drivers do: no merging of buffers and so no super-frames, no indirect tables, no event index.
+    pub const OLD: Self = Self {
+        features: !(MRG_RXBUF | INDIRECT_DESC | EVENT_IDX | GUEST_TSO4 | GUEST_TSO6 | GUEST_USO4),
+        scatter: true,
+    };
+}
+
+const SLOTS: u16 = 256;
+/// Where everything is in guest memory: rings first, then the buffers of either direction.
+const RING: usize = 0x1_0000;
+const AVAILABLE: usize = 0x4000;
+const USED: usize = 0x8000;
+const BUFFERS: usize = 0x4_0000;
+const BUFFER: usize = 2048;
+const MEMORY: usize = BUFFERS + 2 * SLOTS as usize * BUFFER;
+/// What the driver calls its memory: to itself, and to its device.
+const USER: u64 = 0x7fff_0000_0000;
+const GUEST: u64 = 0x10_0000;
+
+const NEXT: u16 = 1;
+const WRITE: u16 = 2;
+
+/// A driver with its memory and its two rings.
+pub struct Driver {
+    socket: UnixStream,
+    style: Style,
+    /// What was agreed on.
+    pub features: u64,
+    memory: NonNull<u8>,
+    file: OwnedFd,
+    kicks: [OwnedFd; 2],
+    calls: [OwnedFd; 2],
+    /// Of either ring: chains made available, and chains seen used.
+    available: [u16; 2],
+    seen: [u16; 2],
+    /// Transmit descriptors that are free.
+    free: VecDeque<u16>,
+    /// For each head of the transmit ring, how many descriptors its chain has.
+    lengths: [u16; SLOTS as usize],
+}
+
+// SAFETY: the memory belongs to the driver, and is shared only as the protocol says.
+unsafe impl Send for Driver {}
+
+/// Ring numbers.
+const RX: usize = 0;
+const TX: usize = 1;
+
+impl Driver {
+    /// Connects to a port and starts both rings, in QEMU's order of requests.
+    ///
+    /// # Panics
+    /// If the port does not do its part.
+    #[must_use]
+    pub fn connect(path: &Path, style: Style) -> Self {
+        Self::start(UnixStream::connect(path).expect("connect to the port"), style)
+    }
+
+    /// The same on a socket that is connected already.
+    ///
+    /// # Panics
+    /// If the port does not do its part.
+    #[must_use]
+    pub fn start(socket: UnixStream, style: Style) -> Self {
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        let file = memfd_create("guest", MemfdFlags::CLOEXEC).expect("memfd");
+        ftruncate(&file, MEMORY as u64).expect("ftruncate");
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let memory = unsafe { mmap(std::ptr::null_mut(), MEMORY, prot, MapFlags::SHARED, &file, 0) };
+        let event = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("eventfd");
+        let mut driver = Self {
+            socket,
+            style,
+            features: 0,
+            memory: NonNull::new(memory.expect("mmap").cast()).expect("mmap gives no null"),
+            kicks: [event(), event()],
+            calls: [event(), event()],
+            available: [0; 2],
+            seen: [0; 2],
+            free: (0..SLOTS).collect(),
+            lengths: [0; SLOTS as usize],
+            file,
+        };
+        driver.introduce();
+        for slot in 0..SLOTS {
+            driver.describe(RX, slot, Self::buffer(RX, slot), BUFFER, WRITE);
+            driver.make_available(RX, slot);
+        }
+        driver.confirm();
+        driver
+    }
+
+    /// Goes to another port with the same rings, as QEMU does: each goes on behind what is used.
+    ///
+    /// # Panics
+    /// If the port does not do its part.
+    pub fn reconnect(&mut self, path: &Path) {
+        self.socket = UnixStream::connect(path).expect("connect to the port");
+        self.introduce();
+        self.confirm();
+    }
+
+    fn introduce(&mut self) {
+        self.say(3, &[], &[]);
+        let offered = self.ask(1, &[]);
+        let protocol = self.ask(15, &[]);
+        self.say(16, &protocol.to_le_bytes(), &[]);
+        for ring in 0..2u32 {
+            self.say(18, &pair(ring, 1), &[]); // QEMU enables rings before anything else
+        }
+        self.features = offered & self.style.features;
+        self.say(2, &self.features.to_le_bytes(), &[]);
+        let region = [GUEST, MEMORY as u64, USER, 0].map(u64::to_le_bytes).concat();
+        self.say(5, &[pair(1, 0).to_vec(), region].concat(), &[self.file.as_fd()]);
+        for ring in 0..2u32 {
+            let used = self.word(ring as usize * RING + USED + 2).load(Ordering::Acquire);
+            self.start_ring(ring, used);
+        }
+    }
+
+    /// Has a ring start from this index on.
+    pub fn start_ring(&mut self, ring: u32, base: u16) {
+        let number = ring as usize;
+        self.say(8, &pair(ring, SLOTS.into()), &[]);
+        self.say(10, &pair(ring, base.into()), &[]);
+        let at = USER + (number * RING) as u64;
+        let addresses = [at, at + USED as u64, at + AVAILABLE as u64, 0].map(u64::to_le_bytes).concat();
+        self.say(9, &[pair(ring, 0).to_vec(), addresses].concat(), &[]);
+        self.hand_over(12, ring, self.kicks[number].as_fd());
+        self.hand_over(13, ring, self.calls[number].as_fd());
+    }
+
+    /// Has a ring stop, and says how far the port came with it.
+    pub fn stop_ring(&mut self, ring: u32) -> u16 {
+        #[expect(clippy::cast_possible_truncation, reason = "the second word of two")]
+        let base = (self.ask(11, &pair(ring, 0)) >> 32) as u16;
+        base
+    }
+
+    /// Waits until the port has carried out all that was said.
+    pub fn confirm(&mut self) {
+        self.ask(1, &[]);
+    }
+
+    fn hand_over(&self, request: u32, ring: u32, fd: BorrowedFd<'_>) {
+        self.say(request, &u64::from(ring).to_le_bytes(), &[fd]);
+    }
+
+    /// Sends a request.
+    ///
+    /// # Panics
+    /// If nobody takes it.
+    pub fn say(&self, request: u32, payload: &[u8], fds: &[BorrowedFd<'_>]) {
+        let size = u32::try_from(payload.len()).expect("a short payload");
+        let header = [request, 1, size].map(u32::to_le_bytes).concat();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() {
+            assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
+        }
+        let message = [IoSlice::new(&header), IoSlice::new(payload)];
+        sendmsg(&self.socket, &message, &mut control, SendFlags::NOSIGNAL).expect("send a request");
+    }
+
+    /// Sends a request and reads the number that answers it.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub fn ask(&mut self, request: u32, payload: &[u8]) -> u64 {
+        self.say(request, payload, &[]);
+        let mut answer = [0; 20];
+        self.socket.read_exact(&mut answer).expect("an answer");
+        u64::from_le_bytes(answer[12..].try_into().expect("eight bytes"))
+    }
+
+    /// Whether the port has hung up.
+    pub fn is_alone(&mut self) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        let mut byte = [0; 1];
+        !matches!(
+            recv(&self.socket, &mut byte, RecvFlags::DONTWAIT),
+            Ok((1.., _)) | Err(rustix::io::Errno::AGAIN)
+        )
+    }
+
+    const fn buffer(ring: usize, slot: u16) -> usize {
+        BUFFERS + (ring * SLOTS as usize + slot as usize) * BUFFER
+    }
+
+    /// The address of a byte of guest memory.
+    fn at(&self, offset: usize) -> *mut u8 {
+        assert!(offset < MEMORY, "outside guest memory");
+        self.memory.as_ptr().wrapping_add(offset)
+    }
+
+    fn word(&self, offset: usize) -> &AtomicU16 {
+        // SAFETY: within guest memory and even, as all offsets of rings are; only ever accessed as an atomic.
+        unsafe { AtomicU16::from_ptr(self.at(offset).cast()) }
+    }
+
+    /// Writes a descriptor, lies included: `at` is an offset into guest memory.
+    pub fn describe(&self, ring: usize, slot: u16, at: usize, len: usize, flags: u16) {
+        self.describe_raw(ring, slot, [GUEST + at as u64, len as u64 | u64::from(flags) << 32]);
+    }
+
+    /// Writes the two words of a descriptor as they are; the next of a chain is the next slot.
+    pub fn describe_raw(&self, ring: usize, slot: u16, [address, rest]: [u64; 2]) {
+        let at = self.at(ring * RING + 16 * usize::from(slot % SLOTS)).cast::<[u64; 2]>();
+        let next = u64::from((slot + 1) % SLOTS) << 48;
+        // SAFETY: within the descriptor table, aligned; the port reads it only when it is made available.
+        unsafe { at.write_volatile([address, rest & 0xffff_ffff_ffff | next]) };
+    }
+
+    /// Makes a chain available.
+    pub fn make_available(&mut self, ring: usize, head: u16) {
+        let index = self.available[ring];
+        let at = ring * RING + AVAILABLE;
+        self.word(at + 4 + 2 * usize::from(index % SLOTS)).store(head, Ordering::Relaxed);
+        self.available[ring] = index.wrapping_add(1);
+        self.word(at + 2).store(self.available[ring], Ordering::Release);
+    }
+
+    /// Claims that so many chains are available.
+    pub fn claim(&self, ring: usize, index: u16) {
+        self.word(ring * RING + AVAILABLE + 2).store(index, Ordering::Release);
+    }
+
+    /// Kicks the port, if it wants that.
+    pub fn kick(&self, ring: usize) {
+        fence(Ordering::SeqCst);
+        let event = self.word(ring * RING + USED + 4 + 8 * usize::from(SLOTS)).load(Ordering::Relaxed);
+        let flags = self.word(ring * RING + USED).load(Ordering::Relaxed);
+        let wanted = if self.features & EVENT_IDX != 0 {
+            self.available[ring].wrapping_sub(1) == event
+        } else {
+            flags & 1 == 0
+        };
+        if wanted {
+            rustix::io::write(&self.kicks[ring], &1u64.to_ne_bytes()).expect("kick");
+        }
+    }
+
+    /// The next used chain: its head, and the bytes written into it.
+    fn next_used(&mut self, ring: usize) -> Option<(u16, usize)> {
+        let at = ring * RING + USED;
+        let used = self.word(at + 2).load(Ordering::Acquire);
+        if used == self.seen[ring] {
+            return None;
+        }
+        let entry = self.at(at + 4 + 8 * usize::from(self.seen[ring] % SLOTS)).cast::<[u32; 2]>();
+        // SAFETY: within the used ring, aligned, and published.
+        let [head, len] = unsafe { entry.read_volatile() };
+        self.seen[ring] = self.seen[ring].wrapping_add(1);
+        Some((u16::try_from(head).expect("a head"), len as usize))
+    }
+
+    fn reclaim(&mut self) {
+        while let Some((head, _)) = self.next_used(TX) {
+            let length = self.lengths[usize::from(head)];
+            self.free.extend((0..length).map(|i| (head + i) % SLOTS));
+        }
+    }
+
+    fn copy_in(&self, at: usize, bytes: &[u8]) {
+        assert!(at + bytes.len() <= MEMORY, "outside guest memory");
+        // SAFETY: within guest memory, which nobody else looks at before it is made available.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(at), bytes.len()) };
+    }
+
+    fn copy_out(&self, at: usize, to: &mut [u8]) {
+        assert!(at + to.len() <= MEMORY, "outside guest memory");
+        // SAFETY: within guest memory, written and given back by the port.
+        unsafe { std::ptr::copy_nonoverlapping(self.at(at), to.as_mut_ptr(), to.len()) };
+    }
+
+    /// Cuts a message into the buffers of a chain.
+    fn cut<'m>(&self, message: &'m [u8]) -> Vec<&'m [u8]> {
+        if !self.style.scatter {
+            return message.chunks(BUFFER).collect();
+        }
+        let (header, frame) = message.split_at(HEADER.min(message.len()));
+        let (first, rest) = frame.split_at(frame.len().min(9)); // within the destination and source stations
+        [header, first].into_iter().chain(rest.chunks(700)).filter(|piece| !piece.is_empty()).collect()
+    }
+
+    /// The next frame the port sent, header and all.
+    pub fn take(&mut self) -> Option<Vec<u8>> {
+        let (head, len) = self.next_used(RX)?;
+        let mut message = self.drain(head, len);
+        let merged = u16::from_le_bytes([message[10], message[11]]);
+        for _ in 1..merged {
+            let (head, len) = self.next_used(RX).expect("as many buffers as the header says");
+            message.extend(self.drain(head, len));
+        }
+        Some(message)
+    }
+
+    fn drain(&mut self, head: u16, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.copy_out(Self::buffer(RX, head), &mut bytes);
+        self.make_available(RX, head);
+        bytes
+    }
+}
+
+impl Far for Driver {
+    fn send(&mut self, frame: &[u8], offload: Offload) -> bool {
+        self.reclaim();
+        let message = [&offload.to_bytes()[..], &[0, 0], frame].concat();
+        let pieces = self.cut(&message);
+        // Descriptors are freed in order, so those of a chain are neighbours.
+        if self.free.len() < pieces.len() {
+            return false;
+        }
+        let slots: Vec<u16> = self.free.drain(..pieces.len()).collect();
+        for (i, (piece, slot)) in pieces.iter().zip(&slots).enumerate() {
+            let at = Self::buffer(TX, *slot);
+            self.copy_in(at, piece);
+            self.describe(TX, *slot, at, piece.len(), if i + 1 < pieces.len() { NEXT } else { 0 });
+        }
+        self.lengths[usize::from(slots[0])] = u16::try_from(slots.len()).expect("a short chain");
+        self.make_available(TX, slots[0]);
+        self.kick(TX);
+        true
+    }
+
+    fn receive(&mut self) -> Option<(Vec<u8>, Offload)> {
+        let message = self.take()?;
+        let offload = Offload::from_bytes(*message.first_chunk().expect("a header"));
+        Some((message[HEADER..].to_vec(), offload))
+    }
+
+    fn carries_offloads(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // SAFETY: maps exactly what `start` mapped, to which no reference is left.
+        let _ = unsafe { munmap(self.memory.as_ptr().cast(), MEMORY) };
+    }
+}
+
+fn pair(first: u32, second: u32) -> [u8; 8] {
+    (u64::from(first) | u64::from(second) << 32).to_le_bytes()
+}

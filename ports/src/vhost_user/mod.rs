@@ -1,0 +1,134 @@
+//! vhost-user: a guest of a stock QEMU, or another driver of a virtio network device, by shared memory
+//! (QEMU `docs/interop/vhost-user.rst`; virtio 1.2, 5.1).
+//!
+//! We are the device. The guest's transmit rings are our receiving half, its receive rings our transmitting half; both
+//! work in the guest's own memory, which is copied out of and into once. One thread a port speaks the protocol.
+//!
+//! Everything in guest memory is a claim. Addresses are looked up and checked before they are used, indices and lengths are
+//! read once, chains are cut, and a guest that breaks the rules loses its port.
+
+mod control;
+#[cfg(any(test, feature = "contract"))]
+pub mod driver;
+mod link;
+mod memory;
+mod message;
+mod queue;
+mod rx;
+mod session;
+mod socket;
+mod tx;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::offload::Offloads;
+use crate::{Capabilities, Error, Port, Rings};
+
+/// Device features (virtio 1.2, 5.1.3 and 6).
+const CSUM: u64 = 1 << 0;
+const GUEST_CSUM: u64 = 1 << 1;
+const MTU: u64 = 1 << 3;
+const GUEST_TSO4: u64 = 1 << 7;
+const GUEST_TSO6: u64 = 1 << 8;
+const GUEST_ECN: u64 = 1 << 9;
+const HOST_TSO4: u64 = 1 << 11;
+const HOST_TSO6: u64 = 1 << 12;
+const HOST_ECN: u64 = 1 << 13;
+const MRG_RXBUF: u64 = 1 << 15;
+const MQ: u64 = 1 << 22;
+const INDIRECT_DESC: u64 = 1 << 28;
+const EVENT_IDX: u64 = 1 << 29;
+/// `VHOST_USER_F_PROTOCOL_FEATURES`: not of the device, but without it no front-end speaks of protocol features.
+const PROTOCOL_FEATURES: u64 = 1 << 30;
+const VERSION_1: u64 = 1 << 32;
+const GUEST_USO4: u64 = 1 << 54;
+const GUEST_USO6: u64 = 1 << 55;
+const HOST_USO: u64 = 1 << 56;
+
+/// Bytes before each frame: `struct virtio_net_hdr_v1`, whose first ten are [`Offload`](crate::Offload).
+const HEADER: usize = 12;
+/// Longest frame of a guest.
+const MAX_CHAIN_BYTES: u64 = Capabilities::MAX_SUPER_FRAME as u64;
+/// Most pairs of rings.
+const PAIRS: usize = 8;
+/// What a port takes while nobody is there: everything, and it fails.
+const ABSENT: Capabilities = Capabilities::all(1500);
+
+/// How to open a port for a guest.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The unix socket.
+    pub path: PathBuf,
+    /// Connect to a socket that the front-end listens on (`server=on` there), and again when it is lost, instead of
+    /// listening.
+    pub client: bool,
+    /// Pairs of rings to offer, 1 to 8.
+    pub queues: u8,
+    /// Whether to offer checksums and segmentation in either direction.
+    pub offloads: bool,
+}
+
+/// A port for a guest. It is there at once, and frames to it fail as long as nobody is connected.
+///
+/// # Errors
+/// If the number of queues is out of range, or the socket cannot be listened on.
+pub fn open(name: &str, options: Options) -> Result<Port, Error> {
+    if !(1..=PAIRS).contains(&usize::from(options.queues)) {
+        let what = format!("queues={}: 1 to {PAIRS}", options.queues);
+        return Err(Error::Invalid { name: name.to_owned(), what });
+    }
+    let shared = Arc::new(session::Shared::new(name)?);
+    let queues = u32::from(options.queues);
+    let notes = vec![arguments(&options)];
+    let link = Arc::new(link::Link::start(name, options, shared.clone())?);
+    // The guest's own rings and memory, which it says when it comes.
+    let rings = Rings {
+        tx_slots: 256,
+        rx_slots: 256,
+        tx_rings: queues,
+        rx_rings: queues,
+        memory_bytes: 1,
+        ..Rings::default()
+    };
+    let rx = rx::VhostRx::new(shared.clone(), link.clone());
+    let tx = tx::VhostTx::new(shared, link);
+    Ok(Port { rings, notes, ..Port::new(rx, tx) })
+}
+
+/// What to tell QEMU.
+fn arguments(options: &Options) -> String {
+    let path = options.path.display();
+    let (server, queues) = (if options.client { ",server=on" } else { ",reconnect=1" }, options.queues);
+    let (many, vectors) =
+        if queues > 1 { (format!(",queues={queues}"), ",mq=on") } else { (String::new(), "") };
+    format!(
+        "-object memory-backend-memfd,id=m0,size=256M,share=on -machine memory-backend=m0 \
+         -chardev socket,id=c0,path={path}{server} -netdev vhost-user,id=n0,chardev=c0{many} \
+         -device virtio-net-pci,netdev=n0{vectors}"
+    )
+}
+
+/// What is offered to a driver.
+const fn features(offloads: bool) -> u64 {
+    let plain = MTU | MRG_RXBUF | MQ | INDIRECT_DESC | EVENT_IDX | PROTOCOL_FEATURES | VERSION_1;
+    let host = CSUM | HOST_TSO4 | HOST_TSO6 | HOST_ECN | HOST_USO;
+    let guest = GUEST_CSUM | GUEST_TSO4 | GUEST_TSO6 | GUEST_ECN | GUEST_USO4 | GUEST_USO6;
+    if offloads { plain | host | guest } else { plain }
+}
+
+/// What a driver with these features takes. Without buffers that merge, it has to post 64 KiB for each super-frame, and
+/// does when it asks for them (virtio 1.2, 5.1.6.3.1).
+fn capabilities(features: u64) -> Capabilities {
+    let has = |bits: u64| features & bits == bits;
+    let pairs = [
+        (GUEST_CSUM, Offloads::CSUM),
+        (GUEST_TSO4, Offloads::TSO4),
+        (GUEST_TSO6, Offloads::TSO6),
+        (GUEST_ECN, Offloads::TSO_ECN),
+        (GUEST_USO4 | GUEST_USO6, Offloads::USO),
+    ];
+    let offloads =
+        pairs.iter().filter(|(bits, _)| has(*bits)).fold(Offloads::empty(), |all, (_, one)| all | *one);
+    Capabilities { offloads, ..ABSENT }
+}

@@ -1,0 +1,289 @@
+//! One split virtqueue, of which the guest is the driver and we are the device (virtio 1.2, 2.7).
+//!
+//! ```text
+//!  descriptors: { address u64, length u32, flags u16, next u16 } * slots
+//!  available:   flags u16, index u16, heads [u16; slots], used_event u16       written by the guest
+//!  used:        flags u16, index u16, { head u32, length u32 } * slots, available_event u16   written by us
+//! ```
+//!
+//! Chains are completed in the order in which they came, so that the used index, which is in the guest's memory, says
+//! exactly what is done with: after a crash of ours, everything behind it is simply looked at again.
+
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
+
+use super::memory::Memory;
+use super::message::Addresses;
+
+/// `VIRTQ_DESC_F_*`.
+const NEXT: u16 = 1;
+const WRITE: u16 = 2;
+const INDIRECT: u16 = 4;
+/// `VIRTQ_USED_F_NO_NOTIFY`, `VIRTQ_AVAIL_F_NO_INTERRUPT`.
+const NOT_NOW: u16 = 1;
+
+/// Most slots of a ring (virtio 1.2, 2.7).
+pub(super) const MAX_SLOTS: u16 = 1 << 15;
+/// Most descriptors of a chain, of which a super-frame in single pages takes 18 (`VIRTQUEUE_MAX_SIZE` of QEMU).
+const MAX_CHAIN: u16 = 1024;
+
+const DESCRIPTOR: usize = 16;
+const INDEX: usize = 2;
+const HEADS: usize = 4;
+const USED: usize = 4;
+
+/// What a guest did that no driver does. Its port is taken from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Broken {
+    /// More chains are available than the ring has slots.
+    #[error("the available index runs ahead of the ring")]
+    Index,
+    /// A descriptor that is not in its table.
+    #[error("a chain leads out of its table")]
+    Table,
+    /// A chain that is longer than a chain may be, or has no end.
+    #[error("a chain has no end")]
+    Endless,
+    /// A buffer outside the shared memory, or across two regions.
+    #[error("a buffer is outside the shared memory (is all guest memory shared? share=on)")]
+    Address,
+    /// A buffer to read where one to write belongs, or the other way round.
+    #[error("a buffer of the wrong direction")]
+    Direction,
+    /// An indirect table that is empty, ragged, nested or was not agreed on.
+    #[error("an indirect table makes no sense")]
+    Indirect,
+    /// A frame without room for its header, or longer than any frame.
+    #[error("a frame is shorter than its header, or longer than 64 KiB")]
+    Length,
+}
+
+/// Where a ring is and how it is used; made when the ring starts.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// What the pointers point into.
+    memory: Memory,
+    descriptors: NonNull<u8>,
+    available: NonNull<u8>,
+    used: NonNull<u8>,
+    slots: u16,
+    indirect: bool,
+    event_idx: bool,
+    /// Chains taken off the available ring.
+    next: AtomicU16,
+    /// Chains put on the used ring, and of these, when the guest was last looked at for a call.
+    done: AtomicU16,
+    called: AtomicU16,
+    /// The guest asked for a call since.
+    owes_call: AtomicBool,
+}
+
+// SAFETY: the pointers go into memory that the queue holds; one half works on it at a time, and what the guest shares
+// is only touched as the protocol says, by volatile or atomic accesses.
+unsafe impl Send for Queue {}
+// SAFETY: as above; our own state is atomic.
+unsafe impl Sync for Queue {}
+
+/// How a ring is to be used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Agreed {
+    /// `VIRTIO_RING_F_INDIRECT_DESC`.
+    pub(super) indirect: bool,
+    /// `VIRTIO_RING_F_EVENT_IDX`.
+    pub(super) event_idx: bool,
+}
+
+impl Queue {
+    /// A ring of `slots` slots (a power of two) whose parts are in `memory`, going on from `base` on the available
+    /// side; `None` if they are not all there, or not aligned.
+    pub(super) fn new(memory: Memory, slots: u16, at: Addresses, base: u16, agreed: Agreed) -> Option<Self> {
+        if !slots.is_power_of_two() || slots > MAX_SLOTS {
+            return None;
+        }
+        let n = usize::from(slots);
+        let part = |address: u64, len: usize, align: usize| {
+            memory.user(address, len).filter(|at| at.as_ptr().addr().is_multiple_of(align))
+        };
+        let descriptors = part(at.descriptors, n * DESCRIPTOR, 16)?;
+        let available = part(at.available, HEADS + n * 2 + 2, 2)?;
+        let used = part(at.used, USED + n * 8 + 2, 4)?;
+        let queue = Self {
+            memory,
+            descriptors,
+            available,
+            used,
+            slots,
+            indirect: agreed.indirect,
+            event_idx: agreed.event_idx,
+            next: AtomicU16::new(base),
+            done: AtomicU16::new(0),
+            called: AtomicU16::new(0),
+            owes_call: AtomicBool::new(true),
+        };
+        let done = queue.word(used, INDEX).load(Ordering::Relaxed);
+        queue.done.store(done, Ordering::Relaxed);
+        queue.called.store(done, Ordering::Relaxed);
+        Some(queue)
+    }
+
+    /// Chains done with on the available side, for a front-end that stops the ring.
+    pub(super) fn base(&self) -> u16 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// A 16-bit word of one of the rings, at this many bytes from its start.
+    #[inline]
+    fn word(&self, ring: NonNull<u8>, at: usize) -> &AtomicU16 {
+        let at = ring.as_ptr().wrapping_add(at).cast();
+        // SAFETY: callers stay within the ring, whose length and alignment `new` has checked, and whose memory lives as
+        // long as `self`; the guest writes it too, so it is only ever accessed as an atomic.
+        unsafe { AtomicU16::from_ptr(at) }
+    }
+
+    const fn slot(&self, index: u16) -> usize {
+        (index & (self.slots - 1)) as usize
+    }
+
+    /// Chains that wait to be taken.
+    #[inline]
+    pub(super) fn waiting(&self) -> Result<u16, Broken> {
+        let index = self.word(self.available, INDEX).load(Ordering::Acquire);
+        let waiting = index.wrapping_sub(self.next.load(Ordering::Relaxed));
+        if waiting > self.slots { Err(Broken::Index) } else { Ok(waiting) }
+    }
+
+    /// The head of the `n`th chain that waits.
+    #[inline]
+    pub(super) fn head(&self, n: u16) -> u16 {
+        let index = self.next.load(Ordering::Relaxed).wrapping_add(n);
+        self.word(self.available, HEADS + 2 * self.slot(index)).load(Ordering::Relaxed)
+    }
+
+    /// Walks a chain of buffers that we are to write (`WRITE`) or to read, and hands each to `buffer`, until it says
+    /// false. Every descriptor is read once.
+    #[inline]
+    pub(super) fn walk(
+        &self,
+        head: u16,
+        writable: bool,
+        mut buffer: impl FnMut(NonNull<u8>, u32) -> bool,
+    ) -> Result<(), Broken> {
+        let (mut table, mut slots, mut index) = (self.descriptors, self.slots, head);
+        let mut left = MAX_CHAIN;
+        loop {
+            if index >= slots {
+                return Err(Broken::Table);
+            }
+            let [address, rest] = read(table, index);
+            let [length_low, length_high, flags, next] = halves(rest);
+            let length = u32::from(length_low) | u32::from(length_high) << 16;
+            if flags & INDIRECT != 0 {
+                let first = table == self.descriptors && left == MAX_CHAIN;
+                (table, slots) = self.table(address, length, first && flags & NEXT == 0)?;
+                index = 0;
+                left -= 1;
+                continue;
+            }
+            if (flags & WRITE != 0) != writable {
+                return Err(Broken::Direction);
+            }
+            let at = self.memory.guest(address, length).ok_or(Broken::Address)?;
+            if !buffer(at, length) || flags & NEXT == 0 {
+                return Ok(());
+            }
+            index = next;
+            left -= 1;
+            if left == 0 {
+                return Err(Broken::Endless);
+            }
+        }
+    }
+
+    /// An indirect table, and the number of its descriptors.
+    #[cold]
+    fn table(&self, address: u64, length: u32, allowed: bool) -> Result<(NonNull<u8>, u16), Broken> {
+        let slots = u16::try_from(length as usize / DESCRIPTOR).ok().filter(|n| (1..=MAX_SLOTS).contains(n));
+        let slots =
+            slots.filter(|_| allowed && self.indirect && (length as usize).is_multiple_of(DESCRIPTOR));
+        let slots = slots.ok_or(Broken::Indirect)?;
+        Ok((self.memory.guest(address, length).ok_or(Broken::Address)?, slots))
+    }
+
+    /// Writes the `n`th entry of the used ring that is not published yet: this chain, of which `written` bytes were
+    /// written.
+    #[inline]
+    pub(super) fn complete(&self, n: u16, head: u16, written: u32) {
+        let index = self.done.load(Ordering::Relaxed).wrapping_add(n);
+        let at = self.used.as_ptr().wrapping_add(USED + 8 * self.slot(index)).cast::<[u32; 2]>();
+        // SAFETY: within the used ring, aligned to four bytes, as `new` has checked; the guest does not look at it
+        // before `publish`.
+        unsafe { at.write_volatile([u32::from(head), written]) };
+    }
+
+    /// Gives the first `n` chains that waited back to the guest, whose entries were completed.
+    #[inline]
+    pub(super) fn publish(&self, n: u16) {
+        let done = self.done.load(Ordering::Relaxed).wrapping_add(n);
+        self.done.store(done, Ordering::Relaxed);
+        self.next.store(self.next.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        self.word(self.used, INDEX).store(done, Ordering::Release);
+    }
+
+    /// Whether the guest wants to be called about what was published since the last time this was asked
+    /// (virtio 1.2, 2.7.7).
+    pub(super) fn wants_call(&self) -> bool {
+        let done = self.done.load(Ordering::Relaxed);
+        let before = self.called.swap(done, Ordering::Relaxed);
+        if done == before {
+            return false;
+        }
+        fence(Ordering::SeqCst); // the guest writes what it wants and looks at the used index; we, the other way round
+        if !self.event_idx {
+            return self.word(self.available, 0).load(Ordering::Relaxed) & NOT_NOW == 0;
+        }
+        let event = self.word(self.available, HEADS + 2 * usize::from(self.slots)).load(Ordering::Relaxed);
+        let first = self.owes_call.swap(false, Ordering::Relaxed);
+        first || done.wrapping_sub(event).wrapping_sub(1) < done.wrapping_sub(before)
+    }
+
+    /// The guest has a new descriptor to be called by: it may have missed a call by the old one.
+    pub(super) fn owe_call(&self) {
+        self.owes_call.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks for a kick with the next chain; says whether one waits already.
+    pub(super) fn arm(&self) -> bool {
+        if self.event_idx {
+            let at = USED + 8 * usize::from(self.slots);
+            self.word(self.used, at).store(self.next.load(Ordering::Relaxed), Ordering::Relaxed);
+        } else {
+            self.word(self.used, 0).store(0, Ordering::Relaxed);
+        }
+        fence(Ordering::SeqCst); // see `wants_call`: here we are the ones who go to sleep
+        self.waiting() != Ok(0)
+    }
+
+    /// Wants no kicks: we look by ourselves.
+    pub(super) fn disarm(&self) {
+        if !self.event_idx {
+            self.word(self.used, 0).store(NOT_NOW, Ordering::Relaxed);
+        } // else the event index is left behind, and is not met again until the ring has gone round 2^16 times
+    }
+}
+
+/// One descriptor: its address, and its length, flags and next in one word. Read once, into registers.
+#[inline]
+fn read(table: NonNull<u8>, index: u16) -> [u64; 2] {
+    /// An indirect table may stand on any address.
+    #[repr(C, packed)]
+    struct Descriptor([u64; 2]);
+    let at = table.as_ptr().wrapping_add(usize::from(index) * DESCRIPTOR).cast::<Descriptor>();
+    // SAFETY: callers have checked `index` against the length of the table, all of which is readable.
+    let descriptor = unsafe { at.read_volatile() };
+    descriptor.0
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a word in four parts")]
+const fn halves(word: u64) -> [u16; 4] {
+    [word as u16, (word >> 16) as u16, (word >> 32) as u16, (word >> 48) as u16]
+}

@@ -1,0 +1,141 @@
+//! The socket: whole messages with the descriptors beside them.
+
+use std::io::{self, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
+
+use super::message::{HEADER, Header, REGIONS, Reply};
+
+/// One message, its payload not looked at yet.
+pub(super) struct Letter {
+    pub(super) header: Header,
+    pub(super) payload: Vec<u8>,
+    pub(super) fds: Vec<OwnedFd>,
+}
+
+/// Reads one message. `None` when the front-end has hung up.
+///
+/// # Errors
+/// Of the socket; `InvalidData` for a header that makes no sense or more descriptors than any message has.
+pub(super) fn read(socket: &UnixStream) -> io::Result<Option<Letter>> {
+    let mut header = [0; HEADER];
+    let mut fds = Vec::new();
+    // Exactly a header: one byte more could swallow the next message, and the descriptors that come with it.
+    if !fill(socket, &mut header, &mut fds)? {
+        return Ok(None);
+    }
+    let header = Header::parse(header).ok_or_else(|| invalid("no vhost-user message"))?;
+    let mut payload = vec![0; header.size];
+    if !fill(socket, &mut payload, &mut fds)? {
+        return Ok(None);
+    }
+    Ok(Some(Letter { header, payload, fds }))
+}
+
+/// Answers a request.
+///
+/// # Errors
+/// Of the socket.
+pub(super) fn reply(mut socket: &UnixStream, request: u32, reply: Reply) -> io::Result<()> {
+    socket.write_all(&reply.to_bytes(request))
+}
+
+/// Reads until `to` is full; false if the other side hung up instead.
+fn fill(socket: &UnixStream, mut to: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<bool> {
+    while !to.is_empty() {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(REGIONS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let n = retry(|| recvmsg(socket, &mut [IoSliceMut::new(to)], &mut control, RecvFlags::CMSG_CLOEXEC))?;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                fds.extend(rights);
+            }
+        }
+        // What the kernel could not fit is closed already; what came late may still be too many.
+        if n.flags.contains(ReturnFlags::CTRUNC) || fds.len() > REGIONS {
+            return Err(invalid("more descriptors than any message has"));
+        }
+        if n.bytes == 0 {
+            return Ok(false);
+        }
+        to = &mut to[n.bytes..];
+    }
+    Ok(true)
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::os::fd::{AsFd, BorrowedFd};
+
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+    use super::*;
+
+    fn send(socket: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
+        sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::empty()).unwrap();
+    }
+
+    fn header(request: u32, size: u32) -> Vec<u8> {
+        [request, 1, size].map(u32::to_le_bytes).concat()
+    }
+
+    #[test]
+    fn messages_are_kept_apart_with_their_descriptors() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        send(&theirs, &[header(12, 8), vec![1; 8]].concat(), &[theirs.as_fd()]);
+        send(&theirs, &header(3, 0), &[]);
+        send(&theirs, &header(13, 8), &[theirs.as_fd()]);
+        (&theirs).write_all(&[2; 8]).unwrap();
+        let letters: Vec<_> = (0..3).map(|_| read(&ours).unwrap().unwrap()).collect();
+        assert_eq!(
+            letters.iter().map(|l| (l.header.request, l.fds.len())).collect::<Vec<_>>(),
+            [(12, 1), (3, 0), (13, 1)]
+        );
+        assert_eq!(letters[2].payload, [2; 8]);
+        drop((theirs, letters)); // which hold the other end too
+        assert!(read(&ours).unwrap().is_none());
+    }
+
+    #[test]
+    fn too_many_descriptors_and_nonsense_are_refused() {
+        for (bytes, fds) in [
+            (header(12, 0), REGIONS + 1),
+            (header(12, 0), 30),
+            (header(12, 100_000), 0),
+            (vec![0; HEADER], 0),
+        ] {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            send(&theirs, &bytes, &vec![theirs.as_fd(); fds]);
+            assert_eq!(read(&ours).err().unwrap().kind(), io::ErrorKind::InvalidData, "{bytes:?} {fds}");
+        }
+    }
+
+    #[test]
+    fn half_a_message_is_no_message() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (&theirs).write_all(&[header(2, 8), vec![0; 4]].concat()).unwrap();
+        drop(theirs);
+        assert!(read(&ours).unwrap().is_none());
+    }
+}

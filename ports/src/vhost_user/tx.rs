@@ -1,0 +1,221 @@
+//! To the guest: its receive rings.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+use super::link::Link;
+use super::queue::{Broken, Queue};
+use super::session::{Session, Shared};
+use super::{HEADER, MRG_RXBUF, PAIRS};
+use crate::piece::Piece;
+use crate::{Capabilities, Frame, Offload, Sent, Tx};
+
+/// Most buffers that one frame is spread over, and most chains of them: a super-frame takes 44 of 1500 bytes.
+const BUFFERS: usize = 512;
+
+/// The transmitting half.
+pub(super) struct VhostTx {
+    shared: Arc<Shared>,
+    /// The last half to go ends it.
+    _link: Arc<Link>,
+    /// The slot that `reserve` gives out, how much of it is reserved, and what was committed and found no room yet.
+    slot: Vec<u8>,
+    reserved: Option<usize>,
+    pending: Option<(usize, Offload)>,
+}
+
+/// What became of one frame.
+enum Put {
+    Delivered,
+    NoRoom,
+    Failed,
+}
+
+/// A burst on its way into one ring.
+struct Filling<'q> {
+    queue: &'q Queue,
+    mergeable: bool,
+    /// Chains that waited when last looked, and how many of them are filled.
+    waiting: u16,
+    filled: u16,
+}
+
+type Buffers = ArrayVec<(NonNull<u8>, u32), BUFFERS>;
+
+impl<'q> Filling<'q> {
+    const fn new(queue: &'q Queue, mergeable: bool) -> Self {
+        Self { queue, mergeable, waiting: 0, filled: 0 }
+    }
+
+    /// Copies one frame into as many chains as it takes.
+    fn put(&mut self, frame: &Frame<'_>) -> Result<Put, Broken> {
+        let total = HEADER + frame.len();
+        let (mut buffers, mut room) = (Buffers::new(), 0);
+        let mut chains = ArrayVec::<(u16, usize), BUFFERS>::new();
+        while room < total {
+            let n = self.filled + u16::try_from(chains.len()).unwrap_or(u16::MAX);
+            if n == self.waiting {
+                self.waiting = self.queue.waiting()?;
+                if n == self.waiting {
+                    return Ok(Put::NoRoom);
+                }
+            }
+            if !chains.is_empty() && !self.mergeable || chains.is_full() || buffers.is_full() {
+                return Ok(Put::Failed);
+            }
+            let (head, before) = (self.queue.head(n), room);
+            self.queue.walk(head, true, |at, len| {
+                room += len as usize;
+                buffers.try_push((at, len)).is_ok() && room < total
+            })?;
+            chains.push((head, room.min(total) - before));
+        }
+        let count = u16::try_from(chains.len()).unwrap_or(u16::MAX);
+        write(frame, count, &buffers);
+        for (i, (head, len)) in (self.filled..).zip(chains) {
+            self.queue.complete(i, head, u32::try_from(len).unwrap_or(u32::MAX));
+        }
+        self.filled += count;
+        Ok(Put::Delivered)
+    }
+}
+
+/// Writes the header and the frame into these buffers, which have room for both.
+#[inline]
+fn write(frame: &Frame<'_>, chains: u16, buffers: &[(NonNull<u8>, u32)]) {
+    let mut header = [0; HEADER];
+    header[..Offload::LEN].copy_from_slice(&frame.offload().to_bytes());
+    header[Offload::LEN..].copy_from_slice(&chains.to_le_bytes());
+    if let [(at, _)] = buffers {
+        let at = at.as_ptr();
+        // SAFETY: the lone buffer has room for header and frame, and no other half of ours touches it ...
+        unsafe { at.cast::<[u8; HEADER]>().write_unaligned(header) };
+        // SAFETY: ... of which the frame, which is in another port's memory, begins behind the header.
+        unsafe { frame.copy_to(at.wrapping_add(HEADER)) };
+        return;
+    }
+    let runs = std::iter::once(Piece { start: header.as_ptr(), len: HEADER as u32 }).chain(frame.runs());
+    scatter(runs, buffers);
+}
+
+/// Copies runs of bytes into buffers, one after the other, as far as there is room.
+fn scatter(runs: impl Iterator<Item = Piece>, buffers: &[(NonNull<u8>, u32)]) {
+    let mut buffers = buffers.iter().copied();
+    let (mut to, mut room) = (std::ptr::null_mut::<u8>(), 0);
+    for Piece { mut start, mut len } in runs {
+        while len > 0 {
+            if room == 0 {
+                let Some((next, length)) = buffers.next() else { return };
+                (to, room) = (next.as_ptr(), length);
+                continue;
+            }
+            let n = len.min(room);
+            // SAFETY: `n` bytes are left of both the run and the buffer, which are memory of two ports.
+            unsafe { std::ptr::copy_nonoverlapping(start, to, n as usize) };
+            (start, to) = (start.wrapping_add(n as usize), to.wrapping_add(n as usize));
+            (len, room) = (len - n, room - n);
+        }
+    }
+}
+
+impl VhostTx {
+    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>) -> Self {
+        let slot = vec![0; Capabilities::MAX_SUPER_FRAME as usize];
+        Self { shared, _link: link, slot, reserved: None, pending: None }
+    }
+
+    /// Copies frames into the rings of a session: by its flow, each has a ring.
+    fn fill(session: &Session, frames: &[Frame<'_>]) -> (Sent, Option<Broken>) {
+        let (mut sent, mut broken) = (Sent::default(), None);
+        let mergeable = session.features & MRG_RXBUF != 0;
+        let running = session.receive_rings().iter().filter_map(|ring| ring.running());
+        let mut rings: ArrayVec<_, PAIRS> = running.map(|queue| Filling::new(queue, mergeable)).collect();
+        for frame in frames {
+            let ring = if rings.len() > 1 { spread(frame, rings.len()) } else { 0 };
+            let Some(ring) = rings.get_mut(ring) else { break }; // none: not started yet, and nobody knows when
+            let fits = session.capabilities.takes(frame.len(), frame.offload());
+            match if fits { ring.put(frame) } else { Ok(Put::Failed) } {
+                Ok(Put::Delivered) => {
+                    sent.frames += 1;
+                    sent.bytes += frame.len() as u64;
+                }
+                Ok(Put::Failed) => {}
+                Ok(Put::NoRoom) => break,
+                Err(why) => {
+                    broken = Some(why);
+                    break;
+                }
+            }
+            sent.taken += 1;
+        }
+        for ring in rings.iter().filter(|ring| ring.filled > 0) {
+            ring.queue.publish(ring.filled);
+        }
+        (sent, broken)
+    }
+
+    /// Whether the slot is free: what was committed has been sent, or has failed.
+    fn settle(&mut self) -> bool {
+        let Some((len, offload)) = self.pending.take() else { return true };
+        let slot = std::mem::take(&mut self.slot);
+        let sent = self.transmit(&[Frame::with_offload(&slot[..len], offload)]);
+        self.slot = slot;
+        if sent.taken == 0 {
+            self.pending = Some((len, offload));
+        }
+        sent.taken > 0
+    }
+}
+
+/// The ring of a frame: by its stations, so that frames between the same two keep their order.
+fn spread(frame: &Frame<'_>, rings: usize) -> usize {
+    let bits = frame.stations().map_or(0, |(dst, src)| dst.to_bits() ^ src.to_bits());
+    usize::try_from(bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).unwrap_or(0) % rings
+}
+
+impl Tx for VhostTx {
+    fn capabilities(&self) -> Capabilities {
+        self.shared.session().map_or(super::ABSENT, |session| session.capabilities)
+    }
+
+    fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
+        self.reserved = None;
+        if !self.settle() {
+            return Sent::default();
+        }
+        let Some(session) = self.shared.session() else {
+            return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
+        };
+        let (sent, broken) = Self::fill(&session, frames);
+        if let Some(broken) = broken {
+            self.shared.fail(broken);
+        }
+        sent
+    }
+
+    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.reserved = None;
+        if len > self.slot.len() || !self.settle() {
+            return None;
+        }
+        self.reserved = Some(len);
+        self.slot.get_mut(..len)
+    }
+
+    fn commit(&mut self, len: usize, offload: Offload) {
+        if self.reserved.take().is_some_and(|reserved| len <= reserved) {
+            self.pending = Some((len, offload));
+            self.settle();
+        }
+    }
+
+    fn flush(&mut self) -> bool {
+        let settled = self.settle();
+        if let Some(session) = self.shared.session() {
+            session.receive_rings().iter().for_each(super::session::Ring::call_if_wanted);
+        }
+        settled
+    }
+}

@@ -1,0 +1,260 @@
+//! vhost-user ports against a driver in this process.
+
+use std::path::PathBuf;
+
+use ports::contract::{Far, suite};
+use ports::vhost_user::driver::{Driver, Style};
+use ports::vhost_user::{self, Options};
+use ports::{Burst, Frame, Offload, Port, Time};
+use proptest::prelude::*;
+
+/// A directory for sockets, gone with it.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vale-test-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+
+    fn options(&self) -> Options {
+        Options { path: self.0.join("guest.sock"), client: false, queues: 1, offloads: true }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn open(options: &Options) -> Port {
+    vhost_user::open("vm1", options.clone()).expect("open the port")
+}
+
+/// Polls until `done`, for up to ten seconds.
+fn eventually(otherwise: &str, mut done: impl FnMut() -> bool) {
+    let start = Time::now();
+    while !done() {
+        assert!(Time::now().since(start).as_secs() < 10, "{otherwise}");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn the_contract_holds_for_every_style_of_driver() {
+    let place = Place::new("contract");
+    for style in [Style::PLAIN, Style::SCATTERED, Style::OLD] {
+        suite(&mut || {
+            let port = open(&place.options());
+            let driver = Driver::connect(&place.options().path, style);
+            (port, Box::new(driver) as Box<dyn Far>)
+        });
+    }
+}
+
+#[test]
+fn a_socket_of_ours_goes_and_anothers_stays() {
+    let place = Place::new("socket");
+    let port = open(&place.options());
+    let error = vhost_user::open("vm2", place.options()).err().unwrap().to_string();
+    assert!(error.contains("somebody listens"), "{error}");
+    drop(port);
+    eventually("the socket stays", || !place.options().path.exists());
+    let _port = open(&place.options());
+}
+
+/// Takes what waits in the port and gives it back; how many frames that was.
+fn poll(port: &mut Port) -> usize {
+    let mut burst = Burst::new();
+    port.rx.receive(&mut burst);
+    let frames = burst.iter().map(|frame| frame.to_vec().len()).filter(|len| *len > 0).count();
+    let n = burst.len();
+    drop(burst);
+    port.rx.release(n);
+    port.tx.flush();
+    frames
+}
+
+fn send(port: &mut Port, frames: usize) -> u64 {
+    let bytes = [7; 60];
+    let sent = port.tx.transmit(&vec![Frame::new(&bytes); frames]);
+    port.tx.flush();
+    sent.frames
+}
+
+/// Ring numbers.
+const RX: usize = 0;
+const TX: usize = 1;
+const NEXT: u64 = 1 << 32;
+const WRITE: u64 = 2 << 32;
+const INDIRECT: u64 = 4 << 32;
+/// The first address of guest memory.
+const GUEST: u64 = 0x10_0000;
+
+/// A guest that does this loses its port, and nothing else happens.
+fn is_fatal(name: &str, style: Style, attack: impl Fn(&mut Driver)) {
+    let place = Place::new(name);
+    let mut port = open(&place.options());
+    let mut driver = Driver::connect(&place.options().path, style);
+    assert!(driver.send(&[7; 60], Offload::NONE));
+    eventually("nothing comes", || poll(&mut port) > 0);
+    attack(&mut driver);
+    eventually(name, || {
+        poll(&mut port);
+        send(&mut port, 1);
+        driver.is_alone()
+    });
+    assert_eq!((poll(&mut port), send(&mut port, 3)), (0, 0));
+    eventually("the socket stays", || !place.options().path.exists());
+}
+
+#[test]
+fn a_guest_that_breaks_the_rules_loses_its_port() {
+    is_fatal("index", Style::PLAIN, |d| d.claim(TX, 5000));
+    is_fatal("head", Style::PLAIN, |d| d.make_available(TX, 300));
+    for (name, words) in [
+        ("address", [GUEST + (1 << 30), 100]),
+        ("wrap", [u64::MAX - 10, 100]),
+        ("length", [GUEST, u64::from(u32::MAX)]),
+        ("direction", [GUEST, 100 | WRITE]),
+        ("short", [GUEST, 11]),
+        ("endless", [GUEST, NEXT]),
+        ("nested", [GUEST, 16 | NEXT | INDIRECT]),
+        ("ragged", [GUEST, 17 | INDIRECT]),
+        ("empty", [GUEST, INDIRECT]),
+        ("elsewhere", [GUEST + (1 << 30), 32 | INDIRECT]),
+    ] {
+        is_fatal(name, Style::PLAIN, |d| {
+            (0..256).for_each(|slot| d.describe_raw(TX, slot, words));
+            d.make_available(TX, 0);
+        });
+    }
+    is_fatal("not agreed", Style::OLD, |d| {
+        d.describe_raw(TX, 0, [GUEST, 16 | INDIRECT]);
+        d.make_available(TX, 0);
+    });
+    is_fatal("receive", Style::PLAIN, |d| {
+        (0..256).for_each(|slot| d.describe_raw(RX, slot, [GUEST + (1 << 30), 2048 | WRITE]));
+    });
+    is_fatal("read-only", Style::PLAIN, |d| {
+        (0..256).for_each(|slot| d.describe_raw(RX, slot, [GUEST, 2048]));
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever a guest writes into its rings: no crash, and the port ends as it should.
+    #[test]
+    fn no_descriptors_do_harm(
+        words in prop::collection::vec((0..1u64 << 22, any::<u32>(), 0..8u64, prop::bool::weighted(0.9)), 256),
+        heads in prop::collection::vec((0..2usize, 0..260u16), 0..40),
+        claim in prop::option::of(any::<u16>()),
+    ) {
+        let place = Place::new("any");
+        let mut port = open(&place.options());
+        let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+        for (slot, (address, len, flags, short)) in (0..).zip(words) {
+            let len = u64::from(if short { len % 4096 } else { len });
+            driver.describe_raw(TX, slot, [GUEST + address, len | flags << 32]);
+        }
+        heads.iter().for_each(|(ring, head)| driver.make_available(*ring, *head));
+        claim.iter().for_each(|index| driver.claim(TX, *index));
+        for _ in 0..4 {
+            poll(&mut port);
+            send(&mut port, 20);
+        }
+    }
+}
+
+#[test]
+fn requests_that_make_no_sense_end_the_conversation_only() {
+    let place = Place::new("requests");
+    let mut port = open(&place.options());
+    let table = |count: u32| [count.to_le_bytes(), [0; 4]].concat();
+    let region = [GUEST, 4096, 0, 0].map(u64::to_le_bytes).concat();
+    for (request, payload) in [
+        (2, vec![0xff; 8]),                       // features that were not offered
+        (2, vec![0; 3]),                          // half a number
+        (5, table(9)),                            // more regions than fit
+        (5, table(2)),                            // regions that are not there
+        (5, [table(1), region.clone()].concat()), // a region without its file
+        (8, vec![9, 0, 0, 0, 64, 0, 0, 0]),       // no such ring
+        (8, vec![0, 0, 0, 0, 65, 0, 0, 0]),       // no power of two
+        (12, vec![0; 8]),                         // a kick without its descriptor
+        (37, [vec![0; 8], region].concat()),      // a region without its file
+        (6, vec![0; 16]),                         // never offered
+        (99, vec![]),                             // unheard of
+    ] {
+        let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+        driver.say(request, &payload, &[]);
+        eventually("the port listens on", || driver.is_alone());
+    }
+    let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+    assert!(driver.send(&[7; 60], Offload::NONE));
+    eventually("the port is lost", || poll(&mut port) == 1);
+}
+
+fn held() -> (usize, usize, usize) {
+    let count = |dir: &str| std::fs::read_dir(dir).map_or(0, Iterator::count);
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    (
+        count("/proc/self/fd"),
+        count("/proc/self/task"),
+        maps.lines().filter(|l| l.contains("memfd:guest")).count(),
+    )
+}
+
+#[test]
+fn a_thousand_guests_leave_nothing_behind() {
+    if std::env::args().all(|a| a != "a_thousand_guests_leave_nothing_behind") {
+        // Other tests of this process open descriptors of their own: once more, alone.
+        let alone = std::process::Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "a_thousand_guests_leave_nothing_behind"])
+            .output()
+            .expect("run this test");
+        assert!(alone.status.success(), "{}", String::from_utf8_lossy(&alone.stdout));
+        return;
+    }
+    let place = Place::new("thousand");
+    let mut port = open(&place.options());
+    let mut cycle = |n: u32| {
+        let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+        assert!(driver.send(&[7; 60], Offload::NONE));
+        eventually("nothing comes", || poll(&mut port) > 0);
+        if n.is_multiple_of(2) {
+            assert_eq!(driver.stop_ring(1), 1, "one frame was taken");
+        }
+    };
+    cycle(0);
+    eventually("the first stays", || held().2 == 0);
+    let before = held();
+    (0..1000).for_each(cycle);
+    eventually("something stays behind", || held() == before);
+}
+
+#[test]
+fn a_port_that_went_away_goes_on_where_it_stopped() {
+    let place = Place::new("again");
+    let (ours, theirs) = (open(&place.options()), Driver::connect(&place.options().path, Style::PLAIN));
+    let (mut port, mut driver) = (ours, theirs);
+    assert!((0..3).all(|_| driver.send(&[7; 60], Offload::NONE)));
+    let mut first = Burst::new();
+    eventually("nothing comes", || {
+        let mut burst = Burst::new();
+        port.rx.receive(&mut burst);
+        let n = burst.len();
+        drop(burst);
+        port.rx.release(n.min(1));
+        n == 3
+    });
+    first.clear();
+    // The port dies with two frames taken and not given back. QEMU starts its successor at the used index.
+    drop(port);
+    let mut port = open(&place.options());
+    driver.reconnect(&place.options().path);
+    eventually("the two do not come again", || poll(&mut port) == 2);
+    assert_eq!(send(&mut port, 3), 3);
+    eventually("nothing arrives", || driver.receive().is_some());
+}
