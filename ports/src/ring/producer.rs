@@ -1,5 +1,6 @@
 //! The end of a ring that fills slots.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
@@ -8,8 +9,9 @@ use super::layout::{Desc, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT};
 use super::shared::{MIN_SLOTS, Map, Shared};
 use crate::{Frame, Offload, Sent};
 
-/// Slots filled between two looks at the consumer's index.
-const WINDOW: u32 = 256;
+/// Slots filled between two looks at the consumer's index, which cost a cache miss each when the consumer runs
+/// elsewhere: few while it keeps the ring drained, more while it does not.
+const WINDOWS: RangeInclusive<u32> = 8..=256;
 
 /// Slots ahead of the one that is written whose first line is asked for. What takes 300 ns to come from the other
 /// core is then there when a frame of 10 ns is.
@@ -24,9 +26,12 @@ pub struct Producer {
     head: u32,
     /// Slots published.
     published: u32,
-    /// Slots that can be filled before the consumer's index is to be read again, which costs a cache miss when the
-    /// consumer runs elsewhere.
+    /// Slots that were free, as far as was seen.
     room: u32,
+    /// `head` when the consumer's index was last looked at.
+    looked: u32,
+    /// Slots to fill until the next look: one of [`WINDOWS`].
+    window: u32,
     /// How far ahead of what is written buffers are claimed: see [`Map::claim`]. Bytes; 0 if a few slots on are some
     /// that the consumer still reads.
     ahead: usize,
@@ -34,25 +39,24 @@ pub struct Producer {
     reserved: Option<usize>,
     /// Bytes of the frame in the buffer before the next, if it is one that can be repeated.
     repeatable: Option<usize>,
-    /// The last look fell into the midst of a burst: it found what that had written, and the ring not drained.
-    overdue: bool,
     /// Published since the consumer was last woken.
     unkicked: bool,
 }
 
 impl Producer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let (map, room) = (shared.map(), u32::from(shared.slots()).min(WINDOW));
+        let (map, room) = (shared.map(), shared.slots().into());
         Self {
             shared,
             map,
             head: 0,
             published: 0,
             room,
+            looked: 0,
+            window: *WINDOWS.end(),
             ahead: 0,
             reserved: None,
             repeatable: None,
-            overdue: false,
             unkicked: false,
         }
     }
@@ -68,6 +72,7 @@ impl Producer {
     /// any can be fails: it would never find room, and hold up all behind it.
     pub fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
         (self.reserved, self.repeatable) = (None, None);
+        self.begin();
         let mut sent = Sent::default();
         loop {
             let (short, bytes) = self.transmit_short(&frames[sent.taken..]);
@@ -126,6 +131,7 @@ impl Producer {
     /// Room for one frame of `len` bytes, in place.
     pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
         (self.reserved, self.repeatable) = (None, None);
+        self.begin();
         let at = if len <= MAX_FRAME { self.slot(len)? } else { return None };
         self.reserved = Some(len);
         // SAFETY: `slot` gave room for `len` bytes, which stay ours until they are published; the borrow of
@@ -201,7 +207,7 @@ impl Producer {
     #[inline]
     fn slot(&mut self, len: usize) -> Option<*mut u8> {
         if self.room < slots_for(self.map, self.head, len) {
-            self.start_over();
+            self.look();
             if self.room < slots_for(self.map, self.head, len) {
                 return None;
             }
@@ -211,28 +217,36 @@ impl Producer {
         Some(self.map.buffers.wrapping_add(offset))
     }
 
+    /// At the start of a burst: if it is time to look, looks, and if the consumer has drained the ring lets the next
+    /// frame go into the first buffer, and not into one that left the cache since it was last used. So a ring that is
+    /// kept short fills few of its buffers.
+    #[inline]
+    fn begin(&mut self) {
+        if self.head == self.published && self.head.wrapping_sub(self.looked) >= self.window {
+            self.start_over();
+        }
+    }
+
+    #[inline(never)]
+    fn start_over(&mut self) {
+        let drained = self.look();
+        if drained {
+            self.map.shift = self.shared.colour().wrapping_sub(self.head);
+            self.shared.shift().store(self.map.shift, Ordering::Relaxed);
+        }
+        let window = if drained { self.window / 2 } else { self.window * 2 };
+        self.window = window.clamp(*WINDOWS.start(), *WINDOWS.end());
+    }
+
     /// Looks at how far the consumer is. Says whether it has drained the ring.
     fn look(&mut self) -> bool {
         #[expect(clippy::cast_possible_truncation, reason = "what the ends tell each other has 16 bits")]
         let filled = (self.head as u16).wrapping_sub(self.shared.tail().load(Ordering::Acquire));
         // A consumer that claims to have consumed what was never filled makes the ring look full, not larger.
-        let free = u32::from(self.shared.slots().saturating_sub(filled));
-        self.room = free.min(WINDOW);
-        self.ahead = if free >= self.room + AHEAD { AHEAD as usize * SLOT } else { 0 };
+        self.room = self.shared.slots().saturating_sub(filled).into();
+        self.ahead = if self.room >= *WINDOWS.end() + AHEAD { AHEAD as usize * SLOT } else { 0 };
+        self.looked = self.head;
         filled == 0
-    }
-
-    /// Looks, and if the consumer has drained the ring lets the next frame go into the first buffer, and not into one
-    /// that left the cache since it was last used: a ring that is kept short fills few of its buffers.
-    #[inline(never)]
-    fn start_over(&mut self) {
-        if self.look() {
-            self.map.shift = self.shared.colour().wrapping_sub(self.head);
-            self.shared.shift().store(self.map.shift, Ordering::Relaxed);
-            self.repeatable = None;
-        } else {
-            self.overdue = self.published != self.head;
-        }
     }
 
     /// Writes the descriptors of the frame, of whatever kind, that now stands at `head`, where it has room.
@@ -268,9 +282,6 @@ impl Producer {
             self.shared.head().store(self.head as u16, Ordering::Release);
             self.published = self.head;
             self.unkicked = true;
-            if self.room < WINDOW / 2 || std::mem::take(&mut self.overdue) {
-                self.room = 0; // the next burst is to begin with a look
-            }
         }
     }
 }
