@@ -45,6 +45,6 @@ pub use frame::{BURST, Burst, Flow, Frame};
 pub use interface::Interface;
 pub use mac::Mac;
 pub use offload::{Capabilities, GsoType, Offload, OffloadFlags};
-pub use port::{End, Port, Rings, Rx, Sent, Tx};
+pub use port::{End, Port, Rings, Rx, Sent, Slot, Tx};
 pub use prefetch::prefetch;
 pub use time::Time;
