@@ -16,6 +16,7 @@ pub mod checksum;
 pub mod contract;
 pub mod counters;
 mod descriptor;
+mod draft;
 pub mod error;
 pub mod flow;
 pub mod frame;
