@@ -63,7 +63,7 @@ fn echo() {
 
 /// A datagram and a connection to the host and back.
 fn reach_the_host() -> std::io::Result<()> {
-    let patience = Some(Duration::from_secs(5));
+    let patience = Some(Duration::from_secs(20));
     let udp = UdpSocket::bind("0.0.0.0:0")?;
     udp.set_read_timeout(patience)?;
     udp.connect((HOST, 7))?;
@@ -73,7 +73,7 @@ fn reach_the_host() -> std::io::Result<()> {
     assert_eq!(received[..len], sent);
     let mut tcp = TcpStream::connect_timeout(
         &format!("{HOST}:7").parse().expect("an address"),
-        Duration::from_secs(5),
+        Duration::from_secs(20),
     )?;
     tcp.set_read_timeout(patience)?;
     tcp.write_all(b"hello")?;
@@ -140,7 +140,7 @@ fn host_and_peer() -> Peer {
 
 /// At once, but for what the `ip` of a test beside this one inherited and has yet to close.
 fn eventually_gone(name: &str) {
-    for _ in 0..200 {
+    for _ in 0..4000 {
         if matches!(Interface::find(name), Err(Error::NoInterface(_))) {
             return;
         }

@@ -10,6 +10,7 @@
 //! });
 //! ```
 
+mod allocations;
 mod cable;
 mod conversation;
 mod egress;
@@ -19,6 +20,7 @@ mod link;
 mod namespace;
 mod wire;
 
+pub use allocations::Allocations;
 pub use cable::Cable;
 pub use conversation::{Seen, conversation};
 pub use frames::{STATION, frame, sequence, super_frame};

@@ -93,7 +93,7 @@ impl MacTable {
     /// Asks the processor for the line that a station is looked up in.
     #[inline]
     pub(crate) fn prefetch(&self, mac: Mac) {
-        ports::prefetch(&self.lines[self.home(mac)]);
+        ports::prefetch(&raw const self.lines[self.home(mac).0]);
     }
 
     /// Hears a unicast station behind a port. Says whether the table told otherwise before.
@@ -165,32 +165,36 @@ impl MacTable {
         self.sweep_due.store(now.0 + new.ns() / SWEEPS / STEPS, Ordering::Relaxed);
     }
 
-    /// The first line of a station's window.
+    /// The number of the first line of a station's window, and which of its entries is to be tried first: with one
+    /// for each station, most are found in the first that is tried.
     #[inline]
-    fn home(&self, mac: Mac) -> usize {
+    fn home(&self, mac: Mac) -> (usize, usize) {
+        let hash = fold(fold(mac.to_bits() ^ self.secret[0], self.secret[1]), GOLDEN);
         #[expect(clippy::cast_possible_truncation, reason = "a hash")]
-        let hash = fold(fold(mac.to_bits() ^ self.secret[0], self.secret[1]), GOLDEN) as usize;
-        hash & (self.lines.len() - 1)
+        (hash as usize & (self.lines.len() - 1), (hash >> (u64::BITS - LINE.ilog2())) as usize)
     }
 
-    /// The two lines of a station's window, the one to try first first.
-    #[inline]
-    fn window(&self, mac: Mac) -> [&Line; 2] {
-        let home = self.home(mac);
-        [&self.lines[home], &self.lines[home ^ 1]]
+    /// The entries of a station's window, in the order in which they are tried.
+    fn window(&self, mac: Mac) -> impl Iterator<Item = &AtomicU64> {
+        let (home, first) = self.home(mac);
+        [home, home ^ 1].into_iter().flat_map(move |line| {
+            let line = &self.lines[line].0;
+            (first..first + LINE).map(move |slot| &line[slot % LINE])
+        })
     }
 
     #[inline]
     fn find(&self, mac: Mac) -> Option<(&AtomicU64, Entry)> {
-        let slot = &self.lines[self.home(mac)].0[0];
+        let (home, first) = self.home(mac);
+        let slot = &self.lines[home].0[first % LINE];
         let entry = Entry(slot.load(Ordering::Relaxed));
         if entry.is_of(mac) { Some((slot, entry)) } else { self.find_further(mac) }
     }
 
-    /// As [`Self::find`], for a station that is not in the first place of its window.
+    /// As [`Self::find`], for a station that is not in the entry tried first.
     #[inline(never)]
     fn find_further(&self, mac: Mac) -> Option<(&AtomicU64, Entry)> {
-        self.window(mac).into_iter().flat_map(|line| &line.0).find_map(|slot| {
+        self.window(mac).find_map(|slot| {
             let entry = Entry(slot.load(Ordering::Relaxed));
             entry.is_of(mac).then_some((slot, entry))
         })
@@ -205,28 +209,27 @@ impl MacTable {
                 if self.replace(slot, entry, wanted) {
                     return entry.port() != Some(port) || !tick.is_fresh(entry.stamp());
                 }
-            } else {
-                let (slot, entry) = self.victim(mac, tick);
-                if self.replace(slot, entry, wanted) {
-                    self.drop_doubles(mac);
-                    return true;
-                }
+            } else if let Some((slot, entry)) = self.victim(mac, tick)
+                && self.replace(slot, entry, wanted)
+            {
+                self.drop_doubles(mac);
+                return true;
             }
         }
         false
     }
 
     /// The entry that a new station takes: see the eviction rule.
-    fn victim(&self, mac: Mac, tick: Tick) -> (&AtomicU64, Entry) {
-        let [home, next] = self.window(mac);
-        let mut victim = (&home.0[0], Entry(home.0[0].load(Ordering::Relaxed)));
-        for slot in home.0.iter().chain(&next.0) {
+    fn victim(&self, mac: Mac, tick: Tick) -> Option<(&AtomicU64, Entry)> {
+        let mut victim = None;
+        let mut oldest = 0;
+        for slot in self.window(mac) {
             let entry = Entry(slot.load(Ordering::Relaxed));
             if entry == Entry::VACANT || !tick.is_fresh(entry.stamp()) {
-                return (slot, entry);
+                return Some((slot, entry));
             }
-            if tick.age(entry.stamp()) > tick.age(victim.1.stamp()) {
-                victim = (slot, entry);
+            if victim.is_none() || tick.age(entry.stamp()) > oldest {
+                (victim, oldest) = (Some((slot, entry)), tick.age(entry.stamp()));
             }
         }
         victim
@@ -235,8 +238,7 @@ impl MacTable {
     /// Two workers that hear a new station at once may pick different vacant entries. Each looks after it wrote,
     /// so at least one sees both, and all keep the first.
     fn drop_doubles(&self, mac: Mac) {
-        let slots = self.window(mac).into_iter().flat_map(|line| &line.0);
-        let of_mac = slots.filter_map(|slot| {
+        let of_mac = self.window(mac).filter_map(|slot| {
             let entry = Entry(slot.load(Ordering::SeqCst));
             entry.is_of(mac).then_some((slot, entry))
         });

@@ -168,7 +168,7 @@ fn numbered_stations_find_room() {
 #[test]
 fn of_doubles_the_first_stays() {
     let table = MacTable::new(1, AGEING);
-    let slots: Vec<_> = table.window(mac(1)).into_iter().flat_map(|line| &line.0).collect();
+    let slots: Vec<_> = table.window(mac(1)).collect();
     for (slot, behind) in [(3, 1), (9, 2), (15, 3)] {
         slots[slot].store(Entry::new(mac(1), port(behind), 0).0, Ordering::Relaxed);
     }
