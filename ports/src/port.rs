@@ -133,8 +133,8 @@ pub trait Tx: Send {
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]>;
 
     /// As [`reserve`](Self::reserve), with the slot's label where it has one. All that is sent by other means (a slot
-    /// reserved without its label, [`transmit`](Self::transmit), frames with metadata or longer than a slot) sets the
-    /// labels of the slots that it is written into, or of all, to zero.
+    /// reserved without its label, [`transmit`](Self::transmit), frames with metadata or longer than a slot) sets all
+    /// labels to zero.
     fn reserve_labelled(&mut self, len: usize) -> Option<Slot<'_>> {
         self.reserve(len).map(|bytes| Slot { bytes, label: None })
     }

@@ -138,44 +138,49 @@ impl Producer {
     /// Room for one frame of `len` bytes, in place.
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        let slot = self.lend(len)?;
-        if let Some(label) = slot.label {
-            *label = 0;
-        }
-        Some(slot.bytes)
+        self.forget();
+        let at = self.lend(len)?;
+        // SAFETY: `lend` gave room for `len` bytes, which stay ours until they are published; the borrow of
+        // `self` keeps that from happening while the slice is alive.
+        Some(unsafe { std::slice::from_raw_parts_mut(at, len) })
     }
 
     /// As [`Self::reserve`], with the slot's label if the frame fits into one: see [`Slot::label`].
     #[inline]
     pub fn reserve_labelled(&mut self, len: usize) -> Option<Slot<'_>> {
-        self.labelled |= len <= ONE_SLOT;
-        self.lend(len)
+        if len > ONE_SLOT {
+            return self.reserve(len).map(|bytes| Slot { bytes, label: None });
+        }
+        self.labelled = true;
+        let at = self.lend(len)?;
+        let label = self.labels.get_mut(self.map.buffer(self.head));
+        // SAFETY: as in `reserve`.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(at, len) };
+        Some(Slot { bytes, label })
     }
 
-    /// Room for a frame. Its label, if labels are in use.
+    /// Where the next frame goes, to be written by the caller, if `len` bytes have room.
     #[inline]
-    fn lend(&mut self, len: usize) -> Option<Slot<'_>> {
+    fn lend(&mut self, len: usize) -> Option<*mut u8> {
         (self.reserved, self.repeatable) = (None, None);
-        if len > ONE_SLOT {
-            self.forget();
-        }
         self.begin();
         let at = if len <= MAX_FRAME { self.slot(len)? } else { return None };
         self.reserved = Some(len);
-        let labelled = self.labelled && len <= ONE_SLOT;
-        let label = if labelled { self.labels.get_mut(self.map.buffer(self.head)) } else { None };
-        // SAFETY: `slot` gave room for `len` bytes, which stay ours until they are published; the borrow of
-        // `self` keeps that from happening while the slice is alive.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(at, len) };
-        Some(Slot { bytes, label })
+        Some(at)
     }
 
     /// Buffers are to be written into without their labels.
     #[inline]
     fn forget(&mut self) {
-        if std::mem::take(&mut self.labelled) {
-            self.labels.fill(0);
+        if self.labelled {
+            self.clear_labels();
         }
+    }
+
+    #[cold]
+    fn clear_labels(&mut self) {
+        self.labels.fill(0);
+        self.labelled = false;
     }
 
     /// Queues what was written into the reservation.
@@ -245,15 +250,19 @@ impl Producer {
     /// Where the next frame goes, if `len` bytes have room.
     #[inline]
     fn slot(&mut self, len: usize) -> Option<*mut u8> {
-        if self.room < slots_for(self.map, self.head, len) {
-            self.look();
-            if self.room < slots_for(self.map, self.head, len) {
-                return None;
-            }
+        if self.room < slots_for(self.map, self.head, len) && !self.finds_room(len) {
+            return None;
         }
         let offset = self.map.start(self.head);
         self.map.claim(offset + self.ahead);
         Some(self.map.buffers.wrapping_add(offset))
+    }
+
+    /// Looks whether there is room by now.
+    #[inline(never)]
+    fn finds_room(&mut self, len: usize) -> bool {
+        self.look();
+        self.room >= slots_for(self.map, self.head, len)
     }
 
     /// At the start of a burst: if it is time to look, looks, and if the consumer has drained the ring lets the next
