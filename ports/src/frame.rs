@@ -130,18 +130,23 @@ impl<'a> Frame<'a> {
         if self.len() < Self::HEADER {
             return None;
         }
-        let mut head = [0; Self::HEADER];
-        let start = if self.pieces().is_none() {
-            self.start
-        } else {
-            self.copy_at(0, &mut head);
-            head.as_ptr()
-        };
+        if self.pieces().is_some() {
+            return Some(self.flow_of_pieces());
+        }
         // SAFETY: 14 bytes are readable at `start`; unaligned reads are asked for.
-        let first = unsafe { start.cast::<u64>().read_unaligned() };
+        let start = unsafe { self.start.cast::<u64>().read_unaligned() };
         // SAFETY: 4 + 8 = 12 bytes are readable at `start`.
-        let end = unsafe { start.wrapping_add(4).cast::<u64>().read_unaligned() };
-        Some(Flow { start: first, end })
+        let end = unsafe { self.start.wrapping_add(4).cast::<u64>().read_unaligned() };
+        Some(Flow { start, end })
+    }
+
+    /// The flow of a frame in pieces, which is no runt.
+    #[cold]
+    fn flow_of_pieces(&self) -> Flow {
+        let mut head = [0; Self::HEADER];
+        self.copy_at(0, &mut head);
+        let word = |at: usize| head[at..].first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+        Flow { start: word(0), end: word(4) }
     }
 
     /// Copies the first bytes of the frame into `to`, and says how many there were.
@@ -226,6 +231,8 @@ pub struct Flow {
 impl Flow {
     /// What no frame says: the bytes that it holds twice differ.
     pub const NONE: Self = Self { start: 0, end: u64::MAX };
+    /// Another that no frame says.
+    pub const RUNT: Self = Self { start: u64::MAX, end: 0 };
 
     /// The destination station.
     #[must_use]

@@ -135,7 +135,14 @@ impl Offload {
     /// Whether the frame may stand on a wire as it is.
     #[must_use]
     pub const fn is_plain(self) -> bool {
-        self.gso_type == 0 && !self.needs_csum()
+        self.work() == 0
+    }
+
+    /// Bits of which none is set if the frame [is plain](Self::is_plain): those of many frames can be joined.
+    #[must_use]
+    #[inline]
+    pub const fn work(self) -> u16 {
+        u16::from_le_bytes([self.flags, self.gso_type]) & (0xff00 | OffloadFlags::NEEDS_CSUM.bits() as u16)
     }
 
     /// What a port must be able to do to take the frame as it is; `None` if no port can

@@ -46,8 +46,8 @@ impl Classes {
 pub(crate) struct Sums {
     pub(crate) bytes: u64,
     longest: u32,
-    /// Some frame has offload metadata to honour.
-    offloads: bool,
+    /// What there is to be done to any of them: [`Offload::work`](ports::Offload::work).
+    work: u16,
 }
 
 impl Sums {
@@ -57,12 +57,12 @@ impl Sums {
         #[expect(clippy::cast_possible_truncation, reason = "a frame's length has 32 bits")]
         let len = frame.len() as u32;
         self.longest = self.longest.max(len);
-        self.offloads |= !frame.offload().is_plain();
+        self.work |= frame.offload().work();
     }
 
     /// If no frame has offload metadata to honour, the length of the longest.
     pub(crate) fn plain(&self) -> Option<usize> {
-        (!self.offloads).then_some(self.longest as usize)
+        (self.work == 0).then_some(self.longest as usize)
     }
 }
 
@@ -127,7 +127,7 @@ impl<'p> Classifier<'p> {
                 *its = NOWHERE;
                 if states.get(i) != Some(&THROUGH) {
                     classes.sums.add(frame);
-                    *its = self.flow(frame.flow());
+                    *its = self.flow(frame.flow().unwrap_or(Flow::RUNT));
                 }
             }
         }
@@ -139,18 +139,21 @@ impl<'p> Classifier<'p> {
     #[inline(never)]
     fn fresh(&mut self, burst: &[Frame<'_>], classes: &mut Classes) {
         let mut sums = Sums::default();
-        let (mut flow, mut to, mut changes) = (Flow::NONE, None, 0);
+        let (mut flow, mut to, mut changes) = (Flow::NONE, NOWHERE, 0);
         for (frame, its) in burst.iter().zip(&mut classes.to) {
             sums.add(frame);
-            let next = frame.flow();
-            if next != Some(flow) {
-                let before = to.replace(self.flow(next));
+            let next = frame.flow().unwrap_or(Flow::RUNT);
+            if next != flow {
+                let before = to;
+                to = self.flow(next);
                 changes += u32::from(to != before);
                 // Frames that go nowhere are counted one by one.
-                flow = next.filter(|_| to != Some(NOWHERE)).unwrap_or(Flow::NONE);
+                flow = if to == NOWHERE { Flow::NONE } else { next };
             }
-            *its = to.unwrap_or(NOWHERE);
+            *its = to;
         }
+        // Who is first to go somewhere after others that go nowhere is a second destination.
+        changes += u32::from(classes.to[0] == NOWHERE);
         classes.mixed = changes > 1;
         classes.sums = sums;
     }
@@ -171,13 +174,13 @@ impl<'p> Classifier<'p> {
         }
     }
 
-    /// Where a frame of this flow goes, or one of none.
+    /// Where a frame of this flow goes.
     #[inline(never)]
-    fn flow(&mut self, flow: Option<Flow>) -> Destination {
-        let Some(flow) = flow else {
+    fn flow(&mut self, flow: Flow) -> Destination {
+        if flow == Flow::RUNT {
             self.drops.runts += 1;
             return NOWHERE;
-        };
+        }
         if flow.src() != self.heard {
             self.learn(flow.src());
         }

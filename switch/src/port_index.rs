@@ -63,10 +63,17 @@ impl Iterator for PortSet {
     type Item = PortIndex;
 
     /// Takes the lowest port out of the set.
+    #[inline]
     fn next(&mut self) -> Option<PortIndex> {
-        let (word, bits) = self.0.iter_mut().enumerate().find(|(_, bits)| **bits != 0)?;
-        let bit = bits.trailing_zeros() as usize;
-        *bits &= *bits - 1;
+        let mut word = 0;
+        while self.0[word] == 0 {
+            word += 1;
+            if word == self.0.len() {
+                return None;
+            }
+        }
+        let bit = self.0[word].trailing_zeros() as usize;
+        self.0[word] &= self.0[word] - 1;
         PortIndex::new(word * 64 + bit)
     }
 }

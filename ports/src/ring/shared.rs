@@ -25,6 +25,8 @@ pub(super) struct Shared {
     /// Rings fill up in step when frames are dealt out to many ports. Where each begins differs, or the lines that
     /// they are at would all compete for the same few sets of the caches: their addresses end alike.
     colour: u32,
+    /// Where the header is, bytes from the first of the region.
+    start: usize,
 }
 
 /// Bytes of a page, the distance at which addresses compete for a first-level cache.
@@ -47,6 +49,7 @@ impl Shared {
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
                 .map_err(|e| Error::io(name, "eventfd", e))?,
             shift: AtomicU32::new(colour),
+            start: colour as usize * size_of::<Header>() % PAGE,
             colour,
         };
         let cookie = shared.base().cast::<u32>(); // the first field of the header
@@ -64,7 +67,7 @@ impl Shared {
 
     /// The first byte of the header.
     fn base(&self) -> *mut u8 {
-        self.rings.base().wrapping_add(self.colour as usize * size_of::<Header>() % PAGE)
+        self.rings.base().wrapping_add(self.start)
     }
 
     /// The number of the first buffer, from the first byte of the buffers.
