@@ -120,7 +120,8 @@ fn a_guest_that_breaks_the_rules_loses_its_port() {
         ("length", [GUEST, u64::from(u32::MAX)]),
         ("direction", [GUEST, 100 | WRITE]),
         ("short", [GUEST, 11]),
-        ("endless", [GUEST, NEXT]),
+        ("nothing", [GUEST, NEXT]),
+        ("endless", [GUEST, 1 | NEXT]),
         ("nested", [GUEST, 16 | NEXT | INDIRECT]),
         ("ragged", [GUEST, 17 | INDIRECT]),
         ("empty", [GUEST, INDIRECT]),
@@ -257,4 +258,29 @@ fn a_port_that_went_away_goes_on_where_it_stopped() {
     eventually("the two do not come again", || poll(&mut port) == 2);
     assert_eq!(send(&mut port, 3), 3);
     eventually("nothing arrives", || driver.receive().is_some());
+}
+
+#[test]
+fn who_stops_in_the_middle_of_a_word_keeps_nobody() {
+    use std::io::Write;
+    let place = Place::new("half");
+    let port = open(&place.options());
+    let mut silent = std::os::unix::net::UnixStream::connect(place.options().path).expect("connect");
+    silent.write_all(&[1, 0, 0]).expect("three bytes");
+    std::thread::sleep(std::time::Duration::from_millis(20)); // until it is being read
+    drop(port); // has to come back
+    drop(silent);
+}
+
+#[test]
+fn an_index_that_goes_backwards_is_fatal() {
+    let place = Place::new("backwards");
+    let mut port = open(&place.options());
+    let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+    eventually("nothing is sent", || send(&mut port, 10) == 10);
+    driver.claim(RX, 3);
+    eventually("the port goes on", || {
+        send(&mut port, 10);
+        driver.is_alone()
+    });
 }

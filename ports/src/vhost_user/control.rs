@@ -5,9 +5,11 @@
 //! wants or where the rings are, and DPDK at the very end. So a ring starts whenever it has all that it needs:
 //! addresses, a size and a kick; and it is worked on while it is enabled.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::memory::{self, Memory, SLOTS};
 use super::message::{Addresses, Reply, Request, protocol};
@@ -32,6 +34,8 @@ pub(super) enum Refusal {
     Slots(u32),
     #[error("a descriptor is missing")]
     NoDescriptor,
+    #[error("a descriptor to kick or call by is no eventfd")]
+    NoEvent,
 }
 
 /// What is known of a ring.
@@ -123,7 +127,7 @@ impl Control {
                 self.features = Self::among(wanted, features(self.options.offloads))?;
             }
             Request::SetProtocolFeatures(wanted) => self.protocol = Self::among(wanted, Self::PROTOCOL)?,
-            Request::ResetOwner => self.rings.iter_mut().for_each(|ring| *ring = Known::default()),
+            Request::ResetOwner => self.forget_rings(),
             Request::SetMemTable(table) => self.memory = Memory::of(&table, &fds)?,
             Request::AddMemReg(region) => {
                 self.memory = self.memory.with(region, fds.first().ok_or(Refusal::NoDescriptor)?)?;
@@ -154,6 +158,9 @@ impl Control {
 
     fn set_kick(&mut self, ring: u32, fd: bool, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
         let fd = described(fd, fds)?;
+        if fd.is_none() && ring % 2 == 1 {
+            return Err(Refusal::NoDescriptor); // a worker that sleeps could not be woken
+        }
         // Without protocol features there is no SET_VRING_ENABLE, and rings are enabled when they are kicked.
         let enables = self.features & PROTOCOL_FEATURES == 0;
         let shared = self.shared.clone();
@@ -175,12 +182,18 @@ impl Control {
     fn set_call(&mut self, ring: u32, fd: bool, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
         let fd = described(fd, fds)?;
         *self.ring(ring)?.call.lock().unwrap_or_else(PoisonError::into_inner) = fd;
-        if let Some(session) = self.shared.session()
-            && let Some(queue) = session.ring(ring as usize).and_then(|ring| ring.queue.as_ref())
-        {
-            queue.owe_call();
+        // What was published before may have been told to nobody.
+        if let Some(session) = self.shared.session() {
+            session.ring(ring as usize).iter().for_each(|ring| ring.call());
         }
         Ok(())
+    }
+
+    fn forget_rings(&mut self) {
+        for known in &mut self.rings {
+            known.kick.iter().for_each(|kick| self.shared.unwatch(kick.as_fd()));
+            *known = Known::default();
+        }
     }
 
     /// `GET_VRING_BASE`: the ring stops, and says how far it came.
@@ -216,7 +229,9 @@ impl Control {
         let mut rings = Vec::with_capacity(self.rings.len());
         for known in &self.rings {
             let mut ring = Ring { queue: None, call: known.call.clone(), enabled: known.enabled.clone() };
-            if let (Some(addresses), true, true) = (known.addresses, known.kicked, known.slots > 0) {
+            let modern = self.features & VERSION_1 != 0; // else headers may have ten bytes
+            if let (Some(addresses), true, true) = (known.addresses, known.kicked && modern, known.slots > 0)
+            {
                 ring.queue = Queue::new(self.memory.clone(), known.slots, addresses, known.base, agreed);
                 if ring.queue.is_none() && !std::mem::replace(&mut self.told, true) {
                     let name = &self.name;
@@ -226,7 +241,10 @@ impl Control {
                 }
             }
             ring.queue.iter().for_each(Queue::disarm);
-            started |= ring.queue.is_some();
+            if ring.queue.is_some() {
+                ring.call(); // what the session before published may have been told to nobody
+                started = true;
+            }
             rings.push(ring);
         }
         if started {
@@ -239,17 +257,19 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         self.shared.end();
-        for kick in self.rings.iter().filter_map(|known| known.kick.as_ref()) {
-            self.shared.unwatch(kick.as_fd());
-        }
+        self.forget_rings();
     }
 }
 
 /// The descriptor that is to come with a request.
 fn described(expected: bool, fds: Vec<OwnedFd>) -> Result<Option<OwnedFd>, Refusal> {
-    match (expected, fds.into_iter().next()) {
-        (true, None) => Err(Refusal::NoDescriptor),
-        (true, fd) => Ok(fd),
-        (false, _) => Ok(None),
-    }
+    let Some(fd) = fds.into_iter().next().filter(|_| expected) else {
+        return if expected { Err(Refusal::NoDescriptor) } else { Ok(None) };
+    };
+    // Anything else could keep a worker that writes to it.
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let is_event = std::fs::read_link(path).is_ok_and(|what| what.as_os_str() == "anon_inode:[eventfd]");
+    let flags = fcntl_getfl(&fd).map_err(|_| Refusal::NoEvent)?;
+    fcntl_setfl(&fd, flags | OFlags::NONBLOCK).map_err(|_| Refusal::NoEvent)?;
+    if is_event { Ok(Some(fd)) } else { Err(Refusal::NoEvent) }
 }

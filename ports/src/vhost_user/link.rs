@@ -72,7 +72,7 @@ impl Drop for Link {
 
 /// Listens on a socket of ours, which nobody else may use. One that nobody listens on any more is replaced.
 fn listen(name: &str, path: &Path) -> Result<UnixListener, Error> {
-    if UnixStream::connect(path).is_ok() {
+    if socket::dial(path).is_ok() {
         let what = format!("somebody listens on {} (try: another path=)", path.display());
         return Err(Error::Taken { name: name.to_owned(), what });
     }
@@ -86,6 +86,7 @@ fn listen(name: &str, path: &Path) -> Result<UnixListener, Error> {
         what: format!("path={}: {e}", path.display()),
     };
     let listener = UnixListener::bind(path).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
     Ok(listener)
 }
@@ -97,6 +98,9 @@ impl Listening {
             drop(front_end);
             if !matches!(end, End::Lost) {
                 break;
+            }
+            if listener.is_none() {
+                self.wait(None, Some(RETRY));
             }
         }
         if listener.is_some() {
@@ -115,10 +119,11 @@ impl Listening {
                     }
                     listener.accept().map(|(front_end, _)| front_end)
                 }
-                None => UnixStream::connect(&self.options.path),
+                None => socket::dial(&self.options.path),
             };
             match front_end {
                 Ok(front_end) => return Some(front_end),
+                Err(e) if listener.is_some() && e.kind() == io::ErrorKind::WouldBlock => {} // something else woke us
                 Err(_) => self.wait(None, Some(RETRY)),
             }
         }
@@ -138,6 +143,9 @@ impl Listening {
 
     /// Listens to a front-end until it hangs up or is not to be listened to.
     fn serve(&self, front_end: &UnixStream) -> End {
+        if socket::open(front_end).is_err() {
+            return End::Lost;
+        }
         let mut control = Control::new(&self.name, self.options.clone(), self.shared.clone());
         loop {
             self.wait(Some(front_end.as_fd()), None);
@@ -167,7 +175,7 @@ impl Listening {
     ) -> Result<bool, Box<dyn std::error::Error>> {
         let mut ready = [PollFd::new(front_end, PollFlags::IN)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        if poll(&mut ready, Some(&now)) == Ok(0) {
+        if !poll(&mut ready, Some(&now)).is_ok_and(|ready| ready > 0) {
             return Ok(true); // it was something else that woke us
         }
         let Some(letter) = socket::read(front_end)? else { return Ok(false) };

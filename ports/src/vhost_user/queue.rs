@@ -10,7 +10,7 @@
 //! exactly what is done with: after a crash of ours, everything behind it is simply looked at again.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering, fence};
+use std::sync::atomic::{AtomicU16, Ordering, fence};
 
 use super::memory::Memory;
 use super::message::Addresses;
@@ -53,9 +53,12 @@ pub(super) enum Broken {
     /// An indirect table that is empty, ragged, nested or was not agreed on.
     #[error("an indirect table makes no sense")]
     Indirect,
-    /// A frame without room for its header, or longer than any frame.
-    #[error("a frame is shorter than its header, or longer than 64 KiB")]
+    /// A frame without room for its header, or longer than any frame; a buffer of no bytes.
+    #[error("a frame is shorter than its header, or longer than 64 KiB, or a buffer is empty")]
     Length,
+    /// Receive buffers so small that a frame takes hundreds.
+    #[error("receive buffers are too small for frames")]
+    Small,
 }
 
 /// Where a ring is and how it is used; made when the ring starts.
@@ -74,8 +77,6 @@ pub(super) struct Queue {
     /// Chains put on the used ring, and of these, when the guest was last looked at for a call.
     done: AtomicU16,
     called: AtomicU16,
-    /// The guest asked for a call since.
-    owes_call: AtomicBool,
 }
 
 // SAFETY: the pointers go into memory that the queue holds; one half works on it at a time, and what the guest shares
@@ -118,7 +119,6 @@ impl Queue {
             next: AtomicU16::new(base),
             done: AtomicU16::new(0),
             called: AtomicU16::new(0),
-            owes_call: AtomicBool::new(true),
         };
         let done = queue.word(used, INDEX).load(Ordering::Relaxed);
         queue.done.store(done, Ordering::Relaxed);
@@ -187,6 +187,9 @@ impl Queue {
             if (flags & WRITE != 0) != writable {
                 return Err(Broken::Direction);
             }
+            if length == 0 {
+                return Err(Broken::Length); // QEMU refuses it too: a chain of nothing is work without end
+            }
             let at = self.memory.guest(address, length).ok_or(Broken::Address)?;
             if !buffer(at, length) || flags & NEXT == 0 {
                 return Ok(());
@@ -242,13 +245,7 @@ impl Queue {
             return self.word(self.available, 0).load(Ordering::Relaxed) & NOT_NOW == 0;
         }
         let event = self.word(self.available, HEADS + 2 * usize::from(self.slots)).load(Ordering::Relaxed);
-        let first = self.owes_call.swap(false, Ordering::Relaxed);
-        first || done.wrapping_sub(event).wrapping_sub(1) < done.wrapping_sub(before)
-    }
-
-    /// The guest has a new descriptor to be called by: it may have missed a call by the old one.
-    pub(super) fn owe_call(&self) {
-        self.owes_call.store(true, Ordering::Relaxed);
+        done.wrapping_sub(event).wrapping_sub(1) < done.wrapping_sub(before)
     }
 
     /// Asks for a kick with the next chain; says whether one waits already.

@@ -95,7 +95,7 @@ impl Rx for VhostRx {
             self.ring = (self.turn + turn) % rings.len();
             let Some(queue) = rings[self.ring].running() else { continue };
             if let Err(broken) = self.take(queue, burst.remaining_capacity()) {
-                self.shared.fail(broken);
+                self.shared.fail(&session, broken);
             }
             if !self.taken.is_empty() {
                 self.turn = self.ring; // until all is given back
@@ -121,7 +121,7 @@ impl Rx for VhostRx {
             queue.complete(count, chain.head, 0);
             count += 1;
         }
-        if count > 0 {
+        if count > 0 && !session.as_ref().is_some_and(|session| session.is_over()) {
             queue.publish(count);
             ring.call_if_wanted();
         }

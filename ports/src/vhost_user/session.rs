@@ -1,7 +1,7 @@
 //! What control and the two halves of a port share: the session with the guest's driver, while there is one.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,11 @@ impl Ring {
         self.queue.as_ref().filter(|_| self.enabled.load(Ordering::Acquire))
     }
 
+    /// Calls the guest, whether it wants that or not: it may have missed a call.
+    pub(super) fn call(&self) {
+        signal(&self.call);
+    }
+
     /// Calls the guest about what was published, if it wants that.
     pub(super) fn call_if_wanted(&self) {
         if self.queue.as_ref().is_some_and(Queue::wants_call) {
@@ -54,15 +59,28 @@ pub(super) struct Session {
     transmit: Vec<Ring>,
     pub(super) features: u64,
     pub(super) capabilities: Capabilities,
+    /// Somebody did not let go of it in time, and is to leave the rings alone.
+    over: AtomicBool,
 }
 
 impl Session {
+    /// Whether another session has begun meanwhile.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
     /// A session of these rings, in the order of their numbers.
     pub(super) fn new(rings: Vec<Ring>, features: u64, capabilities: Capabilities) -> Self {
         let (receive, transmit): (Vec<_>, Vec<_>) =
             rings.into_iter().enumerate().partition(|(number, _)| number.is_multiple_of(2));
         let rings = |numbered: Vec<(usize, Ring)>| numbered.into_iter().map(|(_, ring)| ring).collect();
-        Self { receive: rings(receive), transmit: rings(transmit), features, capabilities }
+        Self {
+            receive: rings(receive),
+            transmit: rings(transmit),
+            features,
+            capabilities,
+            over: AtomicBool::new(false),
+        }
     }
 
     /// The rings that the guest receives by.
@@ -123,15 +141,21 @@ impl Shared {
         Some(session)
     }
 
-    /// Begins a session.
+    /// Begins a session, unless the guest has broken the one before.
     pub(super) fn begin(&self, session: Session) {
+        if lock(&self.broken).is_some() {
+            return;
+        }
         *lock(&self.session) = Some(Arc::new(session));
         wake(&self.poke); // frames may wait that nobody was kicked for
     }
 
     /// Tells control what the guest broke.
     #[cold]
-    pub(super) fn fail(&self, broken: Broken) {
+    pub(super) fn fail(&self, session: &Arc<Session>, broken: Broken) {
+        if session.is_over() {
+            return;
+        }
         lock(&self.broken).get_or_insert(broken);
         *lock(&self.session) = None;
         wake(&self.control);
@@ -172,6 +196,8 @@ fn let_go(session: &Arc<Session>) {
     while Arc::strong_count(session) > 1 && Instant::now() < end {
         std::thread::sleep(Duration::from_micros(20));
     }
+    fence(Ordering::Acquire); // what others did with it happened before
+    session.over.store(true, Ordering::Release);
 }
 
 pub(super) fn wake(event: &OwnedFd) {

@@ -4,9 +4,14 @@ use std::io::{self, IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SocketAddrUnix,
+    SocketFlags, SocketType, connect, recvmsg, socket_with,
+};
 
 use super::message::{HEADER, Header, REGIONS, Reply};
 
@@ -17,6 +22,31 @@ pub(super) struct Letter {
     pub(super) fds: Vec<OwnedFd>,
 }
 
+/// How long a message may take from its first byte to its last, and an answer to be taken: nobody may keep control from
+/// hearing that the port is detached.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Goes to a socket that somebody listens on; never waits.
+///
+/// # Errors
+/// Of the socket; `WouldBlock` if too many wait there.
+pub(super) fn dial(path: &Path) -> io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(UnixStream::from(socket))
+}
+
+/// Prepares a conversation.
+///
+/// # Errors
+/// Of the socket.
+pub(super) fn open(socket: &UnixStream) -> io::Result<()> {
+    socket.set_nonblocking(false)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))
+}
+
 /// Reads one message. `None` when the front-end has hung up.
 ///
 /// # Errors
@@ -24,13 +54,14 @@ pub(super) struct Letter {
 pub(super) fn read(socket: &UnixStream) -> io::Result<Option<Letter>> {
     let mut header = [0; HEADER];
     let mut fds = Vec::new();
+    let end = Instant::now() + PATIENCE;
     // Exactly a header: one byte more could swallow the next message, and the descriptors that come with it.
-    if !fill(socket, &mut header, &mut fds)? {
+    if !fill(socket, &mut header, &mut fds, end)? {
         return Ok(None);
     }
     let header = Header::parse(header).ok_or_else(|| invalid("no vhost-user message"))?;
     let mut payload = vec![0; header.size];
-    if !fill(socket, &mut payload, &mut fds)? {
+    if !fill(socket, &mut payload, &mut fds, end)? {
         return Ok(None);
     }
     Ok(Some(Letter { header, payload, fds }))
@@ -45,8 +76,11 @@ pub(super) fn reply(mut socket: &UnixStream, request: u32, reply: Reply) -> io::
 }
 
 /// Reads until `to` is full; false if the other side hung up instead.
-fn fill(socket: &UnixStream, mut to: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<bool> {
+fn fill(socket: &UnixStream, mut to: &mut [u8], fds: &mut Vec<OwnedFd>, end: Instant) -> io::Result<bool> {
     while !to.is_empty() {
+        if Instant::now() > end {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(REGIONS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let n = retry(|| recvmsg(socket, &mut [IoSliceMut::new(to)], &mut control, RecvFlags::CMSG_CLOEXEC))?;

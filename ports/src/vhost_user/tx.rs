@@ -1,5 +1,6 @@
 //! To the guest: its receive rings.
 
+use std::cmp::Ordering;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::piece::Piece;
 use crate::{Capabilities, Counters, Frame, Offload, Reason, Sent, Tx};
 
 /// Most buffers that one frame is spread over, and most chains of them: a super-frame takes 44 of 1500 bytes.
-const BUFFERS: usize = 512;
+const BUFFERS: usize = 256;
 
 /// The transmitting half.
 pub(super) struct VhostTx {
@@ -55,19 +56,27 @@ impl<'q> Filling<'q> {
         let mut chains = ArrayVec::<(u16, usize), BUFFERS>::new();
         while room < total {
             let n = self.filled + u16::try_from(chains.len()).unwrap_or(u16::MAX);
-            if n == self.waiting {
+            if n >= self.waiting {
                 self.waiting = self.queue.waiting()?;
-                if n == self.waiting {
-                    return Ok(Put::NoRoom);
+                match n.cmp(&self.waiting) {
+                    Ordering::Less => {}
+                    Ordering::Equal => return Ok(Put::NoRoom),
+                    Ordering::Greater => return Err(Broken::Index), // it goes backwards
                 }
             }
-            if !chains.is_empty() && !self.mergeable || chains.is_full() || buffers.is_full() {
+            if buffers.is_full() {
+                return Err(Broken::Small);
+            }
+            if !chains.is_empty() && !self.mergeable {
                 return Ok(Put::Failed);
             }
             let (head, before) = (self.queue.head(n), room);
             self.queue.walk(head, true, |at, len| {
+                if buffers.try_push((at, len)).is_err() {
+                    return false;
+                }
                 room += len as usize;
-                buffers.try_push((at, len)).is_ok() && room < total
+                room < total
             })?;
             chains.push((head, room.min(total) - before));
         }
@@ -148,7 +157,7 @@ impl VhostTx {
             }
             sent.taken += 1;
         }
-        for ring in rings.iter().filter(|ring| ring.filled > 0) {
+        for ring in rings.iter().filter(|ring| ring.filled > 0 && !session.is_over()) {
             ring.queue.publish(ring.filled);
         }
         (sent, broken)
@@ -161,7 +170,7 @@ impl VhostTx {
         };
         let (sent, broken) = Self::fill(&session, frames);
         if let Some(broken) = broken {
-            shared.fail(broken);
+            shared.fail(&session, broken);
         }
         sent
     }
