@@ -74,7 +74,7 @@ pub fn open_queues(name: &str, source: &Source, count: usize) -> Result<Vec<Port
         }
         Backend::Null => (0..count).map(|_| open(name, source)).collect(),
         Backend::Virtual | Backend::Host | Backend::Pcap | Backend::VhostUser => {
-            let what = format!("is for one thread, not {count} (try: -p 1)");
+            let what = format!("for one thread only, not {count} (leave -p out)");
             Err(given.invalid(what))
         }
     }

@@ -17,6 +17,12 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 const SLOT: usize = 2048;
 
+/// What frames are made of. It starts on a cache line, as in a slot: else each second load spans two.
+#[repr(align(64))]
+struct Template([u8; SLOT]);
+
+static TEMPLATE: Template = Template([7; SLOT]);
+
 /// Keeps this thread on a core. A machine without it does not run the cases of two cores.
 fn pin(core: usize) -> bool {
     let mut cores = CpuSet::new();
@@ -134,11 +140,11 @@ fn make(tx: &mut dyn Tx, n: usize, template: &[u8]) -> usize {
 }
 
 fn on_one_core(report: &Report, len: usize) {
-    let bytes = vec![7; len];
+    let bytes = &TEMPLATE.0[..len];
     let bare = copy(report.run.min(Duration::from_millis(500)), len);
     println!("{:<46} {bare:7.2} ns", format!("{len} B: bare copy"));
     for burst in [BURST, 32, 1] {
-        let frames = vec![Frame::new(&bytes); burst];
+        let frames = vec![Frame::new(bytes); burst];
         let (mut far, mut near) = cable();
         report.one_core(&format!("{len} B: one core, transmit, burst {burst}"), len, bare, || {
             near.tx.transmit(&frames);
@@ -147,7 +153,7 @@ fn on_one_core(report: &Report, len: usize) {
         });
         let (mut far, mut near) = cable();
         report.one_core(&format!("{len} B: one core, reserve, burst {burst}"), len, bare, || {
-            make(&mut *near.tx, burst, &bytes);
+            make(&mut *near.tx, burst, bytes);
             drain(&mut *far.rx, |_| ())
         });
     }
@@ -213,8 +219,8 @@ fn round_trip() -> f64 {
 /// Frames made or copied in on core 0, taken out on core 1, which copies them once more or looks at their headers.
 fn stream(run: Duration, len: usize, burst: usize, whole: bool) -> f64 {
     let (mut far, mut near) = cable();
-    let bytes = vec![7; len];
-    let frames = vec![Frame::new(&bytes); burst];
+    let bytes = &TEMPLATE.0[..len];
+    let frames = vec![Frame::new(bytes); burst];
     let mut to = vec![0; if whole { len } else { 14 }];
     let there = || {
         let taken = near.tx.transmit(&frames).taken;
@@ -235,8 +241,8 @@ fn stream(run: Duration, len: usize, burst: usize, whole: bool) -> f64 {
 /// One frame there through one ring, and back through the other.
 fn ping_pong(run: Duration, len: usize) -> f64 {
     let (mut far, mut near) = cable();
-    let bytes = vec![7; len];
-    let frame = [Frame::new(&bytes)];
+    let bytes = &TEMPLATE.0[..len];
+    let frame = [Frame::new(bytes)];
     let there = || {
         near.tx.transmit(&frame);
         near.tx.flush();

@@ -107,6 +107,17 @@ pub trait Rx: Send {
     }
 }
 
+/// A slot of a port, to make a frame in.
+#[derive(Debug)]
+pub struct Slot<'a> {
+    /// Its bytes, as many as were asked for.
+    pub bytes: &'a mut [u8],
+    /// A word that stays with the slot, of ports whose slots keep their bytes: zero, or what the app last left there.
+    /// Then the slot has what the app wrote into it when it did, so far as it did not write over that since without
+    /// changing the word. So of a frame that differs little from others, most is written once a slot.
+    pub label: Option<&'a mut u32>,
+}
+
 /// The transmitting half of a port: frames from the dataplane out of the port.
 pub trait Tx: Send {
     /// What the port takes right now.
@@ -120,6 +131,13 @@ pub trait Tx: Send {
     /// `len` is more than the port ever takes). Reserving again without [`commit`](Self::commit) gives the
     /// same slot; a [`transmit`](Self::transmit) ends the reservation. For apps, which make their frames; the switch copies with [`transmit`](Self::transmit).
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]>;
+
+    /// As [`reserve`](Self::reserve), with the slot's label where it has one. All that is sent by other means (a slot
+    /// reserved without its label, [`transmit`](Self::transmit), frames with metadata or longer than a slot) sets all
+    /// labels to zero.
+    fn reserve_labelled(&mut self, len: usize) -> Option<Slot<'_>> {
+        self.reserve(len).map(|bytes| Slot { bytes, label: None })
+    }
 
     /// Queues the first `len` bytes of the slot reserved last, with their offload metadata. Without a
     /// reservation, or with a `len` beyond it, nothing is sent.

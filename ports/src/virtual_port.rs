@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::ring::{Consumer, Landing, Producer, SLOT, ring};
 use crate::{
-    Burst, Capabilities, Counters, Error, Frame, Offload, Port, Reason, Rings, Rx, Sent, Tx, queues,
+    Burst, Capabilities, Counters, Error, Frame, Offload, Port, Reason, Rings, Rx, Sent, Slot, Tx, queues,
 };
 
 /// Slots of each ring unless asked otherwise: 2 MiB of 2 KiB slots, as VALE's 1024.
@@ -114,6 +114,10 @@ impl Tx for VirtualTx {
 
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
         self.producer.reserve(len)
+    }
+
+    fn reserve_labelled(&mut self, len: usize) -> Option<Slot<'_>> {
+        self.producer.reserve_labelled(len)
     }
 
     fn commit(&mut self, len: usize, offload: Offload) {

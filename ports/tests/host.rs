@@ -9,7 +9,7 @@ use std::time::Duration;
 use ports::afxdp::{self, Mode, Options};
 use ports::checksum::{finish, sum};
 use ports::contract::{in_namespace, ip, veth};
-use ports::{Burst, Error, Frame, Interface, Rx, Tx, host};
+use ports::{Burst, Error, Frame, Interface, Port, Rx, Tx, host};
 
 const HOST: &str = "192.0.2.1";
 
@@ -63,7 +63,7 @@ fn echo() {
 
 /// A datagram and a connection to the host and back.
 fn reach_the_host() -> std::io::Result<()> {
-    let patience = Some(Duration::from_secs(5));
+    let patience = Some(Duration::from_secs(20));
     let udp = UdpSocket::bind("0.0.0.0:0")?;
     udp.set_read_timeout(patience)?;
     udp.connect((HOST, 7))?;
@@ -73,7 +73,7 @@ fn reach_the_host() -> std::io::Result<()> {
     assert_eq!(received[..len], sent);
     let mut tcp = TcpStream::connect_timeout(
         &format!("{HOST}:7").parse().expect("an address"),
-        Duration::from_secs(5),
+        Duration::from_secs(20),
     )?;
     tcp.set_read_timeout(patience)?;
     tcp.write_all(b"hello")?;
@@ -140,7 +140,7 @@ fn host_and_peer() -> Peer {
 
 /// At once, but for what the `ip` of a test beside this one inherited and has yet to close.
 fn eventually_gone(name: &str) {
-    for _ in 0..200 {
+    for _ in 0..4000 {
         if matches!(Interface::find(name), Err(Error::NoInterface(_))) {
             return;
         }
@@ -201,6 +201,19 @@ fn the_port_carries_the_hosts_frames_and_no_others() {
     });
 }
 
+/// What was attached before may be held a moment longer, by the `ip` of a test beside this one that has yet to exec.
+fn eventually_open(name: &str) -> Port {
+    let mut refused = None;
+    for _ in 0..4000 {
+        match host::open(name) {
+            Ok(port) => return port,
+            Err(e) => refused = Some(e),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{refused:?}");
+}
+
 #[test]
 fn errors_name_the_way_out() {
     in_namespace(|| {
@@ -210,12 +223,10 @@ fn errors_name_the_way_out() {
         let generic = afxdp::open("veth0", &Options { mode: Mode::Generic, ..Options::default() }).unwrap();
         assert!(error("veth0").contains("XDP in generic mode"), "{}", error("veth0"));
         drop(generic);
-        let held = host::open("veth0").unwrap();
+        let held = eventually_open("veth0");
         assert!(error("veth0").contains("taken: the host's side is open already"), "{}", error("veth0"));
         drop(held);
-        let again = host::open("veth0");
-        assert!(again.is_ok(), "{:?}", again.err());
-        drop(again);
+        drop(eventually_open("veth0"));
         ip("link set veth0 down");
         assert_eq!(error("veth0"), "veth0: interface is down (try: ip link set veth0 up)");
     });

@@ -1,6 +1,6 @@
 //! The frame ring against a queue that is plainly right, and between two threads.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter::successors;
 use std::sync::LazyLock;
 use std::thread;
@@ -44,6 +44,12 @@ struct Modelled {
     number: u32,
     /// The frame committed last, if it can be repeated.
     last: Option<(u32, usize)>,
+    /// The lengths of frames in labelled slots, by number.
+    kept: BTreeMap<u32, usize>,
+    /// Frames sent without metadata, whatever their number.
+    plain: BTreeSet<u32>,
+    /// Frames that were in their slot already.
+    reused: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +60,8 @@ enum Step {
     Reserve(usize, usize),
     /// Repeats the frame committed last so often.
     Repeat(usize),
+    /// Sends a frame of this length, or what a slot kept from one: so often.
+    Keep(usize, usize),
     /// Receives a burst and releases so many of it, out of 256.
     Receive(u8),
 }
@@ -67,7 +75,16 @@ impl Modelled {
             assert_eq!(consumer.receive(&mut Burst::new()), 0);
             consumer.release(1);
         }
-        Self { producer, consumer, queue: VecDeque::new(), number: 0, last: None }
+        Self {
+            producer,
+            consumer,
+            queue: VecDeque::new(),
+            number: 0,
+            last: None,
+            kept: BTreeMap::new(),
+            plain: BTreeSet::new(),
+            reused: 0,
+        }
     }
 
     fn step(&mut self, step: &Step) {
@@ -75,6 +92,7 @@ impl Modelled {
             Step::Transmit(lens) => self.transmit(lens),
             Step::Reserve(reserved, committed) => self.reserve(*reserved, *committed),
             Step::Repeat(times) => self.repeat(*times),
+            Step::Keep(len, times) => (0..*times).for_each(|_| self.keep(*len)),
             Step::Receive(share) => self.receive(*share),
         }
     }
@@ -115,6 +133,29 @@ impl Modelled {
         }
     }
 
+    /// A slot's label is the number of the frame in it, and one, if it is of this length; else it gets a new frame.
+    fn keep(&mut self, len: usize) {
+        self.last = None;
+        let Some(slot) = self.producer.reserve_labelled(len) else { return };
+        let new = &mut 0;
+        let label = slot.label.unwrap_or(new);
+        let kept = label.checked_sub(1).filter(|number| self.kept.get(number) == Some(&len));
+        let number = kept.unwrap_or(self.number);
+        if kept.is_none() {
+            slot.bytes.copy_from_slice(contents(number, len));
+            *label = number + 1;
+            self.kept.insert(number, len);
+            self.number += 1;
+        }
+        assert!(slot.bytes == contents(number, len), "frame {number} of {len} bytes was not kept");
+        self.reused += u32::from(kept.is_some());
+        self.producer.commit(len, metadata(0));
+        self.producer.flush();
+        self.queue.push_back((number, len));
+        self.plain.insert(number);
+        self.last = (len <= 1536).then_some((number, len));
+    }
+
     fn repeat(&mut self, times: usize) {
         let repeated = self.producer.repeat(times);
         self.producer.flush();
@@ -132,7 +173,8 @@ impl Modelled {
         assert_eq!(self.consumer.receive(&mut burst), 0, "broken");
         assert_eq!(burst.len(), self.queue.len().min(burst.capacity()));
         for (frame, (number, len)) in burst.iter().zip(&self.queue) {
-            assert_eq!(frame.offload(), metadata(*number));
+            let plain = self.plain.contains(number);
+            assert_eq!(frame.offload(), if plain { Offload::NONE } else { metadata(*number) });
             assert!(frame.to_vec() == contents(*number, *len), "frame {number} of {len} bytes");
         }
         let released = burst.len() * usize::from(share) / 255;
@@ -151,6 +193,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => vec(len(), 0..40).prop_map(Step::Transmit),
         2 => (len(), len()).prop_map(|(reserved, committed)| Step::Reserve(reserved, committed)),
         2 => (0..100_usize).prop_map(Step::Repeat),
+        3 => (prop_oneof![Just(60), Just(1514), len()], 1..100_usize).prop_map(|(len, n)| Step::Keep(len, n)),
         4 => any::<u8>().prop_map(Step::Receive),
     ]
 }
@@ -259,6 +302,25 @@ fn rings_do_without_large_pages() {
         }
     }
     assert_eq!(ring("small", 512).expect("a ring").0.page_bytes(), 4096);
+}
+
+/// What a labelled slot is said to hold it holds, for many laps, whatever else is sent.
+#[test]
+fn labelled_slots_keep_their_bytes() {
+    let mut modelled = Modelled::new(64, 65_500);
+    for turn in 0_usize..20_000 {
+        (0..turn % 70).for_each(|_| modelled.keep(if turn % 11 == 0 { 700 } else { 1514 }));
+        match turn % 13 {
+            0 => modelled.transmit(&[1514]),
+            3 => modelled.reserve(1514, 1514),
+            5 => modelled.reserve(3000, 4000), // written and left
+            7 => modelled.repeat(turn % 5),
+            9 => modelled.keep(3000),
+            _ => {}
+        }
+        modelled.receive(if turn % 3 == 0 { 255 } else { turn as u8 });
+    }
+    assert!(modelled.reused > 10_000, "{}", modelled.reused);
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn parse_options(text: &str) -> Result<Options, String> {
         // As in netmap, '-' and '_' are the same in a key.
         let key = key.replace('-', "_");
         if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return Err(format!("option {option:?} has no proper key"));
+            return Err(format!("option {option:?} has no proper key: KEY=VALUE"));
         }
         if value.is_empty() || value.chars().any(|c| c.is_control() || c == '@') {
             return Err(format!("option {key} has no proper value"));

@@ -13,7 +13,7 @@ use crate::control::message::{Reply, Request, Said};
 use crate::control::place::Place;
 use crate::control::start;
 use crate::direct::{Solo, Stopper};
-use crate::name::{Name, PlainPort};
+use crate::name::{Backend, Name, PlainPort};
 use crate::tool::Error;
 use crate::worker::cores;
 use crate::worker::idle::Policy;
@@ -50,6 +50,9 @@ impl End {
             Name::Vale(port) => {
                 let station = identity::station(&port.short());
                 On::Hosted { name: name.to_owned(), station, place: place.clone() }
+            }
+            Name::Plain(PlainPort { port, source }) if source.backend == Backend::Pcap => {
+                return Err(Error::App(format!("pcap:{port}: a capture is no port to search by")));
             }
             Name::Plain(plain) => {
                 core.map(|core| cores::check(core, &cores::available())).transpose()?;

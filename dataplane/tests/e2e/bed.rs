@@ -190,7 +190,7 @@ impl Bed {
         let mut command = self.switch.command(env!("CARGO_BIN_EXE_valed"), &[]);
         self.valed = Some(Running::start(command.env("VALE_SOCKET", &self.socket)));
         let socket = self.socket.clone();
-        until("valed answers", Duration::from_secs(5), || {
+        until("valed answers", Duration::from_secs(20), || {
             std::os::unix::net::UnixStream::connect(&socket).is_ok()
         });
     }
@@ -199,7 +199,7 @@ impl Bed {
     pub(crate) fn stop(&mut self, signal: &str) -> Output {
         let valed = self.valed.take().expect("valed runs");
         valed.signal(signal);
-        valed.wait(Duration::from_secs(5))
+        valed.wait(Duration::from_secs(20))
     }
 
     /// A file in the bed's directory, where the sockets are too.
@@ -230,7 +230,7 @@ impl Bed {
     pub(crate) fn server(&self, port: &str, address: &str, more: &[&str]) -> Running {
         let args = [&["--on", port, "--ip", address, "-s"], more].concat();
         let server = self.endpoint(&args);
-        until("the endpoint's port is there", Duration::from_secs(5), || {
+        until("the endpoint's port is there", Duration::from_secs(20), || {
             self.ctl(&[]).contains(&format!("{port} "))
         });
         server
@@ -271,8 +271,9 @@ impl Drop for Bed {
     fn drop(&mut self) {
         if let Some(valed) = self.valed.take() {
             valed.signal("-TERM");
-            let _ =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| valed.wait(Duration::from_secs(3))));
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                valed.wait(Duration::from_secs(20))
+            }));
         }
     }
 }

@@ -46,7 +46,7 @@ fn every_checksum_is_valid(client: &Namespace, interface: &str) {
     std::thread::sleep(Duration::from_millis(700));
     client.ok("iperf3", &["-c", "10.0.0.2", "-n", "500K", "-R"]);
     client.ok("iperf3", &["-c", "10.0.0.2", "-n", "500K"]);
-    let seen = text(&dump.wait(Duration::from_secs(10)));
+    let seen = text(&dump.wait(Duration::from_secs(20)));
     assert!(seen.matches("(correct)").count() > 100, "{seen}");
     assert_eq!(seen.matches("incorrect").count(), 0, "{seen}");
     assert!(!seen.contains("bad cksum"), "{seen}");
@@ -87,7 +87,7 @@ fn a_lazy_veth_is_named() {
     bed.ctl(&["-a", "vale0:veth0"]);
     client.ping("10.0.0.2", 2);
     let _ = client.command("timeout", &["2", "iperf3", "-c", "10.0.0.2", "-t", "1"]).output();
-    until("the hint shows", Duration::from_secs(5), || {
+    until("the hint shows", Duration::from_secs(20), || {
         let stats = bed.ctl(&["stats", "vale0"]);
         stats.contains("bad_checksum") && stats.contains("tx off") && stats.contains("@packet")
     });
@@ -98,7 +98,7 @@ fn a_lazy_veth_is_named() {
 fn pkt_gen_sends_and_receives() {
     let Some(bed) = Bed::new() else { return };
     let receiver = bed.pkt_gen(&["-i", "vale0:1", "-f", "rx"]);
-    until("the receiver's port is there", Duration::from_secs(5), || bed.ctl(&[]).contains("vale0:1 "));
+    until("the receiver's port is there", Duration::from_secs(20), || bed.ctl(&[]).contains("vale0:1 "));
     let sent = bed
         .pkt_gen(&["-i", "vale0:2", "-f", "tx", "-n", "1000000", "-l", "60"])
         .wait(Duration::from_secs(30));
@@ -106,7 +106,7 @@ fn pkt_gen_sends_and_receives() {
     assert!(text(&sent).contains("Sent 1000000 packets 60000000 bytes"), "{}", text(&sent));
     std::thread::sleep(Duration::from_millis(300));
     receiver.signal("-INT");
-    let received = receiver.wait(Duration::from_secs(5));
+    let received = receiver.wait(Duration::from_secs(20));
     assert!(text(&received).contains("Received 1000000 packets 60000000 bytes"), "{}", text(&received));
 }
 
@@ -120,7 +120,7 @@ fn pkt_gen_on_kernel_ports() {
         ["-i", "veth0", "-f", "tx", "-n", "20000", "-R", "100000", "-w", "0", "-D", "02:00:00:00:00:01"];
     let sent = bed.pkt_gen(&args).wait(Duration::from_secs(20));
     assert!(text(&sent).contains("Sent 20000 packets"), "{}", text(&sent));
-    until("they arrive", Duration::from_secs(3), || {
+    until("they arrive", Duration::from_secs(20), || {
         let packets: u64 =
             far.ok("cat", &["/sys/class/net/eth0/statistics/rx_packets"]).trim().parse().unwrap();
         packets >= 20_000

@@ -21,7 +21,7 @@ fn attach_and_detach_under_load() {
         rounds += 1;
     }
     assert!(rounds > 5, "{rounds}");
-    let output = stream.wait(Duration::from_secs(10));
+    let output = stream.wait(Duration::from_secs(20));
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let received = document["end"]["sum_received"]["bits_per_second"].as_f64();
     assert!(received.is_some_and(|r| r > MOVES), "{document:#}");
@@ -35,12 +35,12 @@ fn a_killed_tool_leaves_no_port() {
     let Some(bed) = Bed::new() else { return };
     let server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     let generator = bed.pkt_gen(&["-i", "vale0:1", "-f", "tx"]);
-    until("both are listed", Duration::from_secs(5), || bed.ctl(&[]).lines().count() == 2);
+    until("both are listed", Duration::from_secs(20), || bed.ctl(&[]).lines().count() == 2);
     for tool in [server, generator] {
         tool.signal("-KILL");
-        drop(tool.wait(Duration::from_secs(2)));
+        drop(tool.wait(Duration::from_secs(20)));
     }
-    until("both are gone", Duration::from_secs(3), || bed.ctl(&[]).trim().is_empty());
+    until("both are gone", Duration::from_secs(20), || bed.ctl(&[]).trim().is_empty());
 }
 
 /// A daemon that is killed leaves no XDP program, no TAP of ours, and the next start works.
@@ -56,9 +56,9 @@ fn a_killed_daemon_leaves_nothing() {
         let server = bed.server("vale0:ep", "10.0.0.2/24", &[]);
         client.ping("10.0.0.2", 2);
         bed.stop("-KILL");
-        let tool = server.wait(Duration::from_secs(3));
+        let tool = server.wait(Duration::from_secs(20));
         assert!(!tool.status.success(), "the tool must notice: {}", text(&tool));
-        until("nothing is left", Duration::from_secs(2), || {
+        until("nothing is left", Duration::from_secs(20), || {
             let links = bed.switch.ok("ip", &["link"]);
             !links.contains("xdp") && !links.contains("tap9")
         });

@@ -30,7 +30,7 @@ fn two_threads_send_and_receive_by_two_queues() {
     let Some(bed) = Bed::new() else { return };
     veth(&bed.switch, "2");
     let receiver = bed.pkt_gen(&["-i", "veth1", "-f", "rx", "-p", "2", "-W"]);
-    until("the receiver holds its interface", Duration::from_secs(10), || {
+    until("the receiver holds its interface", Duration::from_secs(20), || {
         bed.switch.ok("ip", &["-d", "link", "show", "veth1"]).contains("prog/xdp")
     });
     let args = ["-i", "veth0", "-f", "tx", "-p", "2", "-a", "0", "-n", "3001", "-R", "4000", "-w", "0"];
@@ -43,7 +43,7 @@ fn two_threads_send_and_receive_by_two_queues() {
     );
     assert!(received.contains("Receiving from veth1: 2 queues, 2 threads"), "{received}");
     assert!(received.contains("\nReceived ") && !received.contains("Received nothing"), "{received}");
-    let many = text(&bed.pkt_gen(&["-i", "veth0", "-p", "3"]).wait(Duration::from_secs(10)));
+    let many = text(&bed.pkt_gen(&["-i", "veth0", "-p", "3"]).wait(Duration::from_secs(20)));
     assert_eq!(many, "pkt-gen: veth0: a queue for each of 3 threads: it has 2 (try: -p 2)\n");
 }
 

@@ -74,7 +74,7 @@ fn flags_out_of_range_are_named() {
         &["-f", "tx", "-R", "-5"],
     ] {
         let args = [&["-i", "vale0:1"], args].concat();
-        let output = bed.pkt_gen(&args).wait(Duration::from_secs(5));
+        let output = bed.pkt_gen(&args).wait(Duration::from_secs(20));
         assert!(!output.status.success(), "{args:?}: {}", text(&output));
         assert!(!text(&output).contains("panicked"), "{}", text(&output));
     }
@@ -82,7 +82,7 @@ fn flags_out_of_range_are_named() {
         [&["--ip", "10.0.0.300/24", "-s"][..], &["--ip", "10.0.0.2/24", "-c", "10.0.0.1", "-P", "129"]]
     {
         let args = [&["--on", "vale0:ep"], args].concat();
-        let output = bed.endpoint(&args).wait(Duration::from_secs(5));
+        let output = bed.endpoint(&args).wait(Duration::from_secs(20));
         assert!(!output.status.success(), "{args:?}: {}", text(&output));
     }
     assert_eq!(bed.ctl(&[]).trim(), "");
@@ -96,7 +96,8 @@ fn a_taken_address_is_noticed() {
     bed.tap("tap7", &client, "10.0.0.1/24");
     let mut first = bed.server("vale0:ep", "10.0.0.2/24", &[]);
     for address in ["10.0.0.1/24", "10.0.0.2/24"] {
-        let second = bed.endpoint(&["--on", "vale0:ep2", "--ip", address, "-s"]).wait(Duration::from_secs(5));
+        let second =
+            bed.endpoint(&["--on", "vale0:ep2", "--ip", address, "-s"]).wait(Duration::from_secs(20));
         assert_eq!(second.status.code(), Some(1), "{}", text(&second));
         assert!(text(&second).contains(&format!("{}: taken by ", &address[..8])), "{}", text(&second));
     }
@@ -133,14 +134,14 @@ fn nobody_needs_no_privileges() {
         Running::start(&mut command)
     };
     let _server = nobody("iperf-endpoint", "--on vale0:a --ip 10.0.0.2/24 -s");
-    until("the server is listed", Duration::from_secs(5), || {
-        text(&nobody("vale-ctl", "list").wait(Duration::from_secs(5))).contains("vale0:a ")
+    until("the server is listed", Duration::from_secs(20), || {
+        text(&nobody("vale-ctl", "list").wait(Duration::from_secs(20))).contains("vale0:a ")
     });
     let client = nobody("iperf-endpoint", "--on vale0:b --ip 10.0.0.3/24 -c 10.0.0.2 -t 1");
-    let said = text(&client.wait(Duration::from_secs(10)));
+    let said = text(&client.wait(Duration::from_secs(20)));
     assert!(said.contains("iperf Done."), "{said}");
     for (port, capability) in [("vale0:t1@tap", "CAP_NET_ADMIN"), ("vale0:lo@packet", "CAP_NET_RAW")] {
-        let refused = nobody("vale-ctl", &format!("-a {port}")).wait(Duration::from_secs(5));
+        let refused = nobody("vale-ctl", &format!("-a {port}")).wait(Duration::from_secs(20));
         assert_eq!(refused.status.code(), Some(1));
         assert!(text(&refused).contains(capability), "{}", text(&refused));
     }

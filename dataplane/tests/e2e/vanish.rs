@@ -19,7 +19,7 @@ fn a_deleted_interface_ends_pkt_gen() {
                 bed.veth("veth0", &far, "eth0", "10.0.0.1/24");
             }
             let tool = bed.pkt_gen(&["-i", port, "-f", function, "-w", "0", "-R", "1000"]);
-            until("the port is open", Duration::from_secs(10), || {
+            until("the port is open", Duration::from_secs(20), || {
                 let show = bed.switch.command("ip", &["-d", "-o", "link", "show", "dev", interface]).output();
                 show.is_ok_and(|shown| text(&shown).contains(attached))
             });

@@ -91,6 +91,8 @@ fn threads_share_a_null_port_and_what_is_wrong_is_named() {
         (&["-i", "vale0:1", "-p", "17"][..], "vale0:1: 17 queues: a virtual port has 1 to 16"),
         (&["-i", "null", "-f", "tx", "-p", "3", "-n", "2"], "-n 2: not a frame for each of 3 threads"),
         (&["-i", "null", "-a", "4096"], "-a 4096: no such CPU (this machine has 0 to "),
+        (&["-i", "pcap:/nowhere", "-p", "2"], "/nowhere: for one thread only, not 2 (leave -p out)"),
+        (&["-i", "vale0:1", "-f", "ping", "-p", "2"], "-p 2: ping runs in one thread (leave -p out)"),
         (&["-i", "lo@afxdp", "-p", "2"], "lo: a queue for each of 2 threads: it has 1 (try: -p 1)"),
     ] {
         let output = run(args);

@@ -1,5 +1,6 @@
 //! The tools that `valed` hosts, and their ends.
 
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use crate::common::{Valed, program, signal_to, text, wait};
@@ -33,12 +34,21 @@ fn a_killed_tool_takes_its_port_along_and_an_interrupted_one_reports() {
 fn a_tool_whose_daemon_dies_says_so() {
     let mut valed = Valed::start();
     let mut tool = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket());
-    let tool = tool.args(["-i", "vale0:rx"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait("attached", || !valed.ctl_ok(&[]).is_empty());
+    let mut tool =
+        tool.args(["-i", "vale0:rx"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Once it runs: before, there is nothing to report.
+    let mut said = BufReader::new(tool.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Ready") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "the tool ends");
+    }
     valed.child.kill().unwrap();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
     let output = tool.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).ends_with("pkt-gen: valed hung up\n"), "{}", text(&output.stderr));
+    assert!(rest.ends_with("pkt-gen: valed hung up\n"), "{rest}");
     assert!(text(&output.stdout).ends_with("Received nothing.\n"), "{}", text(&output.stdout));
 }
 

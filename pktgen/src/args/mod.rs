@@ -31,9 +31,9 @@ Examples:
   pkt-gen -i vale0:2 -f tx -p 2 -a 0
         two threads, on CPUs 0 and 1, each with a ring of its own
   pkt-gen -i eth0 -f throughput --to eth1
-        the highest rate without loss, for each size of frame from 64 to 1518 bytes
-  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 100000 --hdr rtt.hdr
-        a hundred thousand round trips, kept for plots
+        the highest rate without loss, for frames of 64 to 1518 bytes
+  pkt-gen -i vale0:1 -f pong & pkt-gen -i vale0:2 -f ping -n 10000 --hdr rtt.hdr
+        ten thousand round trips, kept for plots
   pkt-gen -i eth0 -f tx -P web.pcap --timing 2 --loop 0
         what was captured, twice as fast, over and over
   pkt-gen -i pcap:out.pcap -f tx -n 1000
@@ -49,7 +49,6 @@ and 2 for flags that are none.";
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pkt-gen", version, after_help = EXAMPLES, args_override_self = true, max_term_width = 110,
     next_help_heading = "What to do", disable_help_flag = true, disable_version_flag = true)]
-#[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub struct Args {
     /// Port to work on: a port of a switch (vale0:1), an interface (eth0), a TAP (tap7@tap), null, or a capture
     /// (pcap:FILE, read by rx and written by tx; pcap:READ,WRITE for who does both)

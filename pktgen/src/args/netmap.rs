@@ -7,7 +7,6 @@ use crate::{Config, Error};
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Flags of netmap's that change little here")]
-#[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub(super) struct NetmapArgs {
     /// Slots of the rings of a port of a switch; the other numbers are without meaning
     #[arg(short = 'C', value_name = "SLOTS[,...]", value_delimiter = ',', num_args = 1)]

@@ -9,7 +9,6 @@ use crate::{Error, Size};
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Search, with -f throughput and -f back-to-back")]
-#[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub(super) struct SearchArgs {
     /// Port at which the frames arrive [default: the one they are sent by, for a device that returns them]
     #[arg(long, value_name = "PORT")]

@@ -1,10 +1,12 @@
 //! The frames of a run, one after another.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use ports::Mac;
 
 use super::flows::Flows;
 use super::shapes::Shapes;
-use super::{Odometer, Place, Template};
+use super::{Odometer, Place, Size, Template};
 use crate::Frames;
 
 /// Makes frames in place, in their order.
@@ -16,7 +18,15 @@ pub(crate) struct Series {
     sequence: u32,
     sequenced: bool,
     rubbish: bool,
+    /// Tells its frames from those of other series, in the upper bits of a label.
+    number: u32,
 }
+
+/// Series made so far.
+static SERIES: AtomicU32 = AtomicU32::new(0);
+/// Bits of a label that the length of a frame takes.
+const LEN_BITS: u32 = 17;
+const _: () = assert!(*Size::LEN.end() < 1 << LEN_BITS, "any length has room in a label");
 
 impl Series {
     /// Frames as described, of this source; numbered from zero if `sequenced`. A random size lasts for `burst` frames.
@@ -34,6 +44,7 @@ impl Series {
             sequence: 0,
             sequenced,
             rubbish: frames.rubbish,
+            number: SERIES.fetch_add(1, Ordering::Relaxed),
         }
     }
 
@@ -58,16 +69,26 @@ impl Series {
     /// Makes the next frame in a slot of its length, after which comes the one after it.
     #[inline]
     pub(crate) fn make(&mut self, slot: &mut [u8]) {
+        self.make_again(slot, &mut 0);
+    }
+
+    /// As [`Self::make`], in a slot with this label: what another frame of the series left in it is not written again.
+    #[inline]
+    pub(crate) fn make_again(&mut self, slot: &mut [u8], label: &mut u32) {
         if !self.rubbish {
-            self.write(slot);
+            self.write(slot, label);
         }
         self.shapes.advance();
     }
 
     #[inline]
-    fn write(&mut self, slot: &mut [u8]) {
+    fn write(&mut self, slot: &mut [u8], label: &mut u32) {
         let template = self.shapes.template();
-        slot.copy_from_slice(template.bytes());
+        let of_this = self.number << LEN_BITS | template.bytes().len() as u32; // never zero, for its length is not
+        if *label != of_this {
+            slot.copy_from_slice(template.bytes());
+            *label = of_this;
+        }
         match &mut self.flows {
             Flows::Single(_) if !self.sequenced => {}
             Flows::Single(flow) => template.patch(flow, self.sequence, slot),

@@ -79,6 +79,7 @@ impl Sender {
         let Self { series, stamps, dump, .. } = self;
         match (series.constant(), &stamps, &dump) {
             (Some(frame), None, None) => send_same(tx, frame, wanted),
+            (None, None, None) => send_again(tx, series, wanted),
             _ => send_series(tx, series, wanted, |frame| {
                 if let Some(stamps) = stamps {
                     stamps.stamp(now, frame);
@@ -104,6 +105,19 @@ fn send_same(tx: &mut dyn Tx, frame: &[u8], wanted: u64) -> Sent {
         sent += tx.repeat(usize::try_from(wanted - sent).unwrap_or(usize::MAX)) as u64;
     }
     (sent, sent * len as u64)
+}
+
+/// Frames that differ a little, of which a slot that keeps its bytes is told what is new.
+fn send_again(tx: &mut dyn Tx, series: &mut Series, wanted: u64) -> Sent {
+    let mut bytes = 0;
+    for sent in 0..wanted {
+        let len = series.len();
+        let Some(slot) = tx.reserve_labelled(len) else { return (sent, bytes) };
+        series.make_again(slot.bytes, slot.label.unwrap_or(&mut 0));
+        tx.commit(len, Offload::NONE);
+        bytes += len as u64;
+    }
+    (wanted, bytes)
 }
 
 /// Frames that differ, written into the port's slots one by one, each of which is handed to `each` before it goes.

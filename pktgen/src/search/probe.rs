@@ -62,7 +62,7 @@ impl Trial {
 
     fn frames(&self) -> Frames {
         let payload = if self.sends { Payload::Bytes(self.mark().to_vec()) } else { Payload::Netmap };
-        Frames { payload, ..self.config.frames.clone() }
+        Frames { payload, rubbish: false, ..self.config.frames.clone() }
     }
 
     /// Checks every number against its range, and the frames for room for the mark.

@@ -6,7 +6,7 @@ use super::{Far, sequence};
 use crate::{BURST, Burst, Frame, Offload, Port, Sent, Time};
 
 /// How long a frame may be on its way.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A port under test and what is beyond it.
 pub struct Link {

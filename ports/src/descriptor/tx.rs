@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 use rustix::io::Errno;
 
 use super::Descriptor;
+use crate::draft::Draft;
 use crate::{Capabilities, Counters, Frame, Offload, Reason, Sent, Tx};
 
 /// Frames written to a descriptor straight from the memory of the port they come from: the kernel's own copy
@@ -15,12 +16,7 @@ pub(crate) struct DescriptorTx<D> {
     descriptor: Arc<D>,
     counters: Arc<Counters>,
     capabilities: Capabilities,
-    /// The slot that `reserve` gives out.
-    slot: Vec<u8>,
-    /// Bytes of the slot that are reserved.
-    reserved: Option<usize>,
-    /// Bytes of the slot that were committed and found no room yet, and their metadata.
-    pending: Option<(usize, Offload)>,
+    draft: Draft,
 }
 
 /// Most runs of bytes that a frame can be in, its header beside them. A guest with pages of 4 KiB uses 18 for the
@@ -36,12 +32,11 @@ enum Written {
 
 impl<D: Descriptor> DescriptorTx<D> {
     pub(super) fn new(descriptor: Arc<D>, capabilities: Capabilities, counters: Arc<Counters>) -> Self {
-        let slot = vec![0; Capabilities::MAX_SUPER_FRAME as usize];
-        Self { descriptor, counters, capabilities, slot, reserved: None, pending: None }
+        Self { descriptor, counters, capabilities, draft: Draft::new() }
     }
 
     pub(super) const fn memory_bytes(&self) -> u64 {
-        self.slot.len() as u64
+        self.draft.memory_bytes()
     }
 
     fn write(&self, frame: &Frame<'_>) -> Written {
@@ -78,15 +73,15 @@ impl<D: Descriptor> DescriptorTx<D> {
         Ok(())
     }
 
-    /// Whether the slot is free: what was committed has been sent, or has failed and been counted.
+    /// Whether nothing waits: what was committed has been sent, or has failed and been counted.
     fn settle(&mut self) -> bool {
-        let Some((len, offload)) = self.pending else { return true };
-        match self.write(&Frame::with_offload(&self.slot[..len], offload)) {
+        let Some(frame) = self.draft.pending() else { return true };
+        match self.write(&frame) {
             Written::NoRoom => return false,
             Written::Delivered => {}
             Written::Failed => self.counters.add_drops(Reason::Error, 1),
         }
-        self.pending = None;
+        self.draft.settled();
         true
     }
 }
@@ -97,7 +92,7 @@ impl<D: Descriptor> Tx for DescriptorTx<D> {
     }
 
     fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
-        self.reserved = None;
+        self.draft.abandon();
         let mut sent = Sent::default();
         if !self.settle() {
             return sent;
@@ -117,19 +112,14 @@ impl<D: Descriptor> Tx for DescriptorTx<D> {
     }
 
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.reserved = None;
-        if len > self.slot.len() || !self.settle() {
-            return None;
-        }
-        self.reserved = Some(len);
-        self.slot.get_mut(..len)
+        self.draft.abandon();
+        self.settle();
+        self.draft.reserve(len)
     }
 
     fn commit(&mut self, len: usize, offload: Offload) {
-        if self.reserved.take().is_some_and(|reserved| len <= reserved) {
-            self.pending = Some((len, offload));
-            self.settle();
-        }
+        self.draft.commit(len, offload);
+        self.settle();
     }
 
     fn flush(&mut self) -> bool {

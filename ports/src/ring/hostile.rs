@@ -93,7 +93,7 @@ proptest! {
                 slot.fill(9);
                 producer.commit(reserved, Offload { gso_size: tail & 1, ..Offload::NONE });
             }
-            prop_assert!(producer.repeat(transmitted) <= usize::from(SLOTS));
+            prop_assert!(producer.repeat(transmitted) <= 2 * usize::from(SLOTS)); // one look meanwhile
             producer.flush();
         }
     }

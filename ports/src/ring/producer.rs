@@ -7,7 +7,7 @@ use std::sync::atomic::{Ordering, fence};
 use super::landing::Landing;
 use super::layout::{Desc, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT};
 use super::shared::{MIN_SLOTS, Map, Shared};
-use crate::{Frame, Offload, Sent};
+use crate::{Frame, Offload, Sent, Slot};
 
 /// Slots filled between two looks at the consumer's index, which cost a cache miss each when the consumer runs
 /// elsewhere: few while it keeps the ring drained, more while it does not.
@@ -41,6 +41,10 @@ pub struct Producer {
     repeatable: Option<usize>,
     /// Published since the consumer was last woken.
     unkicked: bool,
+    /// By buffer: what the app left in it, in a word of its own.
+    labels: Box<[u32]>,
+    /// Some label may be other than zero.
+    labelled: bool,
 }
 
 impl Producer {
@@ -58,6 +62,8 @@ impl Producer {
             reserved: None,
             repeatable: None,
             unkicked: false,
+            labels: vec![0; room as usize].into(),
+            labelled: false,
         }
     }
 
@@ -72,6 +78,7 @@ impl Producer {
     /// any can be fails: it would never find room, and hold up all behind it.
     pub fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
         (self.reserved, self.repeatable) = (None, None);
+        self.forget();
         self.begin();
         let mut sent = Sent::default();
         loop {
@@ -129,14 +136,51 @@ impl Producer {
     }
 
     /// Room for one frame of `len` bytes, in place.
+    #[inline]
     pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.forget();
+        let at = self.lend(len)?;
+        // SAFETY: `lend` gave room for `len` bytes, which stay ours until they are published; the borrow of
+        // `self` keeps that from happening while the slice is alive.
+        Some(unsafe { std::slice::from_raw_parts_mut(at, len) })
+    }
+
+    /// As [`Self::reserve`], with the slot's label if the frame fits into one: see [`Slot::label`].
+    #[inline]
+    pub fn reserve_labelled(&mut self, len: usize) -> Option<Slot<'_>> {
+        if len > ONE_SLOT {
+            return self.reserve(len).map(|bytes| Slot { bytes, label: None });
+        }
+        self.labelled = true;
+        let at = self.lend(len)?;
+        let label = self.labels.get_mut(self.map.buffer(self.head));
+        // SAFETY: as in `reserve`.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(at, len) };
+        Some(Slot { bytes, label })
+    }
+
+    /// Where the next frame goes, to be written by the caller, if `len` bytes have room.
+    #[inline]
+    fn lend(&mut self, len: usize) -> Option<*mut u8> {
         (self.reserved, self.repeatable) = (None, None);
         self.begin();
         let at = if len <= MAX_FRAME { self.slot(len)? } else { return None };
         self.reserved = Some(len);
-        // SAFETY: `slot` gave room for `len` bytes, which stay ours until they are published; the borrow of
-        // `self` keeps that from happening while the slice is alive.
-        Some(unsafe { std::slice::from_raw_parts_mut(at, len) })
+        Some(at)
+    }
+
+    /// Buffers are to be written into without their labels.
+    #[inline]
+    fn forget(&mut self) {
+        if self.labelled {
+            self.clear_labels();
+        }
+    }
+
+    #[cold]
+    fn clear_labels(&mut self) {
+        self.labels.fill(0);
+        self.labelled = false;
     }
 
     /// Queues what was written into the reservation.
@@ -206,15 +250,19 @@ impl Producer {
     /// Where the next frame goes, if `len` bytes have room.
     #[inline]
     fn slot(&mut self, len: usize) -> Option<*mut u8> {
-        if self.room < slots_for(self.map, self.head, len) {
-            self.look();
-            if self.room < slots_for(self.map, self.head, len) {
-                return None;
-            }
+        if self.room < slots_for(self.map, self.head, len) && !self.finds_room(len) {
+            return None;
         }
         let offset = self.map.start(self.head);
         self.map.claim(offset + self.ahead);
         Some(self.map.buffers.wrapping_add(offset))
+    }
+
+    /// Looks whether there is room by now.
+    #[inline(never)]
+    fn finds_room(&mut self, len: usize) -> bool {
+        self.look();
+        self.room >= slots_for(self.map, self.head, len)
     }
 
     /// At the start of a burst: if it is time to look, looks, and if the consumer has drained the ring lets the next
@@ -252,6 +300,7 @@ impl Producer {
     /// Writes the descriptors of the frame, of whatever kind, that now stands at `head`, where it has room.
     #[inline(never)]
     fn describe(&mut self, len: usize, offload: Offload) {
+        self.forget();
         let map = self.map;
         let mut flags = 0;
         let mut offset = map.start(self.head);

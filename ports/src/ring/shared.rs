@@ -181,8 +181,13 @@ impl Map {
     /// Where a frame that begins at this slot starts, bytes from the first buffer byte.
     #[inline]
     pub(super) fn start(self, index: u32) -> usize {
-        let buffer = index.wrapping_add(self.shift);
-        (buffer & self.mask) as usize * SLOT + start(buffer)
+        self.buffer(index) * SLOT + start(index.wrapping_add(self.shift))
+    }
+
+    /// The number of the buffer in which a frame that begins at this slot is.
+    #[inline]
+    pub(super) fn buffer(self, index: u32) -> usize {
+        (index.wrapping_add(self.shift) & self.mask) as usize
     }
 
     /// Asks the processor for the line at this offset, up to twice [`Self::buffer_len`], to be written soon: it is

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::offload::Offloads;
-use crate::{Capabilities, Error, Port, Rings};
+use crate::{Capabilities, Counters, Error, Port, Rings};
 
 /// Device features (virtio 1.2, 5.1.3 and 6).
 const CSUM: u64 = 1 << 0;
@@ -92,8 +92,9 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
         ..Rings::default()
     };
     let rx = rx::VhostRx::new(shared.clone(), link.clone());
-    let tx = tx::VhostTx::new(shared, link);
-    Ok(Port { rings, notes, ..Port::new(rx, tx) })
+    let counters = Arc::<Counters>::default();
+    let tx = tx::VhostTx::new(shared, link, counters.clone());
+    Ok(Port { counters, rings, notes, ..Port::new(rx, tx) })
 }
 
 /// What to tell QEMU.

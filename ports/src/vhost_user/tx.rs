@@ -9,8 +9,9 @@ use super::link::Link;
 use super::queue::{Broken, Queue};
 use super::session::{Session, Shared};
 use super::{HEADER, MRG_RXBUF, PAIRS};
+use crate::draft::Draft;
 use crate::piece::Piece;
-use crate::{Capabilities, Frame, Offload, Sent, Tx};
+use crate::{Capabilities, Counters, Frame, Offload, Reason, Sent, Tx};
 
 /// Most buffers that one frame is spread over, and most chains of them: a super-frame takes 44 of 1500 bytes.
 const BUFFERS: usize = 512;
@@ -20,10 +21,8 @@ pub(super) struct VhostTx {
     shared: Arc<Shared>,
     /// The last half to go ends it.
     _link: Arc<Link>,
-    /// The slot that `reserve` gives out, how much of it is reserved, and what was committed and found no room yet.
-    slot: Vec<u8>,
-    reserved: Option<usize>,
-    pending: Option<(usize, Offload)>,
+    counters: Arc<Counters>,
+    draft: Draft,
 }
 
 /// What became of one frame.
@@ -121,9 +120,8 @@ fn scatter(runs: impl Iterator<Item = Piece>, buffers: &[(NonNull<u8>, u32)]) {
 }
 
 impl VhostTx {
-    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>) -> Self {
-        let slot = vec![0; Capabilities::MAX_SUPER_FRAME as usize];
-        Self { shared, _link: link, slot, reserved: None, pending: None }
+    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>, counters: Arc<Counters>) -> Self {
+        Self { shared, _link: link, counters, draft: Draft::new() }
     }
 
     /// Copies frames into the rings of a session: by its flow, each has a ring.
@@ -156,16 +154,30 @@ impl VhostTx {
         (sent, broken)
     }
 
-    /// Whether the slot is free: what was committed has been sent, or has failed.
-    fn settle(&mut self) -> bool {
-        let Some((len, offload)) = self.pending.take() else { return true };
-        let slot = std::mem::take(&mut self.slot);
-        let sent = self.transmit(&[Frame::with_offload(&slot[..len], offload)]);
-        self.slot = slot;
-        if sent.taken == 0 {
-            self.pending = Some((len, offload));
+    /// Copies frames into the rings of the session that is; without one they fail.
+    fn send(shared: &Shared, frames: &[Frame<'_>]) -> Sent {
+        let Some(session) = shared.session() else {
+            return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
+        };
+        let (sent, broken) = Self::fill(&session, frames);
+        if let Some(broken) = broken {
+            shared.fail(broken);
         }
-        sent.taken > 0
+        sent
+    }
+
+    /// Whether nothing waits: what was committed has been sent, or has failed and been counted.
+    fn settle(&mut self) -> bool {
+        let Some(frame) = self.draft.pending() else { return true };
+        let sent = Self::send(&self.shared, &[frame]);
+        if sent.taken == 0 {
+            return false;
+        }
+        if sent.frames == 0 {
+            self.counters.add_drops(Reason::Error, 1);
+        }
+        self.draft.settled();
+        true
     }
 }
 
@@ -181,34 +193,19 @@ impl Tx for VhostTx {
     }
 
     fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
-        self.reserved = None;
-        if !self.settle() {
-            return Sent::default();
-        }
-        let Some(session) = self.shared.session() else {
-            return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
-        };
-        let (sent, broken) = Self::fill(&session, frames);
-        if let Some(broken) = broken {
-            self.shared.fail(broken);
-        }
-        sent
+        self.draft.abandon();
+        if self.settle() { Self::send(&self.shared, frames) } else { Sent::default() }
     }
 
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.reserved = None;
-        if len > self.slot.len() || !self.settle() {
-            return None;
-        }
-        self.reserved = Some(len);
-        self.slot.get_mut(..len)
+        self.draft.abandon();
+        self.settle();
+        self.draft.reserve(len)
     }
 
     fn commit(&mut self, len: usize, offload: Offload) {
-        if self.reserved.take().is_some_and(|reserved| len <= reserved) {
-            self.pending = Some((len, offload));
-            self.settle();
-        }
+        self.draft.commit(len, offload);
+        self.settle();
     }
 
     fn flush(&mut self) -> bool {

@@ -1,78 +1,14 @@
-//! Ping, pong and stamps on virtual ports, in virtual time.
+//! Asking.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pktgen::{Config, Delays, Event, Frames, Function, Generator, Latency, Pings, Rate};
-use ports::virtual_port::pair;
-use ports::wire::Headers;
-use ports::{App, Burst, Capabilities, Frame, Mac, Port, Time, checksum};
+use pktgen::{Config, Event, Function, Latency, Rate};
+use ports::{App, Port, Time};
 use proptest::prelude::*;
 
-const OWN: Mac = Mac::new([2, 0, 0, 0, 0, 1]);
-const PEER: Mac = Mac::new([2, 0, 0, 0, 0, 2]);
-const US: u64 = 1000;
-const SEC: u64 = 1_000_000 * US;
-
-type Events = Arc<Mutex<Vec<Event>>>;
-
-fn generator(config: Config) -> (Generator, Events) {
-    let events = Events::default();
-    let sink = events.clone();
-    let tell = move |event| sink.lock().expect("no test panicked with it").push(event);
-    (Generator::new(config, Some(OWN), Box::new(tell)).expect("a sound config"), events)
-}
-
-fn config(function: Function) -> Config {
-    let frames = Frames { dst_mac: PEER, ..Frames::default() };
-    Config { frames, timeout_ms: 1, ..Config::new("test", function) }
-}
-
-fn cable(slots: u16) -> (Port, Port) {
-    pair("test", slots, Capabilities::all(1500)).expect("memory for two rings")
-}
-
-fn take(port: &mut Port) -> Vec<Vec<u8>> {
-    let mut burst = Burst::new();
-    port.rx.receive(&mut burst);
-    let frames: Vec<_> = burst.iter().map(|f| f.to_vec()).collect();
-    drop(burst);
-    port.rx.release(frames.len());
-    frames
-}
-
-fn send(port: &mut Port, frame: &[u8]) {
-    assert_eq!(port.tx.transmit(&[Frame::new(frame)]).taken, 1, "room for it");
-    port.tx.flush();
-}
-
-/// The sequence number of a ping, read where netmap has it.
-fn sequence(frame: &[u8]) -> u32 {
-    u32::from_le_bytes([frame[42], frame[43], frame[44], frame[45]])
-}
-
-/// Stations and addresses swapped by hand.
-fn answer(frame: &[u8]) -> Vec<u8> {
-    [&frame[6..12], &frame[..6], &frame[12..26], &frame[30..34], &frame[26..30], &frame[34..]].concat()
-}
-
-/// Whether all checksums of an IPv4 or IPv6 frame with UDP are right.
-fn is_sound(frame: &[u8]) -> bool {
-    let Some(h) = Headers::parse(frame, frame.len()) else { return false };
-    let Some((src, dst)) = h.addresses(frame) else { return false };
-    let udp = &frame[h.l4..h.end];
-    let sum = checksum::pseudo_header(src, dst, h.protocol, udp.len()) + checksum::sum(udp);
-    let ip4 = frame[h.l3] >> 4 == 4;
-    checksum::fold(sum) == 0xffff && (!ip4 || checksum::fold(checksum::sum(&frame[h.l3..h.l4])) == 0xffff)
-}
-
-fn total(events: &[Event]) -> &Pings {
-    let totals = events.iter().filter_map(|e| if let Event::PingTotal(p) = e { Some(p) } else { None });
-    let [total] = totals.collect::<Vec<_>>()[..] else { panic!("not one total: {events:?}") };
-    total
-}
+use crate::common::{SEC, US, answer, cable, config, generator, is_sound, send, sequence, take, total};
 
 /// What the answers of one ping must come to: when they arrive after it.
 #[derive(Default)]
@@ -290,134 +226,6 @@ fn pings_find_room_or_stay_due() {
     }
     let events = events.lock().unwrap();
     assert_eq!((total(&events).sent, total(&events).received), (1000, 1000));
-}
-
-/// Frames of a sender, as they come out of the cable.
-fn frames(count: u64) -> Vec<Vec<u8>> {
-    let src = "10.0.0.1:1-10.0.0.9:9000".parse().expect("a range");
-    let frames = Frames { src, dst_mac: OWN, src_mac: Some(PEER), ..Frames::default() };
-    let (mut app, _) = generator(Config { frames, count, ..Config::new("test", Function::Tx) });
-    let (mut far, mut near) = cable(1024);
-    let mut all = Vec::new();
-    while (all.len() as u64) < count {
-        app.poll(&mut near, Time(0));
-        near.tx.flush();
-        all.extend(take(&mut far));
-    }
-    all
-}
-
-#[test]
-fn pong_answers_all_in_order_and_what_finds_no_room_waits() {
-    let asked = frames(500);
-    let (mut app, events) = generator(Config { count: 500, ..config(Function::Pong) });
-    let (mut far, mut near) = cable(64);
-    let (mut to_ask, mut answers) = (asked.iter(), Vec::new());
-    for round in 0.. {
-        assert!(round < 100_000, "{} answers", answers.len());
-        for _ in 0..20 {
-            let Some(frame) = to_ask.as_slice().first() else { break };
-            let taken = far.tx.transmit(&[Frame::new(frame)]).taken;
-            far.tx.flush();
-            to_ask.by_ref().take(taken).for_each(drop);
-        }
-        let progress = app.poll(&mut near, Time(round));
-        near.tx.flush();
-        if progress.done {
-            break;
-        }
-        // Every fourth round only, and then less than the ring has: the answers pile up.
-        if round % 4 == 3 {
-            let mut burst = Burst::new();
-            far.rx.receive(&mut burst);
-            let n = burst.len().min(60);
-            answers.extend(burst[..n].iter().map(|f| f.to_vec()));
-            drop(burst);
-            far.rx.release(n);
-        }
-        if answers.len() + 64 < asked.len() && to_ask.len() == 0 {
-            assert!(progress.deadline <= Time(round + SEC), "it does not wait to be woken");
-        }
-    }
-    answers.extend(take(&mut far));
-    assert_eq!(answers, asked.iter().map(|f| answer(f)).collect::<Vec<_>>());
-    assert!(answers.iter().all(|f| is_sound(f)));
-    let events = events.lock().unwrap();
-    assert!(matches!(events.last(), Some(Event::Final { packets: 500, bytes: 30_000, .. })), "{events:?}");
-}
-
-#[test]
-fn pong_tells_what_it_cannot_answer() {
-    let (mut app, events) = generator(config(Function::Pong));
-    let (mut far, mut near) = cable(64);
-    let from_group = [&OWN.octets()[..], &[1, 0, 0x5e, 0, 0, 1], &[0; 48]].concat();
-    let to_group = [&[0xff; 6][..], &PEER.octets(), &[0; 48]].concat();
-    send(&mut far, &from_group);
-    send(&mut far, &[0; 13]);
-    send(&mut far, &to_group);
-    app.stop(Time(1));
-    assert!(app.poll(&mut near, Time(1)).done);
-    near.tx.flush();
-    assert_eq!(take(&mut far), [[&PEER.octets()[..], &OWN.octets(), &[0; 48]].concat()]);
-    let events = events.lock().unwrap();
-    assert!(events.contains(&Event::Ignored { packets: 2 }), "{events:?}");
-    assert!(matches!(events.last(), Some(Event::Final { packets: 1, .. })));
-}
-
-#[test]
-fn pongs_answer_what_pings_ask() {
-    let (mut ping, events) = generator(Config { count: 3000, burst: 16, ..config(Function::Ping) });
-    let pong =
-        Config { frames: Frames { src_mac: Some(PEER), ..Frames::default() }, ..config(Function::Pong) };
-    let (mut pong, _) = generator(pong);
-    let (mut near, mut far) = cable(64);
-    for now in 0.. {
-        assert!(now < SEC, "it comes to an end");
-        let progress = ping.poll(&mut near, Time(now));
-        near.tx.flush();
-        pong.poll(&mut far, Time(now));
-        far.tx.flush();
-        if progress.done {
-            break;
-        }
-    }
-    let events = events.lock().unwrap();
-    let all = total(&events);
-    assert_eq!((all.sent, all.received, all.lost), (3000, 3000, 0));
-    assert_eq!((all.rtt.min_ns(), all.rtt.max_ns()), (1, 1));
-}
-
-#[test]
-fn stamps_tell_of_one_way_latency_and_of_loss() {
-    let (mut tx, _) = generator(Config { stamp: true, count: 600, burst: 3, ..config(Function::Tx) });
-    let (mut rx, events) = generator(Config { stamp: true, interval_ms: 10, ..config(Function::Rx) });
-    let (mut tx_far, mut tx_near) = cable(64);
-    let (mut rx_far, mut rx_near) = cable(64);
-    let (mut delays, mut now) = (Vec::new(), SEC);
-    for round in 0..200u64 {
-        tx.poll(&mut tx_near, Time(now));
-        tx_near.tx.flush();
-        let delay = round * 300;
-        for (n, frame) in take(&mut tx_far).iter().enumerate() {
-            assert!(is_sound(frame));
-            if (round, n) == (0, 0) || (round, n) == (199, 2) || !round.is_multiple_of(10) || n != 1 {
-                send(&mut rx_far, frame);
-                delays.push(delay);
-            }
-        }
-        rx.poll(&mut rx_near, Time(now + delay));
-        now += 100 * US;
-    }
-    rx.stop(Time(now));
-    assert!(rx.poll(&mut rx_near, Time(now)).done);
-    let events = events.lock().unwrap();
-    let total =
-        events.iter().find_map(|e| if let Event::DelayTotal(d) = e { Some(d) } else { None }).unwrap();
-    assert_eq!((total.received, total.lost), (580, 20));
-    assert_eq!(total.delay, Latency::of(delays));
-    let received = |e: &Event| if let Event::Delay(Delays { received, .. }) = e { *received } else { 0 };
-    assert_eq!(events.iter().map(received).sum::<u64>(), 580);
-    assert!(events.iter().filter(|e| matches!(e, Event::Delay(_))).count() > 1);
 }
 
 #[test]
