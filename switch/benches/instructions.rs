@@ -22,6 +22,9 @@ const HEADROOM: f64 = 0.1;
 /// Passes of the short run. The long run has twice as many, and their difference is what is counted.
 const PASSES: usize = 40;
 
+/// The C library copies by instructions that every machine of the kind has, not by the widest that it finds.
+const TUNABLES: &str = "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-SSSE3,-ERMS,-FSRM";
+
 /// Something that is counted: ports, how frames are sent, and how many arrive in a pass.
 struct Case {
     name: &'static str,
@@ -85,6 +88,7 @@ impl Case {
     fn instructions(&self, passes: usize) -> Result<u64, String> {
         let me = std::env::current_exe().map_err(|e| e.to_string())?;
         let counted = Command::new("valgrind")
+            .env("GLIBC_TUNABLES", TUNABLES)
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
             .arg(me)
             .args(["--run", self.name, &passes.to_string()])

@@ -5,6 +5,7 @@ use ports::{BURST, Counters, Flow, Frame, Mac, Reason};
 use crate::backlog::THROUGH;
 use crate::clock::Tick;
 use crate::members::Members;
+use crate::recent::{AsOf, Recent};
 use crate::table::MacTable;
 use crate::{MAX_PORTS, Member};
 
@@ -100,16 +101,25 @@ pub(crate) struct Classifier<'p> {
     members: &'p Members,
     ingress: &'p Member,
     tick: Tick,
-    /// The source just learned: neighbours in a burst tend to be of one flow. Not kept from burst to burst, or a
-    /// station that moved away and back would not be followed (as VALE's `last_smac`).
+    recent: &'p mut Recent,
+    /// The source heard last, which tends to be that of the next frame too. Not kept from burst to burst, or a station
+    /// that moved away and back would not be followed (as VALE's `last_smac`).
     heard: Mac,
     drops: Drops,
 }
 
 impl<'p> Classifier<'p> {
-    pub(crate) fn new(table: &'p MacTable, members: &'p Members, ingress: &'p Member, tick: Tick) -> Self {
+    pub(crate) fn new(
+        table: &'p MacTable,
+        members: &'p Members,
+        ingress: &'p Member,
+        tick: Tick,
+        recent: &'p mut Recent,
+    ) -> Self {
+        let as_of = AsOf { table: table.version(), members: members.version, stamp: tick.stamp };
+        recent.renew(as_of, table.known());
         // No station has address zero: frames from it teach nothing.
-        Self { table, members, ingress, tick, heard: Mac::ZERO, drops: Drops::default() }
+        Self { table, members, ingress, tick, recent, heard: Mac::ZERO, drops: Drops::default() }
     }
 
     /// Classifies a burst, of whose first frames `states` says whether they are through.
@@ -145,7 +155,7 @@ impl<'p> Classifier<'p> {
             let next = frame.flow().unwrap_or(Flow::RUNT);
             if next != flow {
                 let before = to;
-                to = self.flow(next);
+                to = self.known(next).unwrap_or_else(|| self.flow(next));
                 changes += u32::from(to != before);
                 // Frames that go nowhere are counted one by one.
                 flow = if to == NOWHERE { Flow::NONE } else { next };
@@ -174,6 +184,14 @@ impl<'p> Classifier<'p> {
         }
     }
 
+    /// Where frames of a flow go, if that is known without the table.
+    #[inline]
+    fn known(&self, flow: Flow) -> Option<Destination> {
+        let ingress = self.ingress.index();
+        let heard = self.recent.is_heard(flow.src(), ingress);
+        self.recent.destination(flow.dst()).filter(|to| heard && *to != ingress.number())
+    }
+
     /// Where a frame of this flow goes.
     #[inline(never)]
     fn flow(&mut self, flow: Flow) -> Destination {
@@ -181,10 +199,11 @@ impl<'p> Classifier<'p> {
             self.drops.runts += 1;
             return NOWHERE;
         }
-        if flow.src() != self.heard {
-            self.learn(flow.src());
+        let (dst, src) = (flow.dst(), flow.src());
+        if src != self.heard && !self.recent.is_heard(src, self.ingress.index()) {
+            self.learn(src);
         }
-        let to = self.look_up(flow.dst());
+        let to = self.recent.destination(dst).unwrap_or_else(|| self.look_up(dst));
         if to == self.ingress.index().number() {
             self.drops.reflected += 1;
             return NOWHERE;
@@ -198,19 +217,23 @@ impl<'p> Classifier<'p> {
 
     #[inline(never)]
     fn learn(&mut self, src: Mac) {
+        let ingress = self.ingress.index();
         self.heard = src;
-        if src.is_unicast()
-            && self.table.learn(src, self.ingress.index(), self.tick)
-            && self.ingress.is_gone()
-        {
-            self.table.forget(src, self.ingress.index()); // see `Switch::leave`
+        self.recent.hear(src, ingress);
+        if src.is_unicast() && self.table.learn(src, ingress, self.tick) {
+            self.recent.seek(src, self.members.reach(ingress.number()));
+            if self.ingress.is_gone() {
+                self.table.forget(src, ingress); // see `Switch::leave`
+            }
         }
     }
 
     /// Unknown stations, groups and broadcast go to all; so does a station behind a port that is not there.
     #[inline]
-    fn look_up(&self, dst: Mac) -> Destination {
+    fn look_up(&mut self, dst: Mac) -> Destination {
         let port = if dst.is_unicast() { self.table.port_of(dst, self.tick) } else { None };
-        port.map_or(FLOOD, |number| self.members.reach(number))
+        let to = port.map_or(FLOOD, |number| self.members.reach(number));
+        self.recent.seek(dst, to);
+        to
     }
 }

@@ -12,6 +12,7 @@ use crate::load::{Delivered, Load};
 use crate::members::Members;
 use crate::offload::Scratch;
 use crate::port_index::PortSet;
+use crate::recent::Recent;
 use crate::{Member, PortIndex, Switch, WhenFull};
 
 /// Ports further on whose slots are asked for while one port's are written to.
@@ -19,6 +20,7 @@ const AHEAD: usize = 4;
 
 /// Memory that bursts are worked on in, made once.
 pub(crate) struct Workspace {
+    recent: Recent,
     classes: Box<Classes>,
     chains: Chains,
     scratch: Scratch,
@@ -26,7 +28,12 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn new() -> Self {
-        Self { classes: Box::new(Classes::new()), chains: Chains::new(), scratch: Scratch::new() }
+        Self {
+            recent: Recent::new(),
+            classes: Box::new(Classes::new()),
+            chains: Chains::new(),
+            scratch: Scratch::new(),
+        }
     }
 }
 
@@ -57,9 +64,10 @@ impl<'p> Crossing<'p> {
     pub(crate) fn run(mut self, burst: &[Frame<'_>], workspace: &mut Workspace) -> (usize, usize) {
         let waited = self.backlog.as_mut().map(|backlog| backlog.take(burst.len()));
         let states = waited.as_deref().unwrap_or_default();
-        let Workspace { classes, chains, scratch } = workspace;
+        let Workspace { recent, classes, chains, scratch } = workspace;
         let tick = self.switch.table().ageing().tick(self.now);
-        Classifier::new(self.switch.table(), self.members, self.ingress, tick).burst(burst, states, classes);
+        Classifier::new(self.switch.table(), self.members, self.ingress, tick, recent)
+            .burst(burst, states, classes);
         if classes.drops.sum() > 0 {
             classes.drops.count(self.ingress.counters());
             self.outcomes += classes.drops.sum();

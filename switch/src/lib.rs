@@ -27,6 +27,7 @@ mod member;
 mod members;
 mod offload;
 mod port_index;
+mod recent;
 mod switch;
 mod table;
 

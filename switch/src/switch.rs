@@ -161,6 +161,7 @@ mod tests {
     use super::*;
     use crate::WhenFull;
     use crate::classify::{Classes, Classifier};
+    use crate::recent::Recent;
 
     /// A worker that still has the old members hears a station behind a port that left, after the purge.
     #[test]
@@ -176,7 +177,7 @@ mod tests {
             frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, station]);
             let tick = switch.table().ageing().tick(Time::ZERO);
             let ingress = members.at(at).unwrap();
-            Classifier::new(switch.table(), members, ingress, tick).burst(
+            Classifier::new(switch.table(), members, ingress, tick, &mut Recent::new()).burst(
                 &[Frame::new(&frame)],
                 &[],
                 &mut Classes::new(),

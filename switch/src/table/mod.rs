@@ -45,6 +45,8 @@ pub(crate) struct MacTable {
     lines: Box<[Line]>,
     /// Entries that are not vacant.
     known: AtomicUsize,
+    /// See [`Self::version`].
+    version: AtomicU64,
     secret: [u64; 2],
     ageing_ns: AtomicU64,
     /// When the next step of the sweep is due, ns.
@@ -67,6 +69,7 @@ impl MacTable {
         Self {
             lines: (0..lines).map(|_| Line::default()).collect(),
             known: AtomicUsize::new(0),
+            version: AtomicU64::new(0),
             secret: [random.hash_one(1), random.hash_one(2) | 1],
             ageing_ns: AtomicU64::new(Ageing::new(ageing).ns()),
             sweep_due: AtomicU64::new(0),
@@ -85,9 +88,20 @@ impl MacTable {
         tick.is_fresh(entry.stamp()).then_some(entry.number())
     }
 
+    /// Changes after the table begins to tell something else of any station than before, its age aside.
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Stations that are known, those included that are stale and not swept away yet.
+    pub(crate) fn known(&self) -> usize {
+        self.known.load(Ordering::Relaxed)
+    }
+
     /// Whether stations are known in so many lines of memory that looking one up may take a while.
     pub(crate) fn is_large(&self) -> bool {
-        self.known.load(Ordering::Relaxed) > LARGE
+        self.known() > LARGE
     }
 
     /// Asks the processor for the line that a station is looked up in.
@@ -277,6 +291,9 @@ impl MacTable {
     /// Sequentially consistent, for the two races that depend on it: `drop_doubles`, and a port's own `leave`.
     fn replace(&self, slot: &AtomicU64, old: Entry, new: Entry) -> bool {
         let replaced = slot.compare_exchange(old.0, new.0, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        if replaced && (old.mac(), old.port()) != (new.mac(), new.port()) {
+            self.version.fetch_add(1, Ordering::Release);
+        }
         if replaced && (old == Entry::VACANT) != (new == Entry::VACANT) {
             let change = if old == Entry::VACANT { 1 } else { usize::MAX };
             self.known.fetch_add(change, Ordering::Relaxed); // wraps: MAX is one less
