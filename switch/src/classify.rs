@@ -189,7 +189,8 @@ impl<'p> Classifier<'p> {
     fn known(&self, flow: Flow) -> Option<Destination> {
         let ingress = self.ingress.index();
         let heard = self.recent.is_heard(flow.src(), ingress);
-        self.recent.destination(flow.dst()).filter(|to| heard && *to != ingress.number())
+        let company = self.members.count() >= 2; // else there is nobody to go to, and that is counted
+        self.recent.destination(flow.dst()).filter(|to| heard && company && *to != ingress.number())
     }
 
     /// Where a frame of this flow goes.

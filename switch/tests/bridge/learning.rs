@@ -120,6 +120,22 @@ fn drops_on_the_way_in_are_counted_there() {
     assert!(bridge.is_balanced());
 }
 
+/// Also those of a sender that goes on as if nothing had happened.
+#[test]
+fn frames_to_nobody_are_counted_however_often_they_come() {
+    let mut bridge = Bridge::new(2);
+    bridge.send(0, Mac::BROADCAST, mac(1));
+    bridge.switch.leave(bridge.ports[1].index);
+    for _ in 0..3 {
+        bridge.ports[0].send(frame(Mac::BROADCAST, mac(1)));
+        bridge.ports[0].send(frame(Mac::BROADCAST, mac(1)));
+        bridge.ports[0].send(frame(mac(9), mac(1)));
+        bridge.pass(0);
+    }
+    assert_eq!(bridge.ports[0].dropped(Reason::NoDestination), 9);
+    assert!(bridge.is_balanced());
+}
+
 #[test]
 fn a_frame_too_long_is_counted_where_it_does_not_fit() {
     let mut bridge = Bridge::new(3);
