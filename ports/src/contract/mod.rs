@@ -24,8 +24,8 @@ pub use allocations::Allocations;
 pub use cable::Cable;
 pub use conversation::{Seen, conversation};
 pub use frames::{STATION, frame, sequence, super_frame};
-pub use link::Link;
-pub use namespace::{in_namespace, ip, veth};
+pub use link::{Link, eventually, open_when_free};
+pub use namespace::{beside, in_namespace, ip, veth};
 pub use wire::Wire;
 
 use crate::{Offload, Port};
