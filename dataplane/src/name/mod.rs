@@ -142,6 +142,9 @@ fn parse(name: &str) -> Result<Name, String> {
     }
     match head.split_once(':') {
         Some((switch, port)) if switch.starts_with("vale") => parse_vale(switch, port, source),
+        Some(("netmap", port)) if source.is_none() && is_ring(port) => Err(format!(
+            "rings have no numbers here (try: {port}, if that is an interface; -p for a thread each ring)"
+        )),
         Some(("netmap", port)) => parse_plain(port, source, Backend::Afxdp),
         Some(("tap", port)) => parse_plain(port, source, Backend::Tap),
         Some((other, _)) => Err(format!("{other:?} is neither a switch (vale0) nor netmap, tap or pcap")),
@@ -194,6 +197,12 @@ fn parse_pcap(files: &str) -> Result<Name, String> {
                 .to_owned())
         }
     }
+}
+
+/// Whether netmap would take this for one ring pair of an interface: `eth0-3` is the fourth of eth0.
+fn is_ring(port: &str) -> bool {
+    port.rsplit_once('-')
+        .is_some_and(|(_, ring)| !ring.is_empty() && ring.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn check_port(port: &str, interface: bool) -> Result<(), String> {

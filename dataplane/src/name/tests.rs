@@ -32,6 +32,8 @@ fn ports_of_switches() {
 fn ports_by_themselves() {
     assert_eq!(plain("eth0"), ("eth0".into(), Backend::Afxdp));
     assert_eq!(plain("netmap:tap0"), ("tap0".into(), Backend::Afxdp));
+    assert_eq!(plain("netmap:br-lan"), ("br-lan".into(), Backend::Afxdp));
+    assert_eq!(plain("br-1"), ("br-1".into(), Backend::Afxdp));
     assert_eq!(plain("tap:x"), ("x".into(), Backend::Tap));
     assert_eq!(plain("tapx"), ("tapx".into(), Backend::Tap));
     assert_eq!(plain("eth0@packet"), ("eth0".into(), Backend::Packet));
@@ -61,6 +63,7 @@ fn refusals_name_the_fault_and_teach_the_grammar() {
         ("vale0:eth0@tap:mtu=", "no proper value"),
         ("vale0:eth0@tap:=1", "no proper key"),
         ("vale0:eth0@tap:mtu=1,mtu=2", "twice"),
+        ("netmap:eth0-3", "try: eth0-3, if"),
         ("vale0:averyverylonginterface@tap", "15 bytes"),
         ("bpf:x", "neither a switch"),
         ("vale0:x@pcap", "on no switch (try: pcap:FILE"),

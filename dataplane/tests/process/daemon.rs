@@ -108,7 +108,7 @@ fn bad_flags_are_refused() {
         program(env!("CARGO_BIN_EXE_valed"), &dir.path().join("s")).args(args).output().unwrap()
     };
     for (args, says) in [
-        (["--cores", "4096"], "core 4096: not available (there are 0"),
+        (["--cores", "4096"], "core 4096: not available (try: 0"),
         (["--idle", "lazy"], "there are adaptive and busy"),
         (["--ageing", "0"], "0 is not in 1..=1000000"),
         (["--socket", "/nonexistent/s"], "/nonexistent/s.lock: No such file"),
