@@ -218,6 +218,11 @@ impl Bed {
         valed.wait(Duration::from_secs(20))
     }
 
+    /// The process that `valed` is.
+    pub(crate) fn valed(&self) -> u32 {
+        self.valed.as_ref().expect("valed runs").pid()
+    }
+
     /// A file in the bed's directory, where the sockets are too.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.socket.with_file_name(name)
