@@ -28,6 +28,7 @@ pub mod null;
 pub mod offload;
 pub mod packet;
 pub mod pcap;
+mod peer;
 mod piece;
 pub mod port;
 pub mod prefetch;

@@ -7,7 +7,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
@@ -16,6 +16,7 @@ use super::message::{Addresses, Reply, Request, protocol};
 use super::queue::{Agreed, MAX_SLOTS, Queue};
 use super::session::{Ring, Session, Shared};
 use super::{EVENT_IDX, INDIRECT_DESC, Options, PROTOCOL_FEATURES, VERSION_1, capabilities, features};
+use crate::peer::lock;
 
 /// Why a front-end is not listened to any longer.
 #[derive(Debug, thiserror::Error)]
@@ -181,7 +182,7 @@ impl Control {
     /// The guest masks and unmasks its interrupts by this; the session goes on.
     fn set_call(&mut self, ring: u32, fd: bool, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
         let fd = described(fd, fds)?;
-        *self.ring(ring)?.call.lock().unwrap_or_else(PoisonError::into_inner) = fd;
+        *lock(&self.ring(ring)?.call) = fd;
         // What was published before may have been told to nobody.
         if let Some(session) = self.shared.session() {
             session.ring(ring as usize).iter().for_each(|ring| ring.call());

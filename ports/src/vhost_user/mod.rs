@@ -10,7 +10,7 @@
 mod control;
 #[cfg(any(test, feature = "contract"))]
 pub mod driver;
-mod link;
+mod front_ends;
 mod memory;
 mod message;
 mod queue;
@@ -22,7 +22,10 @@ mod tx;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::net::SocketType;
+
 use crate::offload::Offloads;
+use crate::peer::{Link, Place, Waiting};
 use crate::{Capabilities, Counters, Error, Port, Rings};
 
 /// Device features (virtio 1.2, 5.1.3 and 6).
@@ -78,10 +81,13 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
         let what = format!("queues={}: 1 to {PAIRS}", options.queues);
         return Err(Error::Invalid { name: name.to_owned(), what });
     }
-    let shared = Arc::new(session::Shared::new(name)?);
+    let waiting = Waiting::new(name)?;
+    let shared = Arc::new(session::Shared::new(name, &waiting)?);
     let queues = u32::from(options.queues);
     let notes = vec![arguments(&options)];
-    let link = Arc::new(link::Link::start(name, options, shared.clone())?);
+    let place = Place { path: options.path.clone(), kind: SocketType::STREAM, client: options.client };
+    let front_ends = front_ends::FrontEnds { name: name.to_owned(), options, shared: shared.clone() };
+    let link = Arc::new(Link::start(name, place, waiting, front_ends)?);
     // The guest's own rings and memory, which it says when it comes.
     let rings = Rings {
         tx_slots: 256,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::link::Link;
 use super::queue::{Broken, Chain, Direction, Queue};
-use super::session::{Session, Shared};
+use super::session::{Held, Shared};
 use super::{HEADER, MAX_CHAIN_BYTES};
+use crate::peer::Link;
 use crate::piece::Piece;
 use crate::prefetch::prefetch;
 use crate::{BURST, Burst, Frame, Offload, Rx};
@@ -31,7 +31,7 @@ pub(super) struct VhostRx {
     /// The last half to go ends it.
     _link: Arc<Link>,
     /// Held from `receive` to `release`: frames are in its memory.
-    session: Option<Arc<Session>>,
+    session: Option<Held>,
     /// The ring that the last burst came from, and the one to look at first next time.
     ring: usize,
     turn: usize,

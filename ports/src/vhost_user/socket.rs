@@ -1,19 +1,13 @@
-//! The socket: whole messages with the descriptors beside them.
+//! Whole messages with the descriptors beside them.
 
-use std::io::{self, IoSliceMut, Write};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::time::{Duration, Instant};
-
-use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SocketAddrUnix,
-    SocketFlags, SocketType, connect, recvmsg, socket_with,
-};
+use std::time::Instant;
 
 use super::message::{HEADER, Header, REGIONS, Reply};
+use crate::peer::socket::{DESCRIPTORS, PATIENCE, fill, invalid, send};
+
+const _: () = assert!(REGIONS <= DESCRIPTORS);
 
 /// One message, its payload not looked at yet.
 pub(super) struct Letter {
@@ -22,36 +16,11 @@ pub(super) struct Letter {
     pub(super) fds: Vec<OwnedFd>,
 }
 
-/// How long a message may take from its first byte to its last, and an answer to be taken: nobody may keep control from
-/// hearing that the port is detached.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Goes to a socket that somebody listens on; never waits.
-///
-/// # Errors
-/// Of the socket; `WouldBlock` if too many wait there.
-pub(super) fn dial(path: &Path) -> io::Result<UnixStream> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    connect(&socket, &SocketAddrUnix::new(path)?)?;
-    Ok(UnixStream::from(socket))
-}
-
-/// Prepares a conversation.
-///
-/// # Errors
-/// Of the socket.
-pub(super) fn open(socket: &UnixStream) -> io::Result<()> {
-    socket.set_nonblocking(false)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))
-}
-
 /// Reads one message. `None` when the front-end has hung up.
 ///
 /// # Errors
 /// Of the socket; `InvalidData` for a header that makes no sense or more descriptors than any message has.
-pub(super) fn read(socket: &UnixStream) -> io::Result<Option<Letter>> {
+pub(super) fn read(socket: &OwnedFd) -> io::Result<Option<Letter>> {
     let mut header = [0; HEADER];
     let mut fds = Vec::new();
     let end = Instant::now() + PATIENCE;
@@ -71,58 +40,27 @@ pub(super) fn read(socket: &UnixStream) -> io::Result<Option<Letter>> {
 ///
 /// # Errors
 /// Of the socket.
-pub(super) fn reply(mut socket: &UnixStream, request: u32, reply: Reply) -> io::Result<()> {
-    socket.write_all(&reply.to_bytes(request))
-}
-
-/// Reads until `to` is full; false if the other side hung up instead.
-fn fill(socket: &UnixStream, mut to: &mut [u8], fds: &mut Vec<OwnedFd>, end: Instant) -> io::Result<bool> {
-    while !to.is_empty() {
-        if Instant::now() > end {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(REGIONS))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let n = retry(|| recvmsg(socket, &mut [IoSliceMut::new(to)], &mut control, RecvFlags::CMSG_CLOEXEC))?;
-        for message in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(rights) = message {
-                fds.extend(rights);
-            }
-        }
-        // What the kernel could not fit is closed already; what came late may still be too many.
-        if n.flags.contains(ReturnFlags::CTRUNC) || fds.len() > REGIONS {
-            return Err(invalid("more descriptors than any message has"));
-        }
-        if n.bytes == 0 {
-            return Ok(false);
-        }
-        to = &mut to[n.bytes..];
-    }
-    Ok(true)
-}
-
-fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            other => return Ok(other?),
-        }
-    }
-}
-
-fn invalid(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why)
+pub(super) fn reply(socket: &OwnedFd, request: u32, reply: Reply) -> io::Result<()> {
+    send(socket, &reply.to_bytes(request), &[])
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::IoSlice;
+    use std::io::{IoSlice, Write};
+    use std::mem::MaybeUninit;
     use std::os::fd::{AsFd, BorrowedFd};
+    use std::os::unix::net::UnixStream;
 
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
     use super::*;
 
+    fn pair() -> (OwnedFd, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (ours.into(), theirs)
+    }
+
+    /// Also more descriptors than are right.
     fn send(socket: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -136,7 +74,7 @@ mod tests {
 
     #[test]
     fn messages_are_kept_apart_with_their_descriptors() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (ours, theirs) = pair();
         send(&theirs, &[header(12, 8), vec![1; 8]].concat(), &[theirs.as_fd()]);
         send(&theirs, &header(3, 0), &[]);
         send(&theirs, &header(13, 8), &[theirs.as_fd()]);
@@ -159,7 +97,7 @@ mod tests {
             (header(12, 100_000), 0),
             (vec![0; HEADER], 0),
         ] {
-            let (ours, theirs) = UnixStream::pair().unwrap();
+            let (ours, theirs) = pair();
             send(&theirs, &bytes, &vec![theirs.as_fd(); fds]);
             assert_eq!(read(&ours).err().unwrap().kind(), io::ErrorKind::InvalidData, "{bytes:?} {fds}");
         }
@@ -167,7 +105,7 @@ mod tests {
 
     #[test]
     fn half_a_message_is_no_message() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (ours, theirs) = pair();
         (&theirs).write_all(&[header(2, 8), vec![0; 4]].concat()).unwrap();
         drop(theirs);
         assert!(read(&ours).unwrap().is_none());

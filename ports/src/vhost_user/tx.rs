@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::link::Link;
 use super::queue::{Broken, Chain, Direction, Queue};
-use super::session::{Session, Shared};
+use super::session::{Held, Shared};
 use super::{HEADER, MRG_RXBUF, PAIRS};
 use crate::draft::Draft;
+use crate::peer::Link;
 use crate::piece::Piece;
 use crate::prefetch::claim;
 use crate::{Capabilities, Counters, Frame, Offload, Reason, Sent, Tx};
@@ -209,7 +209,7 @@ impl VhostTx {
     }
 
     /// Copies frames into the rings of a session: by its flow, each has a ring.
-    fn fill(session: &Session, frames: &[Frame<'_>], ahead: &mut [Ahead]) -> (Sent, Option<Broken>) {
+    fn fill(session: &Held, frames: &[Frame<'_>], ahead: &mut [Ahead]) -> (Sent, Option<Broken>) {
         let (mut sent, mut broken) = (Sent::default(), None);
         let mergeable = session.features & MRG_RXBUF != 0;
         let running = session.receive_rings().iter().filter_map(|ring| ring.running());

@@ -1,0 +1,26 @@
+//! Another process at the far side of a port, which comes by a unix socket: a guest's QEMU, a program of DPDK's.
+//!
+//! A port has one control thread ([`Link`]) that waits for the peer or goes to it, and speaks its protocol. What the two
+//! agree on is a session; control hands it to the port's halves and takes it away again ([`Shared`]).
+
+mod link;
+mod shared;
+pub(crate) mod socket;
+
+pub(crate) use link::{End, Host, Link, Waiting};
+pub(crate) use shared::{Held, Shared, lock, wake};
+
+use std::path::PathBuf;
+
+use rustix::net::SocketType;
+
+/// Where the peer is met.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The unix socket.
+    pub(crate) path: PathBuf,
+    /// Stream or sequenced packets.
+    pub(crate) kind: SocketType,
+    /// We go to a socket that the peer listens on, again and again, instead of listening.
+    pub(crate) client: bool,
+}
