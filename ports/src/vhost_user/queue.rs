@@ -219,13 +219,19 @@ impl Queue {
 
     /// Writes the `n`th entry of the used ring that is not published yet: this chain, of which `written` bytes were
     /// written. May be said again, until it is published.
+    ///
+    /// Most entries say what they said a round ago, and are left alone: a line that was not written need not go back to
+    /// the guest's core.
     #[inline]
     pub(super) fn complete(&self, n: u16, head: u16, written: u32) {
         let index = self.done.load(Ordering::Relaxed).wrapping_add(n);
         let at = self.used.as_ptr().wrapping_add(USED + 8 * self.slot(index)).cast::<[u32; 2]>();
-        // SAFETY: within the used ring, aligned to four bytes, as `new` has checked; the guest does not look at it
-        // before `publish`.
-        unsafe { at.write_volatile([u32::from(head), written]) };
+        let entry = [u32::from(head), written];
+        // SAFETY: within the used ring, aligned to four bytes, as `new` has checked.
+        if unsafe { at.read_volatile() } != entry {
+            // SAFETY: as above; the guest does not look at it before `publish`.
+            unsafe { at.write_volatile(entry) };
+        }
     }
 
     /// Gives the first `n` chains that waited back to the guest, whose entries were completed.

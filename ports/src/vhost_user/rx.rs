@@ -8,19 +8,19 @@ use arrayvec::ArrayVec;
 
 use super::queue::{Broken, Chain, Direction, Queue};
 use super::session::{Held, Shared};
-use super::{HEADER, MAX_CHAIN_BYTES};
+use super::{HEADER, HOST_OFFLOADS, MAX_CHAIN_BYTES};
 use crate::peer::Link;
 use crate::piece::Piece;
 use crate::prefetch::prefetch;
-use crate::{BURST, Burst, Frame, Offload, Rx};
+use crate::{BURST, Burst, Frame, Offload, OffloadFlags, Rx};
 
 /// Pieces of the frames of one burst. When they run out, the burst ends early.
 const PIECES: usize = 4096;
 
 /// A frame of the burst.
 enum Taken {
-    /// Header and frame in one buffer, as nearly always; not looked at yet.
-    Lone { at: NonNull<u8>, len: u32 },
+    /// Header and frame in one buffer, as nearly always; not looked at yet. The header has a meaning or not.
+    Lone { at: NonNull<u8>, len: u32, header: bool },
     /// These pieces, behind a header that was read.
     Pieces { first: usize, count: usize, offload: Offload },
 }
@@ -50,16 +50,19 @@ impl VhostRx {
 
     /// Takes chains off a ring, at most `most`, and says of each that it is done with, which the guest hears of when it is
     /// released. Asks the processor for all headers before it looks at any.
-    fn take(&mut self, queue: &Queue, most: usize) -> Result<(), Broken> {
+    ///
+    /// Where no offload was agreed on, headers say nothing and are left alone (virtio 1.2, 5.1.6.2): they are in lines of
+    /// their own with DPDK, which need not change hands then.
+    fn take(&mut self, queue: &Queue, headers: bool, most: usize) -> Result<(), Broken> {
         let waiting = usize::from(queue.waiting()?).min(most).min(BURST);
         #[expect(clippy::cast_possible_truncation, reason = "at most a burst")]
         for n in 0..waiting as u16 {
             let chain = queue.chain(n, Direction::FromGuest)?;
             queue.complete(n, chain.head, 0);
             let taken = match chain.lone() {
-                Some((at, len)) => lone(at, len)?,
+                Some((at, len)) => lone(at, len, headers)?,
                 None if PIECES - self.pieces.len() < PIECES / 4 => break, // a chain may need as many
-                None => gathered(queue, &chain, &mut self.pieces)?,
+                None => gathered(queue, &chain, headers, &mut self.pieces)?,
             };
             self.taken.push(taken);
         }
@@ -69,18 +72,25 @@ impl VhostRx {
 
 /// The frame of a chain that is a single buffer.
 #[inline]
-fn lone(at: NonNull<u8>, len: u32) -> Result<Taken, Broken> {
+fn lone(at: NonNull<u8>, len: u32, header: bool) -> Result<Taken, Broken> {
     let bytes = (len as usize).checked_sub(HEADER).ok_or(Broken::Length)?;
     if bytes as u64 > MAX_CHAIN_BYTES {
         return Err(Broken::Length);
     }
-    prefetch(at.as_ptr());
+    if header {
+        prefetch(at.as_ptr());
+    }
     prefetch(at.as_ptr().wrapping_add(HEADER));
-    Ok(Taken::Lone { at, len })
+    Ok(Taken::Lone { at, len, header })
 }
 
 /// Reads the header of a frame in pieces and notes those behind it.
-fn gathered(queue: &Queue, chain: &Chain, pieces: &mut Vec<Piece>) -> Result<Taken, Broken> {
+fn gathered(
+    queue: &Queue,
+    chain: &Chain,
+    headers: bool,
+    pieces: &mut Vec<Piece>,
+) -> Result<Taken, Broken> {
     let (first, mut header, mut read, mut bytes) = (pieces.len(), [0; HEADER], 0, 0);
     queue.walk(chain, Direction::FromGuest, |at, len| {
         let piece = Piece { start: at.as_ptr(), len };
@@ -96,7 +106,7 @@ fn gathered(queue: &Queue, chain: &Chain, pieces: &mut Vec<Piece>) -> Result<Tak
     if read < HEADER || bytes > MAX_CHAIN_BYTES {
         return Err(Broken::Length);
     }
-    let offload = header.first_chunk().map_or(Offload::NONE, |bytes| Offload::from_bytes(*bytes));
+    let offload = header.first_chunk().filter(|_| headers).map_or(Offload::NONE, |bytes| said(*bytes));
     Ok(Taken::Pieces { first, count: pieces.len() - first, offload })
 }
 
@@ -107,10 +117,11 @@ impl Rx for VhostRx {
         self.session = None;
         let Some(session) = self.shared.session() else { return };
         let rings = session.transmit_rings();
+        let headers = session.features & HOST_OFFLOADS != 0;
         for turn in 0..rings.len() {
             self.ring = (self.turn + turn) % rings.len();
             let Some(queue) = rings[self.ring].running() else { continue };
-            if let Err(broken) = self.take(queue, burst.remaining_capacity()) {
+            if let Err(broken) = self.take(queue, headers, burst.remaining_capacity()) {
                 self.shared.fail(&session, broken);
             }
             if !self.taken.is_empty() {
@@ -155,17 +166,28 @@ impl Rx for VhostRx {
     }
 }
 
+/// What a guest says of a frame. Of the flags only one is its to set (virtio 1.2, 5.1.6.2.1).
+#[inline]
+const fn said(header: [u8; Offload::LEN]) -> Offload {
+    let offload = Offload::from_bytes(header);
+    Offload { flags: offload.flags & OffloadFlags::NEEDS_CSUM.bits(), ..offload }
+}
+
 /// What was taken, as a frame. An empty one is a runt like any other.
 #[inline]
 fn frame<'p>(taken: &Taken, pieces: &'p [Piece]) -> Frame<'p> {
     match *taken {
-        Taken::Lone { at, len } => {
-            // SAFETY: the buffer has at least a header, looked up in the memory of the session, which is held until it is
-            // released.
-            let header = unsafe { at.cast::<[u8; Offload::LEN]>().read_unaligned() };
+        Taken::Lone { at, len, header } => {
+            let offload = if header {
+                // SAFETY: the buffer has at least a header, looked up in the memory of the session, which is held until it
+                // is released.
+                said(unsafe { at.cast::<[u8; Offload::LEN]>().read_unaligned() })
+            } else {
+                Offload::NONE
+            };
             let start = at.as_ptr().wrapping_add(HEADER);
             // SAFETY: the rest of the same buffer; what the guest transmits, nothing in this process writes.
-            unsafe { Frame::from_foreign(start, len - HEADER as u32, Offload::from_bytes(header)) }
+            unsafe { Frame::from_foreign(start, len - HEADER as u32, offload) }
         }
         Taken::Pieces { first, count, offload } => match &pieces[first..][..count] {
             // SAFETY: of a buffer that was looked up, as above.

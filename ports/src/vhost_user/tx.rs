@@ -7,19 +7,17 @@ use arrayvec::ArrayVec;
 
 use super::queue::{Broken, Chain, Direction, Queue};
 use super::session::{Held, Shared};
-use super::{HEADER, MRG_RXBUF, PAIRS};
+use super::{GUEST_CSUM, HEADER, MRG_RXBUF, PAIRS};
 use crate::draft::Draft;
 use crate::peer::Link;
 use crate::piece::Piece;
-use crate::prefetch::claim;
-use crate::{Capabilities, Counters, Frame, Offload, Reason, Sent, Tx};
+use crate::prefetch::{claim, prefetch};
+use crate::{Capabilities, Counters, Frame, Offload, OffloadFlags, Reason, Sent, Tx};
 
 /// Most buffers that one frame is spread over, and most chains of them: a super-frame takes 44 of 1500 bytes.
 const BUFFERS: usize = 256;
 /// Chains that are looked at ahead of those that are filled, so that the processor fetches the buffers of all at once.
 const AHEAD: usize = 32;
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// The transmitting half.
 pub(super) struct VhostTx {
@@ -46,6 +44,8 @@ type Buffers = ArrayVec<(NonNull<u8>, u32), BUFFERS>;
 struct Filling<'q> {
     queue: &'q Queue,
     mergeable: bool,
+    /// The flags of headers that the guest is to see: none, unless it agreed to checksums (virtio 1.2, 5.1.6.4.1).
+    flags: OffloadFlags,
     /// Chains that waited when last looked; of these, how many were looked at, and how many are filled.
     waiting: u16,
     seen: u16,
@@ -56,9 +56,30 @@ struct Filling<'q> {
 }
 
 impl<'q> Filling<'q> {
-    fn new(queue: &'q Queue, mergeable: bool, ahead: &'q mut Ahead) -> Self {
+    fn new(queue: &'q Queue, features: u64, ahead: &'q mut Ahead) -> Self {
+        let flags = if features & GUEST_CSUM == 0 { OffloadFlags::empty() } else { OffloadFlags::all() };
         ahead.clear();
-        Self { queue, mergeable, waiting: 0, seen: 0, filled: 0, ahead, next: 0 }
+        Self {
+            queue,
+            mergeable: features & MRG_RXBUF != 0,
+            flags,
+            waiting: 0,
+            seen: 0,
+            filled: 0,
+            ahead,
+            next: 0,
+        }
+    }
+
+    /// The header of a frame in so many chains.
+    #[inline]
+    fn header(&self, frame: &Frame<'_>, chains: usize) -> [u8; HEADER] {
+        let mut offload = frame.offload();
+        offload.flags &= self.flags.bits();
+        let mut header = [0; HEADER];
+        header[..Offload::LEN].copy_from_slice(&offload.to_bytes());
+        header[Offload::LEN..].copy_from_slice(&u16::try_from(chains).unwrap_or(u16::MAX).to_le_bytes());
+        header
     }
 
     /// The next chain, if one is there. `want` is how many may follow.
@@ -84,8 +105,8 @@ impl<'q> Filling<'q> {
         for _ in 0..usize::from(more).min(want).min(AHEAD) {
             let chain = self.queue.chain(self.seen, Direction::ToGuest)?;
             if let Some((at, _)) = chain.lone() {
-                claim(at.as_ptr());
-                claim(at.as_ptr().wrapping_add(LINE));
+                prefetch(at.as_ptr());
+                claim(at.as_ptr().wrapping_add(HEADER));
             }
             self.ahead.push(chain);
             self.seen += 1;
@@ -100,7 +121,7 @@ impl<'q> Filling<'q> {
         let total = HEADER + frame.len();
         match chain.lone() {
             Some((at, len)) if total <= len as usize => {
-                write(frame, at);
+                write(self.header(frame, 1), frame, at);
                 self.complete(chain.head, total);
                 Ok(Put::Delivered)
             }
@@ -133,7 +154,7 @@ impl<'q> Filling<'q> {
             })?;
             chains.push((chain.head, room.min(total) - before));
             if room >= total {
-                scatter(frame, chains.len(), &buffers);
+                scatter(self.header(frame, chains.len()), frame, &buffers);
                 chains.iter().for_each(|(head, len)| self.complete(*head, *len));
                 return Ok(Put::Delivered);
             }
@@ -157,27 +178,22 @@ impl<'q> Filling<'q> {
     }
 }
 
-/// The header of a frame in so many chains.
+/// Writes header and frame into a lone buffer, which has room for both. The header is left alone if it says so already:
+/// with DPDK it is in a line of its own, which the guest's core keeps then.
 #[inline]
-fn header(frame: &Frame<'_>, chains: usize) -> [u8; HEADER] {
-    let mut header = [0; HEADER];
-    header[..Offload::LEN].copy_from_slice(&frame.offload().to_bytes());
-    header[Offload::LEN..].copy_from_slice(&u16::try_from(chains).unwrap_or(u16::MAX).to_le_bytes());
-    header
-}
-
-/// Writes header and frame into a lone buffer, which has room for both.
-#[inline]
-fn write(frame: &Frame<'_>, at: NonNull<u8>) {
+fn write(header: [u8; HEADER], frame: &Frame<'_>, at: NonNull<u8>) {
+    let to = at.cast::<[u8; HEADER]>();
     // SAFETY: the buffer has room for header and frame, and no other half of ours touches it ...
-    unsafe { at.cast::<[u8; HEADER]>().write_unaligned(header(frame, 1)) };
-    // SAFETY: ... of which the frame, which is in another port's memory, begins behind the header.
+    if unsafe { to.read_unaligned() } != header {
+        // SAFETY: ... while it is filled ...
+        unsafe { to.write_unaligned(header) };
+    }
+    // SAFETY: ... and the frame, which is in another port's memory, begins behind the header.
     unsafe { frame.copy_to(at.as_ptr().wrapping_add(HEADER)) };
 }
 
 /// Writes header and frame into these buffers, which have room for both.
-fn scatter(frame: &Frame<'_>, chains: usize, buffers: &[(NonNull<u8>, u32)]) {
-    let header = header(frame, chains);
+fn scatter(header: [u8; HEADER], frame: &Frame<'_>, buffers: &[(NonNull<u8>, u32)]) {
     let runs = std::iter::once(Piece { start: header.as_ptr(), len: HEADER as u32 }).chain(frame.runs());
     copy(runs, buffers);
 }
@@ -211,9 +227,8 @@ impl VhostTx {
     /// Copies frames into the rings of a session: by its flow, each has a ring.
     fn fill(session: &Held, frames: &[Frame<'_>], ahead: &mut [Ahead]) -> (Sent, Option<Broken>) {
         let (mut sent, mut broken) = (Sent::default(), None);
-        let mergeable = session.features & MRG_RXBUF != 0;
         let running = session.receive_rings().iter().filter_map(|ring| ring.running());
-        let filling = running.zip(ahead).map(|(queue, ahead)| Filling::new(queue, mergeable, ahead));
+        let filling = running.zip(ahead).map(|(queue, ahead)| Filling::new(queue, session.features, ahead));
         let mut rings: ArrayVec<_, PAIRS> = filling.collect();
         for (frame, want) in frames.iter().zip((1..=frames.len()).rev()) {
             let ring = if rings.len() > 1 { spread(frame, rings.len()) } else { 0 };
