@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Frame;
+
 bitflags::bitflags! {
     /// `virtio_net_hdr.flags`.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,6 +147,16 @@ impl Offload {
         u16::from_le_bytes([self.flags, self.gso_type]) & (0xff00 | OffloadFlags::NEEDS_CSUM.bits() as u16)
     }
 
+    /// Whether the metadata can be that of a frame of `len` bytes: the checksum stands behind the Ethernet header and within
+    /// the frame, segments have bytes, and headers are no longer than the frame. Guests and peers may say anything.
+    #[must_use]
+    pub const fn is_sound(self, len: usize) -> bool {
+        let (start, end) = (self.csum_start as usize, self.csum_start as usize + self.csum_offset as usize + 2);
+        let summed = !self.needs_csum() || (start >= Frame::HEADER && end <= len);
+        let cut = self.gso_type == 0 || (self.gso_size > 0 && self.hdr_len as usize <= len);
+        summed && cut
+    }
+
     /// What a port must be able to do to take the frame as it is; `None` if no port can
     /// ([`GsoType::Other`]).
     #[must_use]
@@ -190,13 +202,13 @@ impl Capabilities {
     }
 
     /// Whether the port takes a frame of `len` bytes with this metadata as it is. VLAN-tagged frames may be
-    /// four bytes longer, as on Linux.
+    /// four bytes longer, as on Linux. No port takes metadata that [makes no sense](Offload::is_sound).
     #[must_use]
     pub fn takes(&self, len: usize, offload: Offload) -> bool {
         if offload.is_plain() {
             return len <= self.frame as usize + 4;
         }
-        let Some(needs) = offload.needs() else { return false };
+        let Some(needs) = offload.needs().filter(|_| offload.is_sound(len)) else { return false };
         let limit = if offload.gso_type == 0 { self.frame as usize + 4 } else { self.super_frame as usize };
         self.offloads.contains(needs) && len <= limit
     }
@@ -227,12 +239,38 @@ mod tests {
         assert!(wire.takes(1514, Offload::NONE));
         assert!(wire.takes(1518, Offload::NONE));
         assert!(!wire.takes(1519, Offload::NONE));
-        let csum = Offload { flags: 1, ..Offload::NONE };
+        let csum = Offload { flags: 1, csum_start: 34, csum_offset: 16, ..Offload::NONE };
         assert!(!wire.takes(60, csum));
         assert!(Capabilities::all(1500).takes(60, csum));
-        let tso = Offload { flags: 1, gso_type: Offload::GSO_TCPV4, gso_size: 1460, ..Offload::NONE };
+        let tso = Offload { gso_type: Offload::GSO_TCPV4, gso_size: 1460, ..csum };
         assert!(Capabilities::all(1500).takes(65_549, tso));
         let ufo = Offload { gso_type: Offload::GSO_UDP, ..Offload::NONE };
         assert!(!Capabilities::all(1500).takes(60, ufo));
+    }
+
+    #[test]
+    fn no_port_takes_metadata_that_lies() {
+        let good = Offload {
+            flags: 1,
+            gso_type: Offload::GSO_TCPV4,
+            hdr_len: 54,
+            gso_size: 1460,
+            csum_start: 34,
+            csum_offset: 16,
+        };
+        let takes = |offload: Offload| Capabilities::all(1500).takes(100, offload);
+        let open = Offload { gso_type: 0, ..good };
+        assert!(takes(good) && takes(open));
+        assert!(takes(Offload { csum_start: 82, ..open }), "the last two bytes");
+        for lie in [
+            Offload { csum_start: 83, ..open },
+            Offload { csum_start: 13, ..open },
+            Offload { csum_start: u16::MAX, csum_offset: u16::MAX, ..open },
+            Offload { csum_start: 83, ..good },
+            Offload { gso_size: 0, ..good },
+            Offload { hdr_len: 101, ..good },
+        ] {
+            assert!(!takes(lie), "{lie:?}");
+        }
     }
 }

@@ -4,6 +4,8 @@
 # elsewhere, and while forwarding is stopped both sleep, so that ours and DPDK's may be measured in turn.
 
 testpmd_packages=(dpdk-dev librte-net-memif23 librte-net-af-xdp23 librte-bus-vdev23 librte-mempool-ring23)
+# No hugepages: what a user gets without a step as root.
+testpmd_memory=(--no-huge -m 512)
 declare -A testpmd_prompt testpmd_pid
 
 # testpmd NAME CORE NAMESPACE|- MODE EAL-ARGUMENT... [-- TESTPMD-ARGUMENT...]: starts one and waits for its prompt.
@@ -18,8 +20,8 @@ testpmd() {
     rm -f "$scratch/$name.prompt"
     mkfifo "$scratch/$name.prompt"
     exec {prompt}<>"$scratch/$name.prompt"
-    # No hugepages: what a user gets without a step as root. RUNTIME_DIRECTORY is where DPDK leaves its files.
-    RUNTIME_DIRECTORY=$scratch/dpdk "${as[@]}" stdbuf -oL dpdk-testpmd --lcores "0@$core,1@$core" --no-huge -m 512 --no-pci \
+    # RUNTIME_DIRECTORY is where DPDK leaves its files.
+    RUNTIME_DIRECTORY=$scratch/dpdk "${as[@]}" stdbuf -oL dpdk-testpmd --lcores "0@$core,1@$core" "${testpmd_memory[@]}" --no-pci \
         --no-telemetry --file-prefix "$name" "${eal[@]}" -- -i --total-num-mbufs=16384 --forward-mode="$mode" "$@" \
         <&"$prompt" >"$scratch/$name.out" 2>&1 &
     testpmd_pid[$name]=$!
@@ -38,11 +40,13 @@ testpmd_ready() {
 testpmd_say() { echo "${*:2}" >&"${testpmd_prompt[$1]}"; }
 
 # testpmd_rate NAME PORT rx|tx: Mpps that its port sees during SECONDS, by DPDK's own clock: the rate shown is that since
-# it was shown last.
+# it was shown last. Of several PORTs, "0 1", the sum.
 testpmd_rate() {
-    testpmd_show "$1" "$2" >/dev/null
+    local port
+    for port in $2; do testpmd_show "$1" "$port" >/dev/null; done
     sleep "$pps_seconds"
-    testpmd_show "$1" "$2" | awk -v want="${3^}-pps:" '$1 == want { printf "%.6f\n", $2 / 1e6 }'
+    for port in $2; do testpmd_show "$1" "$port"; done |
+        awk -v want="${3^}-pps:" '$1 == want { sum += $2 } END { if (NR) printf "%.6f\n", sum / 1e6 }'
 }
 
 testpmd_show() { # NAME PORT: the statistics, once they are there

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod bed;
+mod dpdk;
 mod frames;
 mod guests;
 mod lifecycle;

@@ -15,7 +15,9 @@ use super::memory::{self, Memory, SLOTS};
 use super::message::{Addresses, Reply, Request, protocol};
 use super::queue::{Agreed, MAX_SLOTS, Queue};
 use super::session::{Ring, Session, Shared};
-use super::{EVENT_IDX, INDIRECT_DESC, Options, PROTOCOL_FEATURES, VERSION_1, capabilities, features};
+use super::{
+    EVENT_IDX, INDIRECT_DESC, MTU_UNSAID, Options, PROTOCOL_FEATURES, VERSION_1, capabilities, features,
+};
 use crate::peer::lock;
 
 /// Why a front-end is not listened to any longer.
@@ -33,11 +35,17 @@ pub(super) enum Refusal {
     NoRing(u32),
     #[error("a ring of {0} slots: a power of two up to {MAX_SLOTS}")]
     Slots(u32),
+    #[error("an MTU of {0}: {MIN_MTU} to {MAX_MTU}")]
+    Mtu(u64),
     #[error("a descriptor is missing")]
     NoDescriptor,
     #[error("a descriptor to kick or call by is no eventfd")]
     NoEvent,
 }
+
+/// Least and most MTU of a device (virtio 1.2, 5.1.4.1).
+const MIN_MTU: u64 = 68;
+const MAX_MTU: u64 = 65_535;
 
 /// What is known of a ring.
 #[derive(Default)]
@@ -58,6 +66,8 @@ pub(super) struct Control {
     options: Options,
     features: u64,
     protocol: u64,
+    /// What the guest is told, and so takes; 1500 unless the front-end says so.
+    mtu: u32,
     memory: Memory,
     rings: Vec<Known>,
     /// Trouble that was told of already: rings that are nowhere in the shared memory.
@@ -74,6 +84,7 @@ impl Control {
             options,
             features: 0,
             protocol: 0,
+            mtu: MTU_UNSAID,
             memory: Memory::default(),
             rings,
             told: false,
@@ -113,7 +124,7 @@ impl Control {
     fn change(&mut self, request: Request, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
         match request {
             Request::SetVringCall { ring, fd } => return self.set_call(ring, fd, fds),
-            Request::SetVringErr { .. } | Request::SetOwner | Request::SetMtu(_) => return Ok(()),
+            Request::SetVringErr { .. } | Request::SetOwner => return Ok(()),
             _ => {}
         }
         self.pause();
@@ -128,6 +139,10 @@ impl Control {
                 self.features = Self::among(wanted, features(self.options.offloads))?;
             }
             Request::SetProtocolFeatures(wanted) => self.protocol = Self::among(wanted, Self::PROTOCOL)?,
+            Request::SetMtu(mtu) => {
+                let valid = u32::try_from(mtu).ok().filter(|_| (MIN_MTU..=MAX_MTU).contains(&mtu));
+                self.mtu = valid.ok_or(Refusal::Mtu(mtu))?;
+            }
             Request::ResetOwner => self.forget_rings(),
             Request::SetMemTable(table) => self.memory = Memory::of(&table, &fds)?,
             Request::AddMemReg(region) => {
@@ -249,7 +264,7 @@ impl Control {
             rings.push(ring);
         }
         if started {
-            let capabilities = capabilities(self.features);
+            let capabilities = capabilities(self.features, self.mtu);
             self.shared.begin(Session::new(rings, self.features | VERSION_1, capabilities));
         }
     }

@@ -256,6 +256,11 @@ impl Driver {
         self.word(at + 2).store(self.available[ring], Ordering::Release);
     }
 
+    /// Puts frames into several buffers from now on, or into one.
+    pub const fn scatter(&mut self, scatter: bool) {
+        self.style.scatter = scatter;
+    }
+
     /// Claims that so many chains are available.
     pub fn claim(&self, ring: usize, index: u16) {
         self.word(ring * RING + AVAILABLE + 2).store(index, Ordering::Release);

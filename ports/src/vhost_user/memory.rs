@@ -84,10 +84,18 @@ impl Region {
             || meet(ours.user, theirs.user, ours.len, theirs.len)
     }
 
-    /// The byte `from` bytes into the region, if `len` more are in it.
+    /// The region from the first of these addresses on.
+    const fn span(&self, first: u64) -> Span {
+        Span { first, len: self.claim.len, at: self.at }
+    }
+}
+
+impl Span {
+    /// Where `len` bytes are that are called `address`, if all of them are here.
     #[inline]
-    fn find(&self, from: u64, len: u64) -> Option<NonNull<u8>> {
-        let inside = from < self.claim.len && len <= self.claim.len - from;
+    fn find(&self, address: u64, len: u64) -> Option<NonNull<u8>> {
+        let from = address.wrapping_sub(self.first);
+        let inside = from < self.len && len <= self.len - from;
         let at = self.at.as_ptr().wrapping_add(usize::try_from(from).ok()?);
         if inside { NonNull::new(at) } else { None }
     }
@@ -104,7 +112,22 @@ impl Drop for Region {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     regions: Vec<Arc<Region>>,
+    /// The same as descriptors have them: every buffer is looked up here.
+    spans: Vec<Span>,
 }
+
+/// A region by the addresses of descriptors.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    first: u64,
+    len: u64,
+    at: NonNull<u8>,
+}
+
+// SAFETY: an address, of a region that `Memory` holds beside it.
+unsafe impl Send for Span {}
+// SAFETY: as above.
+unsafe impl Sync for Span {}
 
 impl Memory {
     /// The regions of a whole table.
@@ -124,9 +147,7 @@ impl Memory {
         if self.regions.iter().any(|other| other.overlaps(&claim)) {
             return Err(Refusal::Overlap);
         }
-        let mut regions = self.regions.clone();
-        regions.push(Arc::new(region));
-        Ok(Self { regions })
+        Ok(Self::from_iter(self.regions.iter().cloned().chain([Arc::new(region)])))
     }
 
     /// The same without one region, which is known by its addresses and length.
@@ -135,22 +156,29 @@ impl Memory {
             (r.claim.guest, r.claim.user, r.claim.len) == (claim.guest, claim.user, claim.len)
         };
         let at = self.regions.iter().position(same).ok_or(Refusal::Unknown)?;
-        let mut regions = self.regions.clone();
-        regions.remove(at);
-        Ok(Self { regions })
+        let others = self.regions.iter().enumerate().filter(|(i, _)| *i != at);
+        Ok(others.map(|(_, region)| region.clone()).collect())
     }
 
     /// Where `len` bytes are that the guest's descriptors call `address`, if one region has them all. What is found is
     /// good while this memory is alive.
     #[inline]
     pub(super) fn guest(&self, address: u64, len: u32) -> Option<NonNull<u8>> {
-        self.regions.iter().find_map(|r| r.find(address.wrapping_sub(r.claim.guest), len.into()))
+        self.spans.iter().find_map(|span| span.find(address, len.into()))
     }
 
     /// The same for what the front-end calls `address`, as in the addresses of rings.
     pub(super) fn user(&self, address: u64, len: usize) -> Option<NonNull<u8>> {
         let len = u64::try_from(len).ok()?;
-        self.regions.iter().find_map(|r| r.find(address.wrapping_sub(r.claim.user), len))
+        self.regions.iter().find_map(|region| region.span(region.claim.user).find(address, len))
+    }
+}
+
+impl FromIterator<Arc<Region>> for Memory {
+    fn from_iter<I: IntoIterator<Item = Arc<Region>>>(regions: I) -> Self {
+        let regions: Vec<_> = regions.into_iter().collect();
+        let spans = regions.iter().map(|region| region.span(region.claim.guest)).collect();
+        Self { regions, spans }
     }
 }
 

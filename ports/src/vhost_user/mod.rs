@@ -49,14 +49,18 @@ const GUEST_USO4: u64 = 1 << 54;
 const GUEST_USO6: u64 = 1 << 55;
 const HOST_USO: u64 = 1 << 56;
 
+/// What gives the headers of a guest's frames a meaning.
+const HOST_OFFLOADS: u64 = CSUM | HOST_TSO4 | HOST_TSO6 | HOST_ECN | HOST_USO;
 /// Bytes before each frame: `struct virtio_net_hdr_v1`, whose first ten are [`Offload`](crate::Offload).
 const HEADER: usize = 12;
 /// Longest frame of a guest.
 const MAX_CHAIN_BYTES: u64 = Capabilities::MAX_SUPER_FRAME as u64;
 /// Most pairs of rings.
 const PAIRS: usize = 8;
+/// MTU of a guest that was told none.
+const MTU_UNSAID: u32 = 1500;
 /// What a port takes while nobody is there: everything, and it fails.
-const ABSENT: Capabilities = Capabilities::all(1500);
+const ABSENT: Capabilities = Capabilities::all(MTU_UNSAID);
 
 /// How to open a port for a guest.
 #[derive(Clone, Debug)]
@@ -119,14 +123,13 @@ fn arguments(options: &Options) -> String {
 /// What is offered to a driver.
 const fn features(offloads: bool) -> u64 {
     let plain = MTU | MRG_RXBUF | MQ | INDIRECT_DESC | EVENT_IDX | PROTOCOL_FEATURES | VERSION_1;
-    let host = CSUM | HOST_TSO4 | HOST_TSO6 | HOST_ECN | HOST_USO;
     let guest = GUEST_CSUM | GUEST_TSO4 | GUEST_TSO6 | GUEST_ECN | GUEST_USO4 | GUEST_USO6;
-    if offloads { plain | host | guest } else { plain }
+    if offloads { plain | HOST_OFFLOADS | guest } else { plain }
 }
 
-/// What a driver with these features takes. Without buffers that merge, it has to post 64 KiB for each super-frame, and
+/// What a driver with these features takes at this MTU. Without buffers that merge, it has to post 64 KiB for each super-frame, and
 /// does when it asks for them (virtio 1.2, 5.1.6.3.1).
-fn capabilities(features: u64) -> Capabilities {
+fn capabilities(features: u64, mtu: u32) -> Capabilities {
     let has = |bits: u64| features & bits == bits;
     let pairs = [
         (GUEST_CSUM, Offloads::CSUM),
@@ -137,5 +140,5 @@ fn capabilities(features: u64) -> Capabilities {
     ];
     let offloads =
         pairs.iter().filter(|(bits, _)| has(*bits)).fold(Offloads::empty(), |all, (_, one)| all | *one);
-    Capabilities { offloads, ..ABSENT }
+    Capabilities { offloads, ..Capabilities::all(mtu) }
 }

@@ -152,75 +152,86 @@ impl Queue {
         if waiting > self.slots { Err(Broken::Index) } else { Ok(waiting) }
     }
 
-    /// The head of the `n`th chain that waits.
+    /// The `n`th chain that waits.
     #[inline]
-    pub(super) fn head(&self, n: u16) -> u16 {
+    pub(super) fn chain(&self, n: u16, to: Direction) -> Result<Chain, Broken> {
         let index = self.next.load(Ordering::Relaxed).wrapping_add(n);
-        self.word(self.available, HEADS + 2 * self.slot(index)).load(Ordering::Relaxed)
+        let head = self.word(self.available, HEADS + 2 * self.slot(index)).load(Ordering::Relaxed);
+        if head >= self.slots {
+            return Err(Broken::Table);
+        }
+        let first = read(self.descriptors, head);
+        let lone = if first.flags & (NEXT | INDIRECT) == 0 { Some(self.buffer(&first, to)?) } else { None };
+        Ok(Chain { head, first, lone })
     }
 
-    /// Walks a chain of buffers that we are to write (`WRITE`) or to read, and hands each to `buffer`, until it says
-    /// false. Every descriptor is read once.
+    /// Where the buffer of a descriptor is.
     #[inline]
+    fn buffer(&self, descriptor: &Descriptor, to: Direction) -> Result<NonNull<u8>, Broken> {
+        if descriptor.flags & WRITE != to as u16 {
+            return Err(Broken::Direction);
+        }
+        if descriptor.length == 0 {
+            return Err(Broken::Length); // QEMU refuses it too: a chain of nothing is work without end
+        }
+        self.memory.guest(descriptor.address, descriptor.length).ok_or(Broken::Address)
+    }
+
+    /// Hands each buffer of a chain to `buffer`, until it says false. Every descriptor is read once.
     pub(super) fn walk(
         &self,
-        head: u16,
-        writable: bool,
+        chain: &Chain,
+        to: Direction,
         mut buffer: impl FnMut(NonNull<u8>, u32) -> bool,
     ) -> Result<(), Broken> {
-        let (mut table, mut slots, mut index) = (self.descriptors, self.slots, head);
-        let mut left = MAX_CHAIN;
-        loop {
-            if index >= slots {
-                return Err(Broken::Table);
+        if let Some(at) = chain.lone {
+            buffer(at, chain.first.length);
+            return Ok(());
+        }
+        let (mut table, mut slots, mut one) = (self.descriptors, self.slots, chain.first);
+        if one.flags & INDIRECT != 0 {
+            (table, slots) = self.table(&one)?;
+            one = read(table, 0);
+        }
+        for _ in 0..MAX_CHAIN {
+            if one.flags & INDIRECT != 0 {
+                return Err(Broken::Indirect);
             }
-            let [address, rest] = read(table, index);
-            let [length_low, length_high, flags, next] = halves(rest);
-            let length = u32::from(length_low) | u32::from(length_high) << 16;
-            if flags & INDIRECT != 0 {
-                let first = table == self.descriptors && left == MAX_CHAIN;
-                (table, slots) = self.table(address, length, first && flags & NEXT == 0)?;
-                index = 0;
-                left -= 1;
-                continue;
-            }
-            if (flags & WRITE != 0) != writable {
-                return Err(Broken::Direction);
-            }
-            if length == 0 {
-                return Err(Broken::Length); // QEMU refuses it too: a chain of nothing is work without end
-            }
-            let at = self.memory.guest(address, length).ok_or(Broken::Address)?;
-            if !buffer(at, length) || flags & NEXT == 0 {
+            if !buffer(self.buffer(&one, to)?, one.length) || one.flags & NEXT == 0 {
                 return Ok(());
             }
-            index = next;
-            left -= 1;
-            if left == 0 {
-                return Err(Broken::Endless);
+            if one.next >= slots {
+                return Err(Broken::Table);
             }
+            one = read(table, one.next);
         }
+        Err(Broken::Endless)
     }
 
     /// An indirect table, and the number of its descriptors.
-    #[cold]
-    fn table(&self, address: u64, length: u32, allowed: bool) -> Result<(NonNull<u8>, u16), Broken> {
+    fn table(&self, descriptor: &Descriptor) -> Result<(NonNull<u8>, u16), Broken> {
+        let Descriptor { address, length, flags, .. } = *descriptor;
         let slots = u16::try_from(length as usize / DESCRIPTOR).ok().filter(|n| (1..=MAX_SLOTS).contains(n));
-        let slots =
-            slots.filter(|_| allowed && self.indirect && (length as usize).is_multiple_of(DESCRIPTOR));
-        let slots = slots.ok_or(Broken::Indirect)?;
+        let sound = self.indirect && flags & NEXT == 0 && (length as usize).is_multiple_of(DESCRIPTOR);
+        let slots = slots.filter(|_| sound).ok_or(Broken::Indirect)?;
         Ok((self.memory.guest(address, length).ok_or(Broken::Address)?, slots))
     }
 
     /// Writes the `n`th entry of the used ring that is not published yet: this chain, of which `written` bytes were
-    /// written.
+    /// written. May be said again, until it is published.
+    ///
+    /// Most entries say what they said a round ago, and are left alone: a line that was not written need not go back to
+    /// the guest's core.
     #[inline]
     pub(super) fn complete(&self, n: u16, head: u16, written: u32) {
         let index = self.done.load(Ordering::Relaxed).wrapping_add(n);
         let at = self.used.as_ptr().wrapping_add(USED + 8 * self.slot(index)).cast::<[u32; 2]>();
-        // SAFETY: within the used ring, aligned to four bytes, as `new` has checked; the guest does not look at it
-        // before `publish`.
-        unsafe { at.write_volatile([u32::from(head), written]) };
+        let entry = [u32::from(head), written];
+        // SAFETY: within the used ring, aligned to four bytes, as `new` has checked.
+        if unsafe { at.read_volatile() } != entry {
+            // SAFETY: as above; the guest does not look at it before `publish`.
+            unsafe { at.write_volatile(entry) };
+        }
     }
 
     /// Gives the first `n` chains that waited back to the guest, whose entries were completed.
@@ -268,19 +279,54 @@ impl Queue {
     }
 }
 
-/// One descriptor: its address, and its length, flags and next in one word. Read once, into registers.
-#[inline]
-fn read(table: NonNull<u8>, index: u16) -> [u64; 2] {
-    /// An indirect table may stand on any address.
-    #[repr(C, packed)]
-    struct Descriptor([u64; 2]);
-    let at = table.as_ptr().wrapping_add(usize::from(index) * DESCRIPTOR).cast::<Descriptor>();
-    // SAFETY: callers have checked `index` against the length of the table, all of which is readable.
-    let descriptor = unsafe { at.read_volatile() };
-    descriptor.0
+/// Whose buffers a ring has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum Direction {
+    /// The guest transmits: we are to read them.
+    FromGuest = 0,
+    /// The guest receives: we are to write them.
+    ToGuest = WRITE,
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a word in four parts")]
-const fn halves(word: u64) -> [u16; 4] {
-    [word as u16, (word >> 16) as u16, (word >> 32) as u16, (word >> 48) as u16]
+/// One descriptor, as it was when it was read, once.
+#[derive(Clone, Copy, Debug)]
+struct Descriptor {
+    address: u64,
+    length: u32,
+    flags: u16,
+    next: u16,
+}
+
+/// A chain that waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chain {
+    pub(super) head: u16,
+    first: Descriptor,
+    /// Where its buffer is, if it has only one and no table, as most have.
+    lone: Option<NonNull<u8>>,
+}
+
+// SAFETY: an address, of the memory of the queue that it came from.
+unsafe impl Send for Chain {}
+
+impl Chain {
+    /// The buffer of a chain that has only one.
+    #[inline]
+    pub(super) fn lone(&self) -> Option<(NonNull<u8>, u32)> {
+        self.lone.map(|at| (at, self.first.length))
+    }
+}
+
+/// Reads a descriptor: its address, and its length, flags and next in one word.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "a word in its parts")]
+fn read(table: NonNull<u8>, index: u16) -> Descriptor {
+    /// An indirect table may stand on any address.
+    #[repr(C, packed)]
+    struct Words([u64; 2]);
+    let at = table.as_ptr().wrapping_add(usize::from(index) * DESCRIPTOR).cast::<Words>();
+    // SAFETY: callers have checked `index` against the length of the table, all of which is readable.
+    let Words([address, rest]) = unsafe { at.read_volatile() };
+    Descriptor { address, length: rest as u32, flags: (rest >> 32) as u16, next: (rest >> 48) as u16 }
 }

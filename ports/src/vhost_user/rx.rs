@@ -1,26 +1,28 @@
 //! From the guest: its transmit rings.
 
 use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::queue::{Broken, Queue};
+use super::queue::{Broken, Chain, Direction, Queue};
 use super::session::{Held, Shared};
-use super::{HEADER, MAX_CHAIN_BYTES};
+use super::{HEADER, HOST_OFFLOADS, MAX_CHAIN_BYTES};
 use crate::peer::Link;
 use crate::piece::Piece;
-use crate::{BURST, Burst, Frame, Offload, Rx};
+use crate::prefetch::prefetch;
+use crate::{BURST, Burst, Frame, Offload, OffloadFlags, Rx};
 
 /// Pieces of the frames of one burst. When they run out, the burst ends early.
 const PIECES: usize = 4096;
 
-/// A frame of the burst: its ring, the head of its chain, its pieces.
-struct Taken {
-    head: u16,
-    first: usize,
-    pieces: usize,
-    offload: Offload,
+/// A frame of the burst.
+enum Taken {
+    /// Header and frame in one buffer, as nearly always; not looked at yet. The header has a meaning or not.
+    Lone { at: NonNull<u8>, len: u32, header: bool },
+    /// These pieces, behind a header that was read.
+    Pieces { first: usize, count: usize, offload: Offload },
 }
 
 /// The receiving half.
@@ -37,7 +39,7 @@ pub(super) struct VhostRx {
     taken: ArrayVec<Taken, BURST>,
 }
 
-// SAFETY: pieces point into the memory of the session that is held with them.
+// SAFETY: what was taken points into the memory of the session that is held with it.
 unsafe impl Send for VhostRx {}
 
 impl VhostRx {
@@ -46,27 +48,51 @@ impl VhostRx {
         Self { shared, _link: link, session: None, ring: 0, turn: 0, pieces, taken }
     }
 
-    /// Takes chains off a ring, at most `most`.
-    fn take(&mut self, queue: &Queue, most: usize) -> Result<(), Broken> {
-        let waiting = usize::from(queue.waiting()?).min(most);
-        for n in 0..waiting {
-            #[expect(clippy::cast_possible_truncation, reason = "at most a burst")]
-            let head = queue.head(n as u16);
-            if PIECES - self.pieces.len() < PIECES / 4 {
-                break; // a chain may need as many
-            }
-            let taken = chain(queue, head, &mut self.pieces)?;
+    /// Takes chains off a ring, at most `most`, and says of each that it is done with, which the guest hears of when it is
+    /// released. Asks the processor for all headers before it looks at any.
+    ///
+    /// Where no offload was agreed on, headers say nothing and are left alone (virtio 1.2, 5.1.6.2): they are in lines of
+    /// their own with DPDK, which need not change hands then.
+    fn take(&mut self, queue: &Queue, headers: bool, most: usize) -> Result<(), Broken> {
+        let waiting = usize::from(queue.waiting()?).min(most).min(BURST);
+        #[expect(clippy::cast_possible_truncation, reason = "at most a burst")]
+        for n in 0..waiting as u16 {
+            let chain = queue.chain(n, Direction::FromGuest)?;
+            queue.complete(n, chain.head, 0);
+            let taken = match chain.lone() {
+                Some((at, len)) => lone(at, len, headers)?,
+                None if PIECES - self.pieces.len() < PIECES / 4 => break, // a chain may need as many
+                None => gathered(queue, &chain, headers, &mut self.pieces)?,
+            };
             self.taken.push(taken);
         }
         Ok(())
     }
 }
 
-/// Reads the header of a frame and notes the pieces behind it.
+/// The frame of a chain that is a single buffer.
 #[inline]
-fn chain(queue: &Queue, head: u16, pieces: &mut Vec<Piece>) -> Result<Taken, Broken> {
+fn lone(at: NonNull<u8>, len: u32, header: bool) -> Result<Taken, Broken> {
+    let bytes = (len as usize).checked_sub(HEADER).ok_or(Broken::Length)?;
+    if bytes as u64 > MAX_CHAIN_BYTES {
+        return Err(Broken::Length);
+    }
+    if header {
+        prefetch(at.as_ptr());
+    }
+    prefetch(at.as_ptr().wrapping_add(HEADER));
+    Ok(Taken::Lone { at, len, header })
+}
+
+/// Reads the header of a frame in pieces and notes those behind it.
+fn gathered(
+    queue: &Queue,
+    chain: &Chain,
+    headers: bool,
+    pieces: &mut Vec<Piece>,
+) -> Result<Taken, Broken> {
     let (first, mut header, mut read, mut bytes) = (pieces.len(), [0; HEADER], 0, 0);
-    queue.walk(head, false, |at, len| {
+    queue.walk(chain, Direction::FromGuest, |at, len| {
         let piece = Piece { start: at.as_ptr(), len };
         let skip = piece.copy_at(0, &mut header[read..]);
         read += skip;
@@ -80,52 +106,44 @@ fn chain(queue: &Queue, head: u16, pieces: &mut Vec<Piece>) -> Result<Taken, Bro
     if read < HEADER || bytes > MAX_CHAIN_BYTES {
         return Err(Broken::Length);
     }
-    let offload = header.first_chunk().map_or(Offload::NONE, |bytes| Offload::from_bytes(*bytes));
-    Ok(Taken { head, first, pieces: pieces.len() - first, offload })
+    let offload = header.first_chunk().filter(|_| headers).map_or(Offload::NONE, |bytes| said(*bytes));
+    Ok(Taken::Pieces { first, count: pieces.len() - first, offload })
 }
 
 impl Rx for VhostRx {
     fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) {
         self.taken.clear();
         self.pieces.clear();
-        self.session = self.shared.session();
-        let Some(session) = self.session.clone() else { return };
+        self.session = None;
+        let Some(session) = self.shared.session() else { return };
         let rings = session.transmit_rings();
+        let headers = session.features & HOST_OFFLOADS != 0;
         for turn in 0..rings.len() {
             self.ring = (self.turn + turn) % rings.len();
             let Some(queue) = rings[self.ring].running() else { continue };
-            if let Err(broken) = self.take(queue, burst.remaining_capacity()) {
+            if let Err(broken) = self.take(queue, headers, burst.remaining_capacity()) {
                 self.shared.fail(&session, broken);
             }
             if !self.taken.is_empty() {
                 self.turn = self.ring; // until all is given back
+                self.session = Some(session); // else there may be no release
                 break;
             }
         }
-        if self.taken.is_empty() {
-            self.session = None; // there may be no release
-        }
         let pieces = &self.pieces;
-        burst.extend(
-            self.taken.iter().map(|taken| frame(&pieces[taken.first..][..taken.pieces], taken.offload)),
-        );
+        burst.extend(self.taken.iter().map(|taken| frame(taken, pieces)));
     }
 
     fn release(&mut self, n: usize) {
-        let session = self.session.take();
-        let taken = std::mem::take(&mut self.taken);
-        let Some(ring) = session.as_ref().and_then(|s| s.transmit_rings().get(self.ring)) else { return };
+        let Some(session) = self.session.take() else { return };
+        let Some(ring) = session.transmit_rings().get(self.ring) else { return };
         let Some(queue) = ring.running() else { return };
-        let mut count = 0;
-        for chain in taken.iter().take(n) {
-            queue.complete(count, chain.head, 0);
-            count += 1;
-        }
-        if count > 0 && !session.as_ref().is_some_and(|session| session.is_over()) {
+        let count = u16::try_from(n.min(self.taken.len())).unwrap_or(0);
+        if count > 0 && !session.is_over() {
             queue.publish(count);
             ring.call_if_wanted();
         }
-        if usize::from(count) == taken.len() {
+        if usize::from(count) == self.taken.len() {
             self.turn = self.ring + 1;
         }
     }
@@ -148,13 +166,34 @@ impl Rx for VhostRx {
     }
 }
 
-/// The frame of these pieces. An empty one is a runt like any other.
-fn frame(pieces: &[Piece], offload: Offload) -> Frame<'_> {
-    if let [lone] = pieces {
-        // SAFETY: a checked buffer in the memory of the session, which is held until it is released; what the guest
-        // transmits, nothing in this process writes.
-        return unsafe { Frame::from_foreign(lone.start, lone.len, offload) };
+/// What a guest says of a frame. Of the flags only one is its to set (virtio 1.2, 5.1.6.2.1).
+#[inline]
+const fn said(header: [u8; Offload::LEN]) -> Offload {
+    let offload = Offload::from_bytes(header);
+    Offload { flags: offload.flags & OffloadFlags::NEEDS_CSUM.bits(), ..offload }
+}
+
+/// What was taken, as a frame. An empty one is a runt like any other.
+#[inline]
+fn frame<'p>(taken: &Taken, pieces: &'p [Piece]) -> Frame<'p> {
+    match *taken {
+        Taken::Lone { at, len, header } => {
+            let offload = if header {
+                // SAFETY: the buffer has at least a header, looked up in the memory of the session, which is held until it
+                // is released.
+                said(unsafe { at.cast::<[u8; Offload::LEN]>().read_unaligned() })
+            } else {
+                Offload::NONE
+            };
+            let start = at.as_ptr().wrapping_add(HEADER);
+            // SAFETY: the rest of the same buffer; what the guest transmits, nothing in this process writes.
+            unsafe { Frame::from_foreign(start, len - HEADER as u32, offload) }
+        }
+        Taken::Pieces { first, count, offload } => match &pieces[first..][..count] {
+            // SAFETY: of a buffer that was looked up, as above.
+            [piece] => unsafe { Frame::from_foreign(piece.start, piece.len, offload) },
+            // SAFETY: as above, each of them.
+            several => unsafe { Frame::from_pieces(several, offload) }.unwrap_or_else(|| Frame::new(&[])),
+        },
     }
-    // SAFETY: as above, each of them.
-    unsafe { Frame::from_pieces(pieces, offload) }.unwrap_or_else(|| Frame::new(&[]))
 }

@@ -1,21 +1,23 @@
 //! To the guest: its receive rings.
 
-use std::cmp::Ordering;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::queue::{Broken, Queue};
+use super::queue::{Broken, Chain, Direction, Queue};
 use super::session::{Held, Shared};
-use super::{HEADER, MRG_RXBUF, PAIRS};
+use super::{GUEST_CSUM, HEADER, MRG_RXBUF, PAIRS};
 use crate::draft::Draft;
 use crate::peer::Link;
 use crate::piece::Piece;
-use crate::{Capabilities, Counters, Frame, Offload, Reason, Sent, Tx};
+use crate::prefetch::{claim, prefetch};
+use crate::{Capabilities, Counters, Frame, Offload, OffloadFlags, Reason, Sent, Tx};
 
 /// Most buffers that one frame is spread over, and most chains of them: a super-frame takes 44 of 1500 bytes.
 const BUFFERS: usize = 256;
+/// Chains that are looked at ahead of those that are filled, so that the processor fetches the buffers of all at once.
+const AHEAD: usize = 32;
 
 /// The transmitting half.
 pub(super) struct VhostTx {
@@ -24,6 +26,8 @@ pub(super) struct VhostTx {
     _link: Arc<Link>,
     counters: Arc<Counters>,
     draft: Draft,
+    /// For each ring, scratch memory of [`Filling`].
+    ahead: Box<[Ahead; PAIRS]>,
 }
 
 /// What became of one frame.
@@ -33,83 +37,169 @@ enum Put {
     Failed,
 }
 
+type Ahead = ArrayVec<Chain, AHEAD>;
+type Buffers = ArrayVec<(NonNull<u8>, u32), BUFFERS>;
+
 /// A burst on its way into one ring.
 struct Filling<'q> {
     queue: &'q Queue,
     mergeable: bool,
-    /// Chains that waited when last looked, and how many of them are filled.
+    /// The flags of headers that the guest is to see: none, unless it agreed to checksums (virtio 1.2, 5.1.6.4.1).
+    flags: OffloadFlags,
+    /// Chains that waited when last looked; of these, how many were looked at, and how many are filled.
     waiting: u16,
+    seen: u16,
     filled: u16,
+    /// Chains that were looked at last, and how many of them frames have got.
+    ahead: &'q mut Ahead,
+    next: usize,
 }
 
-type Buffers = ArrayVec<(NonNull<u8>, u32), BUFFERS>;
-
 impl<'q> Filling<'q> {
-    const fn new(queue: &'q Queue, mergeable: bool) -> Self {
-        Self { queue, mergeable, waiting: 0, filled: 0 }
+    fn new(queue: &'q Queue, features: u64, ahead: &'q mut Ahead) -> Self {
+        let flags = if features & GUEST_CSUM == 0 { OffloadFlags::empty() } else { OffloadFlags::all() };
+        ahead.clear();
+        Self {
+            queue,
+            mergeable: features & MRG_RXBUF != 0,
+            flags,
+            waiting: 0,
+            seen: 0,
+            filled: 0,
+            ahead,
+            next: 0,
+        }
     }
 
-    /// Copies one frame into as many chains as it takes.
-    fn put(&mut self, frame: &Frame<'_>) -> Result<Put, Broken> {
+    /// The header of a frame in so many chains.
+    #[inline]
+    fn header(&self, frame: &Frame<'_>, chains: usize) -> [u8; HEADER] {
+        let mut offload = frame.offload();
+        offload.flags &= self.flags.bits();
+        let mut header = [0; HEADER];
+        header[..Offload::LEN].copy_from_slice(&offload.to_bytes());
+        header[Offload::LEN..].copy_from_slice(&u16::try_from(chains).unwrap_or(u16::MAX).to_le_bytes());
+        header
+    }
+
+    /// The next chain, if one is there. `want` is how many may follow.
+    #[inline]
+    fn chain(&mut self, want: usize) -> Result<Option<Chain>, Broken> {
+        if self.next == self.ahead.len() && !self.look(want)? {
+            return Ok(None);
+        }
+        let chain = self.ahead.get(self.next).copied();
+        self.next += 1;
+        Ok(chain)
+    }
+
+    /// Looks at more chains. Says whether there are any.
+    fn look(&mut self, want: usize) -> Result<bool, Broken> {
+        if self.seen >= self.waiting {
+            self.waiting = self.queue.waiting()?;
+        }
+        // Less than what is filled already: it goes backwards.
+        let more = self.waiting.checked_sub(self.seen).ok_or(Broken::Index)?;
+        self.ahead.clear();
+        self.next = 0;
+        for _ in 0..usize::from(more).min(want).min(AHEAD) {
+            let chain = self.queue.chain(self.seen, Direction::ToGuest)?;
+            if let Some((at, _)) = chain.lone() {
+                prefetch(at.as_ptr());
+                claim(at.as_ptr().wrapping_add(HEADER));
+            }
+            self.ahead.push(chain);
+            self.seen += 1;
+        }
+        Ok(!self.ahead.is_empty())
+    }
+
+    /// Copies one frame into as many chains as it takes; `want` are still to come, with this one.
+    #[inline]
+    fn put(&mut self, frame: &Frame<'_>, want: usize) -> Result<Put, Broken> {
+        let Some(chain) = self.chain(want)? else { return Ok(Put::NoRoom) };
+        let total = HEADER + frame.len();
+        match chain.lone() {
+            Some((at, len)) if total <= len as usize => {
+                write(self.header(frame, 1), frame, at);
+                self.complete(chain.head, total);
+                Ok(Put::Delivered)
+            }
+            _ => self.spread(frame, chain),
+        }
+    }
+
+    /// A chain is filled with so many bytes.
+    #[inline]
+    fn complete(&mut self, head: u16, written: usize) {
+        self.queue.complete(self.filled, head, u32::try_from(written).unwrap_or(u32::MAX));
+        self.filled += 1;
+    }
+
+    /// Copies a frame into chains of which the first is of several buffers, or has not room for all of it.
+    #[inline(never)]
+    fn spread(&mut self, frame: &Frame<'_>, first: Chain) -> Result<Put, Broken> {
         let total = HEADER + frame.len();
         let (mut buffers, mut room) = (Buffers::new(), 0);
         let mut chains = ArrayVec::<(u16, usize), BUFFERS>::new();
-        while room < total {
-            let n = self.filled + u16::try_from(chains.len()).unwrap_or(u16::MAX);
-            if n >= self.waiting {
-                self.waiting = self.queue.waiting()?;
-                match n.cmp(&self.waiting) {
-                    Ordering::Less => {}
-                    Ordering::Equal => return Ok(Put::NoRoom),
-                    Ordering::Greater => return Err(Broken::Index), // it goes backwards
-                }
-            }
-            if buffers.is_full() {
-                return Err(Broken::Small);
-            }
-            if !chains.is_empty() && !self.mergeable {
-                return Ok(Put::Failed);
-            }
-            let (head, before) = (self.queue.head(n), room);
-            self.queue.walk(head, true, |at, len| {
+        let mut next = Some(first);
+        while let Some(chain) = next {
+            let before = room;
+            self.queue.walk(&chain, Direction::ToGuest, |at, len| {
                 if buffers.try_push((at, len)).is_err() {
                     return false;
                 }
                 room += len as usize;
                 room < total
             })?;
-            chains.push((head, room.min(total) - before));
+            chains.push((chain.head, room.min(total) - before));
+            if room >= total {
+                scatter(self.header(frame, chains.len()), frame, &buffers);
+                chains.iter().for_each(|(head, len)| self.complete(*head, *len));
+                return Ok(Put::Delivered);
+            }
+            if buffers.is_full() {
+                return Err(Broken::Small);
+            }
+            if !self.mergeable {
+                self.rewind();
+                return Ok(Put::Failed);
+            }
+            next = self.chain(AHEAD)?;
         }
-        let count = u16::try_from(chains.len()).unwrap_or(u16::MAX);
-        write(frame, count, &buffers);
-        for (i, (head, len)) in (self.filled..).zip(chains) {
-            self.queue.complete(i, head, u32::try_from(len).unwrap_or(u32::MAX));
-        }
-        self.filled += count;
-        Ok(Put::Delivered)
+        self.rewind();
+        Ok(Put::NoRoom)
+    }
+
+    /// Gives back the chains that the last frame did not get after all.
+    fn rewind(&mut self) {
+        self.ahead.clear();
+        (self.next, self.seen) = (0, self.filled);
     }
 }
 
-/// Writes the header and the frame into these buffers, which have room for both.
+/// Writes header and frame into a lone buffer, which has room for both. The header is left alone if it says so already:
+/// with DPDK it is in a line of its own, which the guest's core keeps then.
 #[inline]
-fn write(frame: &Frame<'_>, chains: u16, buffers: &[(NonNull<u8>, u32)]) {
-    let mut header = [0; HEADER];
-    header[..Offload::LEN].copy_from_slice(&frame.offload().to_bytes());
-    header[Offload::LEN..].copy_from_slice(&chains.to_le_bytes());
-    if let [(at, _)] = buffers {
-        let at = at.as_ptr();
-        // SAFETY: the lone buffer has room for header and frame, and no other half of ours touches it ...
-        unsafe { at.cast::<[u8; HEADER]>().write_unaligned(header) };
-        // SAFETY: ... of which the frame, which is in another port's memory, begins behind the header.
-        unsafe { frame.copy_to(at.wrapping_add(HEADER)) };
-        return;
+fn write(header: [u8; HEADER], frame: &Frame<'_>, at: NonNull<u8>) {
+    let to = at.cast::<[u8; HEADER]>();
+    // SAFETY: the buffer has room for header and frame, and no other half of ours touches it ...
+    if unsafe { to.read_unaligned() } != header {
+        // SAFETY: ... while it is filled ...
+        unsafe { to.write_unaligned(header) };
     }
+    // SAFETY: ... and the frame, which is in another port's memory, begins behind the header.
+    unsafe { frame.copy_to(at.as_ptr().wrapping_add(HEADER)) };
+}
+
+/// Writes header and frame into these buffers, which have room for both.
+fn scatter(header: [u8; HEADER], frame: &Frame<'_>, buffers: &[(NonNull<u8>, u32)]) {
     let runs = std::iter::once(Piece { start: header.as_ptr(), len: HEADER as u32 }).chain(frame.runs());
-    scatter(runs, buffers);
+    copy(runs, buffers);
 }
 
 /// Copies runs of bytes into buffers, one after the other, as far as there is room.
-fn scatter(runs: impl Iterator<Item = Piece>, buffers: &[(NonNull<u8>, u32)]) {
+fn copy(runs: impl Iterator<Item = Piece>, buffers: &[(NonNull<u8>, u32)]) {
     let mut buffers = buffers.iter().copied();
     let (mut to, mut room) = (std::ptr::null_mut::<u8>(), 0);
     for Piece { mut start, mut len } in runs {
@@ -130,20 +220,21 @@ fn scatter(runs: impl Iterator<Item = Piece>, buffers: &[(NonNull<u8>, u32)]) {
 
 impl VhostTx {
     pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>, counters: Arc<Counters>) -> Self {
-        Self { shared, _link: link, counters, draft: Draft::new() }
+        let ahead = Box::new(std::array::from_fn(|_| Ahead::new()));
+        Self { shared, _link: link, counters, draft: Draft::new(), ahead }
     }
 
     /// Copies frames into the rings of a session: by its flow, each has a ring.
-    fn fill(session: &Held, frames: &[Frame<'_>]) -> (Sent, Option<Broken>) {
+    fn fill(session: &Held, frames: &[Frame<'_>], ahead: &mut [Ahead]) -> (Sent, Option<Broken>) {
         let (mut sent, mut broken) = (Sent::default(), None);
-        let mergeable = session.features & MRG_RXBUF != 0;
         let running = session.receive_rings().iter().filter_map(|ring| ring.running());
-        let mut rings: ArrayVec<_, PAIRS> = running.map(|queue| Filling::new(queue, mergeable)).collect();
-        for frame in frames {
+        let filling = running.zip(ahead).map(|(queue, ahead)| Filling::new(queue, session.features, ahead));
+        let mut rings: ArrayVec<_, PAIRS> = filling.collect();
+        for (frame, want) in frames.iter().zip((1..=frames.len()).rev()) {
             let ring = if rings.len() > 1 { spread(frame, rings.len()) } else { 0 };
             let Some(ring) = rings.get_mut(ring) else { break }; // none: not started yet, and nobody knows when
             let fits = session.capabilities.takes(frame.len(), frame.offload());
-            match if fits { ring.put(frame) } else { Ok(Put::Failed) } {
+            match if fits { ring.put(frame, want) } else { Ok(Put::Failed) } {
                 Ok(Put::Delivered) => {
                     sent.frames += 1;
                     sent.bytes += frame.len() as u64;
@@ -164,11 +255,11 @@ impl VhostTx {
     }
 
     /// Copies frames into the rings of the session that is; without one they fail.
-    fn send(shared: &Shared, frames: &[Frame<'_>]) -> Sent {
+    fn send(shared: &Shared, frames: &[Frame<'_>], ahead: &mut [Ahead]) -> Sent {
         let Some(session) = shared.session() else {
             return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
         };
-        let (sent, broken) = Self::fill(&session, frames);
+        let (sent, broken) = Self::fill(&session, frames, ahead);
         if let Some(broken) = broken {
             shared.fail(&session, broken);
         }
@@ -178,7 +269,7 @@ impl VhostTx {
     /// Whether nothing waits: what was committed has been sent, or has failed and been counted.
     fn settle(&mut self) -> bool {
         let Some(frame) = self.draft.pending() else { return true };
-        let sent = Self::send(&self.shared, &[frame]);
+        let sent = Self::send(&self.shared, &[frame], &mut self.ahead[..]);
         if sent.taken == 0 {
             return false;
         }
@@ -203,7 +294,11 @@ impl Tx for VhostTx {
 
     fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
         self.draft.abandon();
-        if self.settle() { Self::send(&self.shared, frames) } else { Sent::default() }
+        if self.settle() {
+            Self::send(&self.shared, frames, &mut self.ahead[..])
+        } else {
+            Sent::default()
+        }
     }
 
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {

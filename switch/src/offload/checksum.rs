@@ -25,7 +25,6 @@ pub(super) const fn stored(sum: u64) -> u16 {
 
 /// Where the checksum stands, if the metadata makes sense for a frame of `len` bytes.
 fn checksum_at(offload: Offload, len: usize) -> Result<usize, Reason> {
-    let start = usize::from(offload.csum_start);
-    let at = start + usize::from(offload.csum_offset);
-    if start >= Frame::HEADER && at + 2 <= len { Ok(at) } else { Err(Reason::NoOffload) }
+    let at = usize::from(offload.csum_start) + usize::from(offload.csum_offset);
+    if offload.needs_csum() && offload.is_sound(len) { Ok(at) } else { Err(Reason::NoOffload) }
 }

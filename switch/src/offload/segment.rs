@@ -48,7 +48,7 @@ impl<'f> SuperFrame<'f> {
         let segment = usize::from(offload.gso_size);
         // An IP length field must be able to say it.
         let sayable = headers.payload + segment - headers.l3 <= usize::from(u16::MAX);
-        if !as_announced || !summed || segment < MIN_SEGMENT || !sayable {
+        if !offload.is_sound(frame.len()) || !as_announced || !summed || segment < MIN_SEGMENT || !sayable {
             return Err(Reason::NoOffload);
         }
         Ok(Self { frame, head, headers, segment, payload: headers.end - headers.payload })

@@ -314,6 +314,7 @@ fn what_makes_no_sense_is_refused_by_name() {
     refused(Offload { gso_type: 77, ..good }, Reason::NoOffload);
     refused(Offload { csum_start: 33, ..good }, Reason::NoOffload);
     refused(Offload { csum_offset: 15, ..good }, Reason::NoOffload);
+    refused(Offload { hdr_len: end + 1, ..good }, Reason::NoOffload);
     refused(shape.checksum_only(), Reason::Oversize);
     let jumbo = |offload: Offload| {
         let (got, wire) = cross(vec![(frame.clone(), offload)], Capabilities::wire(9000));
@@ -325,6 +326,26 @@ fn what_makes_no_sense_is_refused_by_name() {
     assert_eq!(jumbo(Offload { csum_start: end - 18, ..shape.checksum_only() }), (1, 0));
     assert_eq!(jumbo(Offload { csum_start: 0, csum_offset: 0, ..shape.checksum_only() }), (0, 1));
     assert_eq!(jumbo(Offload { csum_start: u16::MAX, csum_offset: u16::MAX, ..good }), (0, 1));
+}
+
+/// A port that takes everything gets no lies all the same: who is behind it would have to see through them.
+#[test]
+fn what_makes_no_sense_passes_to_nobody() {
+    let shape = plain_shape(false, vec![1; 3000]);
+    let (frame, good) = (shape.frame(), shape.offload());
+    let end = u16::try_from(frame.len()).unwrap();
+    assert_eq!(cross(vec![(frame.clone(), good)], Capabilities::all(1500)).0.len(), 1, "as it is");
+    for lie in [
+        Offload { gso_size: 0, ..good },
+        Offload { hdr_len: end + 1, ..good },
+        Offload { csum_start: end, ..good },
+        Offload { csum_start: end - 17, ..good },
+        Offload { gso_type: Offload::GSO_UDP, ..good },
+        Offload { gso_type: 77, ..good },
+    ] {
+        let (got, port) = cross(vec![(frame.clone(), lie)], Capabilities::all(1500));
+        assert_eq!((got.len(), port.dropped(Reason::NoOffload)), (0, 1), "{lie:?}");
+    }
 }
 
 #[test]

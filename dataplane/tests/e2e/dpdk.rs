@@ -1,0 +1,102 @@
+//! Objective: a stock DPDK driver (testpmd on virtio_user) exchanges frames by vhost-user, comes and goes as it likes, and
+//! every frame is accounted for.
+//!
+//! No hugepages: its memory is a file like any other.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::bed::{Bed, Running, text, until};
+
+/// Slots of each of its rings, which is its default.
+const SLOTS: u64 = 256;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// testpmd with a virtio_user on each of these ports, which are attached; both of its threads on whatever core is free.
+fn testpmd(bed: &Bed, ports: &[&str], mode: &str, more: &[&str]) -> Running {
+    let devices = ports.iter().enumerate().map(|(i, port)| {
+        let path = bed.path(&format!("vale0-{port}.sock"));
+        format!("--vdev=net_virtio_user{i},mac=02:00:00:00:00:0{i},path={}", path.display())
+    });
+    let devices: Vec<_> = devices.collect();
+    let mut args = vec!["--lcores", "0@(0,1),1@(0,1)", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry"];
+    args.extend(["--file-prefix", bed.switch.name()]);
+    args.extend(devices.iter().map(String::as_str));
+    args.extend(["--", "--forward-mode", mode, "--total-num-mbufs=8192", "--stats-period", "1"]);
+    let mut command = bed.switch.command("dpdk-testpmd", &[&args[..], more].concat());
+    // Where DPDK leaves its files.
+    Running::start(command.env("RUNTIME_DIRECTORY", bed.path("dpdk")))
+}
+
+fn stats(bed: &Bed) -> Value {
+    let stats: Value = serde_json::from_str(&bed.ctl(&["stats", "vale0", "--json"])).unwrap();
+    stats["switches"][0].clone()
+}
+
+/// A count of one port.
+fn of(stats: &Value, port: &str, count: &str) -> u64 {
+    let ports = stats["ports"].as_array().unwrap_or_else(|| panic!("{stats:#}"));
+    let port = ports.iter().find(|p| p["name"] == format!("vale0:{port}"));
+    port.unwrap_or_else(|| panic!("{stats:#}"))[count].as_u64().unwrap_or_default()
+}
+
+/// The last of testpmd's own counts of this name: that of all its ports, since it began.
+fn last(said: &str, count: &str) -> u64 {
+    let after = said.rsplit_once(count).unwrap_or_else(|| panic!("no {count}\n{said}")).1;
+    after.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{said}"))
+}
+
+/// Frames through two ports and back, for some seconds; the driver's counts and ours agree but for what was in its rings
+/// when it ended.
+#[test]
+fn a_driver_and_the_switch_count_the_same_frames() {
+    let Some(bed) = Bed::new() else { return };
+    bed.ctl(&["-a", "vale0:vm0@vhost-user"]);
+    bed.ctl(&["-a", "vale0:vm1@vhost-user"]);
+    let peers = ["--eth-peer=0,02:00:00:00:00:01", "--eth-peer=1,02:00:00:00:00:00"];
+    let driver = testpmd(&bed, &["vm0", "vm1"], "flowgen", &peers);
+    until("frames go both ways", PATIENCE, || {
+        let stats = stats(&bed);
+        ["vm0", "vm1"].iter().all(|port| of(&stats, port, "tx_frames") > 10_000)
+    });
+    std::thread::sleep(Duration::from_secs(2)); // of steady traffic
+    driver.signal("-INT");
+    let said = text(&driver.wait(PATIENCE));
+    let stats = stats(&bed);
+    assert_eq!(stats["balance"], 0, "{stats:#}");
+    let sum = |count| of(&stats, "vm0", count) + of(&stats, "vm1", count);
+    let (sent, received) = (last(&said, "TX-packets:"), last(&said, "RX-packets:"));
+    assert!(sum("rx_frames") <= sent && sent - sum("rx_frames") <= 2 * SLOTS, "{sent}: {stats:#}");
+    assert!(received <= sum("tx_frames") && sum("tx_frames") - received <= 2 * SLOTS, "{received}: {stats:#}");
+}
+
+/// A driver that floods and never looks at what it is sent holds up nobody; killed, it leaves its port free.
+#[test]
+fn a_driver_that_never_receives_and_is_killed_harms_nobody() {
+    let Some(bed) = Bed::new() else { return };
+    bed.ctl(&["-a", "vale0:vm0@vhost-user"]);
+    let _receiver = bed.pkt_gen(&["-i", "vale0:1", "-f", "rx"]);
+    let _sender = bed.pkt_gen(&["-i", "vale0:2", "-f", "tx", "-R", "20000", "-w", "0"]);
+    let mut driver = testpmd(&bed, &["vm0"], "txonly", &[]);
+    for kill in [true, false] {
+        let taken = of(&stats(&bed), "vm0", "rx_frames");
+        until("the driver sends", PATIENCE, || of(&stats(&bed), "vm0", "rx_frames") > taken + 10_000);
+        until("its ring is full", PATIENCE, || {
+            of(&stats(&bed), "vm0", "tx_frames") >= SLOTS && stats(&bed).to_string().contains("\"full\"")
+        });
+        let (before, sent) = (stats(&bed), |s: &Value| of(s, "2", "rx_frames"));
+        until("another still sends", PATIENCE, || sent(&stats(&bed)) > sent(&before) + 1000);
+        until("another still receives", PATIENCE, || {
+            of(&stats(&bed), "1", "tx_frames") > of(&before, "1", "tx_frames") + 1000
+        });
+        driver.signal(if kill { "-KILL" } else { "-INT" });
+        drop(driver.wait(PATIENCE));
+        if !kill {
+            break;
+        }
+        driver = testpmd(&bed, &["vm0"], "txonly", &[]);
+    }
+    bed.ctl(&["-d", "vale0:vm0"]);
+    assert!(!bed.path("vale0-vm0.sock").exists(), "the socket stays");
+}
