@@ -6,11 +6,11 @@ use arrayvec::ArrayVec;
 use ports::{BURST, Frame, Reason, Time};
 
 use crate::backlog::{Backlog, THROUGH};
-use crate::chains::Chains;
 use crate::classify::{Classes, Classifier, Destination, FLOOD};
 use crate::load::{Delivered, Load};
 use crate::members::Members;
 use crate::offload::Scratch;
+use crate::piles::Piles;
 use crate::port_index::PortSet;
 use crate::recent::Recent;
 use crate::{Member, PortIndex, Switch, WhenFull};
@@ -22,7 +22,7 @@ const AHEAD: usize = 4;
 pub(crate) struct Workspace {
     recent: Recent,
     classes: Box<Classes>,
-    chains: Chains,
+    piles: Piles,
     scratch: Scratch,
 }
 
@@ -31,7 +31,7 @@ impl Workspace {
         Self {
             recent: Recent::new(),
             classes: Box::new(Classes::new()),
-            chains: Chains::new(),
+            piles: Piles::new(),
             scratch: Scratch::new(),
         }
     }
@@ -64,7 +64,7 @@ impl<'p> Crossing<'p> {
     pub(crate) fn run(mut self, burst: &[Frame<'_>], workspace: &mut Workspace) -> (usize, usize) {
         let waited = self.backlog.as_mut().map(|backlog| backlog.take(burst.len()));
         let states = waited.as_deref().unwrap_or_default();
-        let Workspace { recent, classes, chains, scratch } = workspace;
+        let Workspace { recent, classes, piles, scratch } = workspace;
         let tick = self.switch.table().ageing().tick(self.now);
         Classifier::new(self.switch.table(), self.members, self.ingress, tick, recent)
             .burst(burst, states, classes);
@@ -74,7 +74,7 @@ impl<'p> Crossing<'p> {
         }
         let sorted = Sorted { burst, classes, states };
         match classes.destinations().first() {
-            _ if classes.mixed => self.scatter(&sorted, chains, scratch),
+            _ if classes.mixed => self.scatter(&sorted, piles, scratch),
             Some(&FLOOD) => self.flood(&sorted, scratch),
             Some(&to) => self.unicast(&sorted, to, scratch),
             None => {}
@@ -100,35 +100,32 @@ impl<'p> Crossing<'p> {
 
     /// Frames go to several ports: one after the other gets its own, in order.
     #[inline(never)]
-    fn scatter(&mut self, sorted: &Sorted<'_, '_>, chains: &mut Chains, scratch: &mut Scratch) {
-        chains.fill(sorted.classes.destinations());
-        let ports = if chains.floods() { self.others() } else { chains.ports() };
+    fn scatter(&mut self, sorted: &Sorted<'_, '_>, piles: &mut Piles, scratch: &mut Scratch) {
+        piles.fill(sorted.classes.destinations());
+        let floods = piles.floods();
+        let ports = if floods { self.others() } else { piles.ports() };
         let (mut frames, mut starts) = (ArrayVec::<_, BURST>::new(), ArrayVec::<_, BURST>::new());
+        if !floods {
+            frames.extend(piles.unicast().map(|place| sorted.burst[place]));
+        }
         let mut ahead = ports;
         for to in ahead.by_ref().take(AHEAD) {
-            self.members.prefetch(to, chains.len(to));
+            self.members.prefetch(to, piles.len(to));
         }
         for to in ports {
             if let Some(to) = ahead.next() {
-                self.members.prefetch(to, chains.len(to));
+                self.members.prefetch(to, piles.len(to));
             }
-            let places = chains.merged(to);
+            let places = piles.merged(to);
             if !sorted.states.is_empty() {
                 starts.clear();
                 starts.extend(places.clone().map(|(place, _)| sorted.start(place)));
             }
-            let own = match chains.run(to) {
-                Some(run) => &sorted.burst[run],
-                None => {
-                    frames.clear();
-                    if chains.floods() {
-                        frames.extend(places.clone().map(|(place, _)| sorted.burst[place]));
-                    } else {
-                        frames.extend(chains.own(to).map(|place| sorted.burst[place]));
-                    }
-                    &frames
-                }
-            };
+            if floods {
+                frames.clear();
+                frames.extend(places.clone().map(|(place, _)| sorted.burst[place]));
+            }
+            let own = if floods { &frames } else { &frames[piles.range(to)] };
             let load = Load { frames: own, starts: &starts, plain: sorted.classes.sums.plain() };
             self.deliver(sorted, to, &load, places, scratch);
         }
