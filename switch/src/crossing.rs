@@ -18,6 +18,10 @@ use crate::{Member, PortIndex, Switch, WhenFull};
 /// Ports further on whose slots are asked for while one port's are written to.
 const AHEAD: usize = 4;
 
+/// Bytes of copies that one pass makes of flooded frames. More would push out of the caches what was copied first before
+/// its receivers come to it, and the slots that they drain before there is anything to copy into them again.
+const FLOODED: usize = 4 << 20;
+
 /// Memory that bursts are worked on in, made once.
 pub(crate) struct Workspace {
     recent: Recent,
@@ -60,14 +64,25 @@ struct Sorted<'b, 'f> {
 }
 
 impl<'p> Crossing<'p> {
-    /// Moves the burst. Says how many frames are counted now, and how many can be given back to the port.
+    /// Moves the burst, or the first frames of one that is too much to flood at a time. Says how many frames are counted
+    /// now, and how many can be given back to the port.
     pub(crate) fn run(mut self, burst: &[Frame<'_>], workspace: &mut Workspace) -> (usize, usize) {
         let waited = self.backlog.as_mut().map(|backlog| backlog.take(burst.len()));
         let states = waited.as_deref().unwrap_or_default();
         let Workspace { recent, classes, piles, scratch } = workspace;
         let tick = self.switch.table().ageing().tick(self.now);
-        Classifier::new(self.switch.table(), self.members, self.ingress, tick, recent)
-            .burst(burst, states, classes);
+        let mut classify = |burst: &[Frame<'_>], classes: &mut Classes| {
+            Classifier::new(self.switch.table(), self.members, self.ingress, tick, recent)
+                .burst(burst, states, classes);
+        };
+        let mut burst = burst;
+        classify(burst, classes);
+        if states.is_empty()
+            && let Some(first) = self.too_much(burst, classes)
+        {
+            burst = first;
+            classify(burst, classes);
+        }
         if classes.drops.sum() > 0 {
             classes.drops.count(self.ingress.counters());
             self.outcomes += classes.drops.sum();
@@ -80,6 +95,23 @@ impl<'p> Crossing<'p> {
             None => {}
         }
         self.finish(&sorted)
+    }
+
+    /// If copies of what is flooded come to more than [`FLOODED`]: the first frames, of which they do not; one at least.
+    #[inline]
+    fn too_much<'b, 'f>(&self, burst: &'b [Frame<'f>], classes: &Classes) -> Option<&'b [Frame<'f>]> {
+        if !classes.mixed && classes.destinations().first() != Some(&FLOOD) {
+            return None;
+        }
+        let copies = self.members.count().saturating_sub(1);
+        let most = FLOODED.checked_div(copies).filter(|most| classes.sums.bytes > *most as u64)?;
+        let mut room = most;
+        let fits = |(frame, to): (&Frame<'_>, &Destination)| {
+            room = room.checked_sub(if *to == FLOOD { frame.len() } else { 0 })?;
+            Some(())
+        };
+        let fitting = burst.iter().zip(classes.destinations()).map_while(fits).count();
+        (fitting < burst.len()).then(|| &burst[..fitting.max(1)])
     }
 
     /// All frames go to one port, or nowhere.
