@@ -44,6 +44,11 @@ pub trait Far {
         0
     }
 
+    /// Fewest frames that may wait for the port at a time.
+    fn queue(&self) -> usize {
+        32
+    }
+
     /// Whether offload metadata travels with the frames.
     fn carries_offloads(&self) -> bool {
         false
