@@ -13,6 +13,7 @@
 mod allocations;
 mod cable;
 mod conversation;
+mod corpus;
 mod egress;
 mod frames;
 mod ingress;
@@ -23,6 +24,7 @@ mod wire;
 pub use allocations::Allocations;
 pub use cable::Cable;
 pub use conversation::{Seen, conversation};
+pub use corpus::corpus;
 pub use frames::{STATION, frame, sequence, super_frame};
 pub use link::{Link, eventually, open_when_free};
 pub use namespace::{beside, in_namespace, ip, veth};

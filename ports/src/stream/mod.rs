@@ -5,6 +5,8 @@
 //! What comes is read many frames at a time into memory of the port's own, and what goes is written many at a time out of
 //! it. A socket may stop anywhere in a frame: what is cut off is completed by the next read or write.
 
+#[cfg(any(test, feature = "contract"))]
+pub mod hostile;
 mod incoming;
 mod outgoing;
 mod peers;
