@@ -154,7 +154,8 @@ impl Offload {
     /// the frame, segments have bytes, and headers are no longer than the frame. Guests and peers may say anything.
     #[must_use]
     pub const fn is_sound(self, len: usize) -> bool {
-        let (start, end) = (self.csum_start as usize, self.csum_start as usize + self.csum_offset as usize + 2);
+        let (start, end) =
+            (self.csum_start as usize, self.csum_start as usize + self.csum_offset as usize + 2);
         let summed = !self.needs_csum() || (start >= Frame::HEADER && end <= len);
         let cut = self.gso_type == 0 || (self.gso_size > 0 && self.hdr_len as usize <= len);
         summed && cut

@@ -34,5 +34,7 @@ mod table;
 pub use error::Error;
 pub use forwarder::{Forwarder, Pass};
 pub use member::{Joining, Member, PATIENCE, WhenFull};
+#[cfg(any(test, feature = "hostile"))]
+pub use offload::hostile;
 pub use port_index::{MAX_PORTS, PortIndex};
 pub use switch::{Options, Station, Switch};
