@@ -8,6 +8,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::layout::{COOKIE, Desc, Header, MASK_INT, SLOT, start};
 use super::region::Region;
 use crate::Error;
+use crate::prefetch::claim;
 
 /// Fewest slots of a ring: one super-frame takes 33, and there is to be room for it while others are drained.
 pub const MIN_SLOTS: u16 = 64;
@@ -174,7 +175,7 @@ impl Map {
     /// Asks the processor for a slot's descriptor and for the first line of a frame in it, to be written soon.
     #[inline]
     pub(super) fn claim_slot(self, index: u32) {
-        claim(self.desc(index).cast());
+        claim(self.desc(index));
         claim(self.buffers.wrapping_add(self.start(index)));
     }
 
@@ -201,16 +202,5 @@ impl Map {
     #[inline]
     pub(super) fn buffer_len(self) -> usize {
         (self.mask as usize + 1) * SLOT
-    }
-}
-
-/// Asks the processor for the line that holds this byte, to be written soon.
-#[inline]
-fn claim(at: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch is a hint: it never faults, whatever the address, and where the processor has none for
-    // writing it does nothing.
-    unsafe {
-        core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
     }
 }
