@@ -1,6 +1,6 @@
 //! The slot of a port that has no slots of its own to lend: a frame is made here, and copied when it is whole.
 
-use crate::{Capabilities, Frame, Offload};
+use crate::{Capabilities, Counters, Frame, Offload, Reason, Sent};
 
 /// A frame in the making, or one that was made and found no room yet. For [`Tx::reserve`](crate::Tx::reserve) and
 /// [`Tx::commit`](crate::Tx::commit).
@@ -40,6 +40,20 @@ impl Draft {
         if self.reserved.take().is_some_and(|reserved| len <= reserved) {
             self.pending = Some((len, offload));
         }
+    }
+
+    /// Whether nothing waits: what was committed has been sent, or has failed and is counted.
+    pub(crate) fn settle(&mut self, counters: &Counters, send: impl FnOnce(Frame<'_>) -> Sent) -> bool {
+        let Some((len, offload)) = self.pending else { return true };
+        let sent = send(Frame::with_offload(&self.bytes[..len], offload));
+        if sent.taken == 0 {
+            return false;
+        }
+        if sent.frames == 0 {
+            counters.add_drops(Reason::Error, 1);
+        }
+        self.pending = None;
+        true
     }
 
     /// The frame that waits to be sent.

@@ -177,6 +177,7 @@ fn parse_plain(port: &str, source: Option<Source>, backend: Backend) -> Result<N
         Backend::Virtual => Err("a virtual port is on a switch (try: vale0:1)".to_owned()),
         // Its frames are in memory of the guest's, which only a switch is prepared for.
         Backend::VhostUser => Err(format!("a guest is on a switch (try: vale0:{port}@vhost-user)")),
+        Backend::Memif => Err(format!("a memif is on a switch (try: vale0:{port}@memif)")),
         Backend::Null if port != "null" => Err("null takes no other name".to_owned()),
         _ => Ok(Name::Plain(PlainPort { port: port.to_owned(), source })),
     }

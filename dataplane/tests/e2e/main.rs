@@ -9,6 +9,7 @@ mod bed;
 mod frames;
 mod guests;
 mod lifecycle;
+mod memif;
 mod tcp;
 mod threads;
 mod usage;
