@@ -23,8 +23,8 @@ pub(crate) fn on_interrupt(stop: impl FnOnce() + Send + 'static) -> io::Result<(
         let mut first = Instant::now();
         for _ in signals.forever() {
             if let Some(stop) = stop.take() {
-                first = Instant::now();
                 stop();
+                first = Instant::now(); // whatever came meanwhile is part of it
             } else if first.elapsed() > ONE {
                 leave();
             }

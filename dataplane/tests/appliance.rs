@@ -254,7 +254,7 @@ fn cores_and_names_that_are_not_there_leave_nothing_behind() {
     let appliance = appliance(Policy::Adaptive);
     let missing = vale("vale0:x@null:core=4096");
     let e = appliance.attach(&missing, false).unwrap_err().to_string();
-    assert!(e.starts_with("core 4096: not available (there are 0"), "{e}");
+    assert!(e.starts_with("core 4096: not available (try: 0"), "{e}");
     let e = appliance.attach(&vale("vale0:nosuch0"), false).unwrap_err().to_string();
     assert_eq!(e, "nosuch0: no such interface (try: ip link)");
     let e = appliance.host(&vale("vale0:x"), Some(4096), |_| panic!("made for nothing")).err().unwrap();

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use pktgen::{Config, Event, Function, Generator, Rate};
-use ports::contract::{Cable, Far, Wire, frame, in_namespace, ip, veth};
+use ports::contract::{Cable, Far, Wire, frame, in_namespace, ip, open_when_free, veth};
 use ports::{App, Capabilities, Offload, Port, Time, afxdp, null, packet, pcap, tap, virtual_port};
 
 const STEP_NS: u64 = 500_000;
@@ -124,7 +124,8 @@ fn on_interfaces() {
             (packet::open("v0", packet::Options::default()).unwrap(), Box::new(Wire::open("v1", true)))
         });
         holds("afxdp", &functions, &mut || {
-            (afxdp::open("v0", &afxdp::Options::default()).unwrap(), Box::new(Wire::open("v1", false)))
+            let port = open_when_free(|| afxdp::open("v0", &afxdp::Options::default()));
+            (port, Box::new(Wire::open("v1", false)))
         });
     });
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ports::afxdp::{self, Mode, Options};
 use ports::checksum::{finish, sum};
-use ports::contract::{in_namespace, ip, veth};
+use ports::contract::{beside, eventually, in_namespace, ip, open_when_free, veth};
 use ports::{Burst, Error, Frame, Interface, Port, Rx, Tx, host};
 
 const HOST: &str = "192.0.2.1";
@@ -94,7 +94,7 @@ impl Peer {
         let (ask, asked) = channel();
         let (answer, answers) = channel();
         let (name, named) = channel();
-        std::thread::spawn(move || in_namespace(move || Self::run(&name, &asked, &answer)));
+        beside(move || Self::run(&name, &asked, &answer));
         let thread: rustix::thread::Pid = named.recv().expect("the peer's thread");
         ip(&format!("link set veth1 netns {}", thread.as_raw_nonzero()));
         let peer = Self { ask, answers };
@@ -138,17 +138,6 @@ fn host_and_peer() -> Peer {
     peer
 }
 
-/// At once, but for what the `ip` of a test beside this one inherited and has yet to close.
-fn eventually_gone(name: &str) {
-    for _ in 0..4000 {
-        if matches!(Interface::find(name), Err(Error::NoInterface(_))) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("{name} stayed behind");
-}
-
 #[test]
 fn the_host_stays_reachable_through_two_ports() {
     in_namespace(|| {
@@ -171,7 +160,8 @@ fn the_host_stays_reachable_through_two_ports() {
         assert_eq!(nic.counters.read().drops() + stack.counters.read().drops(), 0);
 
         drop((nic, stack));
-        eventually_gone("veth0.host");
+        let gone = || matches!(Interface::find("veth0.host"), Err(Error::NoInterface(_)));
+        eventually("the TAP stays behind", gone);
         peer.reach(|| ()).expect("the host as it was");
     });
 }
@@ -201,19 +191,6 @@ fn the_port_carries_the_hosts_frames_and_no_others() {
     });
 }
 
-/// What was attached before may be held a moment longer, by the `ip` of a test beside this one that has yet to exec.
-fn eventually_open(name: &str) -> Port {
-    let mut refused = None;
-    for _ in 0..4000 {
-        match host::open(name) {
-            Ok(port) => return port,
-            Err(e) => refused = Some(e),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("{refused:?}");
-}
-
 #[test]
 fn errors_name_the_way_out() {
     in_namespace(|| {
@@ -223,10 +200,12 @@ fn errors_name_the_way_out() {
         let generic = afxdp::open("veth0", &Options { mode: Mode::Generic, ..Options::default() }).unwrap();
         assert!(error("veth0").contains("XDP in generic mode"), "{}", error("veth0"));
         drop(generic);
-        let held = eventually_open("veth0");
+        let index = Interface::find("veth0").unwrap().index;
+        eventually("the program stays", || bpf::attached(index).unwrap().is_none());
+        let held = open_when_free(|| host::open("veth0"));
         assert!(error("veth0").contains("taken: the host's side is open already"), "{}", error("veth0"));
         drop(held);
-        drop(eventually_open("veth0"));
+        drop(open_when_free(|| host::open("veth0")));
         ip("link set veth0 down");
         assert_eq!(error("veth0"), "veth0: interface is down (try: ip link set veth0 up)");
     });

@@ -4,22 +4,13 @@
 use std::process::Command;
 
 use ports::afxdp::{self, Options};
-use ports::contract::{Far, STATION, Wire, frame, in_namespace, ip, suite, veth};
-use ports::{Burst, Error, Frame, Offload, Port, Time, packet, tap};
+use ports::contract::{Far, STATION, Wire, eventually, frame, in_namespace, ip, open_when_free, suite, veth};
+use ports::{Burst, Error, Frame, Offload, Port, packet, tap};
 
 /// What `ip -d link` says of an interface.
 fn link_says(name: &str) -> String {
     let output = Command::new("ip").args(["-d", "link", "show", name]).output().expect("run ip (iproute2)");
     String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// Polls until `done`, for up to five seconds.
-fn eventually(otherwise: &str, mut done: impl FnMut() -> bool) {
-    let start = Time::now();
-    while !done() {
-        assert!(Time::now().since(start).as_secs() < 5, "{otherwise}");
-        std::thread::yield_now();
-    }
 }
 
 /// A veth pair with so many queues to receive by at its first end, and to send by.
@@ -116,7 +107,7 @@ fn one_of_the_queues_keeps_the_contract() {
     in_namespace(|| {
         veth("veth0", "veth1");
         suite(&mut || {
-            let mut ports = afxdp::open_queues("veth0", &Options::default(), 1).expect("open veth0");
+            let mut ports = open_when_free(|| afxdp::open_queues("veth0", &Options::default(), 1));
             (ports.remove(0), Box::new(Wire::open("veth1", false)) as Box<dyn Far>)
         });
     });
@@ -191,8 +182,7 @@ fn raw_sockets_share_the_frames() {
 fn a_tap_queue_and_a_shared_socket_keep_the_contract() {
     in_namespace(|| {
         suite(&mut || {
-            // A child of another test may hold a queue of the one before for a moment, and flows would go there.
-            eventually("the TAP before stays", || gone("tap0"));
+            eventually("the TAP before stays", || gone("tap0")); // or flows would go to its queue
             let mut ports = tap::open_queues("tap0", tap::Options::default(), 1).expect("open the queue");
             (ports.remove(0), Box::new(Wire::open("tap0", true)) as Box<dyn Far>)
         });

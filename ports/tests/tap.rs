@@ -1,9 +1,6 @@
 //! TAP ports against the kernel, in a network namespace of the test's own.
 
-use std::thread;
-use std::time::Duration;
-
-use ports::contract::{Far, Link, Wire, conversation, frame, in_namespace, ip, suite, veth};
+use ports::contract::{Far, Link, Wire, conversation, eventually, frame, in_namespace, ip, suite, veth};
 use ports::offload::Offloads;
 use ports::{Burst, Error, Frame, Interface, Port, Reason, Sent, tap};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
@@ -82,12 +79,8 @@ fn a_tap_of_ours_vanishes_and_anothers_stays() {
         let (ours, theirs) = (open("ours"), open("theirs"));
         assert!(Interface::find("ours").unwrap().up && Interface::find("theirs").unwrap().up);
         drop((ours, theirs));
-        // Another test's child may hold the descriptor a moment longer.
-        let gone = (0..1000).any(|_| {
-            thread::sleep(Duration::from_millis(5));
-            matches!(Interface::find("ours"), Err(Error::NoInterface(_)))
-        });
-        assert!(gone);
+        let gone = || matches!(Interface::find("ours"), Err(Error::NoInterface(_)));
+        eventually("a TAP of ours stays", gone);
         assert!(Interface::find("theirs").is_ok());
         drop(open("theirs"));
     });

@@ -46,8 +46,8 @@ not_here() {
 
 median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
-# either FUNCTION: what it prints, or nothing where it fails; the rest of the round goes on.
-either() { ("$1") || true; }
+# either FUNCTION ARGUMENT...: what it prints, or nothing where it fails; the rest of the round goes on.
+either() { ("$@") || true; }
 
 # compare CASE UNIT BAR OURS PEER: two functions that print one number each, run in turn, round by round.
 compare() {

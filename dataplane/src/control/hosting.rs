@@ -4,8 +4,9 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, bounded, select};
+use crossbeam::channel::{Receiver, Sender, after, bounded, select};
 use ports::Port;
 
 use super::lines::{Lines, say};
@@ -13,6 +14,10 @@ use super::message::{Reply, Request, Said, Thread};
 use crate::appliance::{Appliance, Hosting};
 use crate::apps::{self, Voice};
 use crate::name::ValePort;
+
+/// How long the app of a client that vanished may take to say goodbye to its peers. A server that hears nothing waits
+/// for minutes, and turns others away meanwhile.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// The client asks its app to come to an end.
 struct Stop;
@@ -36,6 +41,9 @@ pub(super) fn run(
     thread::scope(|scope| {
         scope.spawn(|| listen(lines, sender));
         let ended = relay(stream, &hosting, &events, &stops);
+        if ended.is_err() {
+            part(&hosting, &events);
+        }
         // The port leaves before the client hears of the end: who asks for it next is to find the name free.
         drop(hosting);
         let told = ended.and_then(|()| say(stream, &Reply::Done {}));
@@ -93,6 +101,19 @@ fn relay(
                 Ok(one) => drop(one),
                 Err(_) => return events.try_iter().try_for_each(|event| tell(stream, &event)), // all are done
             },
+        }
+    }
+}
+
+/// Lets the app of a client that is gone come to its end by itself, with nobody to hear of it.
+fn part(hosting: &Hosting, events: &Receiver<apps::Said>) {
+    hosting.stop();
+    let over = after(PARTING);
+    loop {
+        select! {
+            recv(events) -> event => if event.is_err() { return },
+            recv(hosting.retired()) -> retired => if retired.is_err() { return },
+            recv(over) -> _ => return,
         }
     }
 }

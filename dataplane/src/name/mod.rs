@@ -142,6 +142,9 @@ fn parse(name: &str) -> Result<Name, String> {
     }
     match head.split_once(':') {
         Some((switch, port)) if switch.starts_with("vale") => parse_vale(switch, port, source),
+        Some(("netmap", port)) if source.is_none() && is_ring(port) => Err(format!(
+            "rings have no numbers here (try: {port}, if that is an interface; -p for a thread each ring)"
+        )),
         Some(("netmap", port)) => parse_plain(port, source, Backend::Afxdp),
         Some(("tap", port)) => parse_plain(port, source, Backend::Tap),
         Some((other, _)) => Err(format!("{other:?} is neither a switch (vale0) nor netmap, tap or pcap")),
@@ -175,8 +178,10 @@ fn parse_plain(port: &str, source: Option<Source>, backend: Backend) -> Result<N
     check_port(port, source.backend.is_interface())?;
     match source.backend {
         Backend::Virtual => Err("a virtual port is on a switch (try: vale0:1)".to_owned()),
-        // Its frames are in memory of the guest's, which only a switch is prepared for.
-        Backend::VhostUser => Err(format!("a guest is on a switch (try: vale0:{port}@vhost-user)")),
+        // Frames may be in memory of the guest's, which only a switch is prepared for.
+        guest if guest.has_socket() => {
+            Err(format!("a guest is on a switch (try: vale0:{port}@{})", guest.name()))
+        }
         Backend::Null if port != "null" => Err("null takes no other name".to_owned()),
         _ => Ok(Name::Plain(PlainPort { port: port.to_owned(), source })),
     }
@@ -194,6 +199,12 @@ fn parse_pcap(files: &str) -> Result<Name, String> {
                 .to_owned())
         }
     }
+}
+
+/// Whether netmap would take this for one ring pair of an interface: `eth0-3` is the fourth of eth0.
+fn is_ring(port: &str) -> bool {
+    port.rsplit_once('-')
+        .is_some_and(|(_, ring)| !ring.is_empty() && ring.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn check_port(port: &str, interface: bool) -> Result<(), String> {

@@ -32,6 +32,8 @@ fn ports_of_switches() {
 fn ports_by_themselves() {
     assert_eq!(plain("eth0"), ("eth0".into(), Backend::Afxdp));
     assert_eq!(plain("netmap:tap0"), ("tap0".into(), Backend::Afxdp));
+    assert_eq!(plain("netmap:br-lan"), ("br-lan".into(), Backend::Afxdp));
+    assert_eq!(plain("br-1"), ("br-1".into(), Backend::Afxdp));
     assert_eq!(plain("tap:x"), ("x".into(), Backend::Tap));
     assert_eq!(plain("tapx"), ("tapx".into(), Backend::Tap));
     assert_eq!(plain("eth0@packet"), ("eth0".into(), Backend::Packet));
@@ -61,6 +63,7 @@ fn refusals_name_the_fault_and_teach_the_grammar() {
         ("vale0:eth0@tap:mtu=", "no proper value"),
         ("vale0:eth0@tap:=1", "no proper key"),
         ("vale0:eth0@tap:mtu=1,mtu=2", "twice"),
+        ("netmap:eth0-3", "try: eth0-3, if"),
         ("vale0:averyverylonginterface@tap", "15 bytes"),
         ("bpf:x", "neither a switch"),
         ("vale0:x@pcap", "on no switch (try: pcap:FILE"),
@@ -71,6 +74,8 @@ fn refusals_name_the_fault_and_teach_the_grammar() {
         ("pcap:x,y,z", "pcap:READ,WRITE"),
         ("x@virtual", "try: vale0:1"),
         ("x@null", "no other name"),
+        ("x@stream", "try: vale0:x@stream"),
+        ("x@dgram", "try: vale0:x@dgram"),
         ("vale0:\u{1b}[2J", "letters"),
         ("..", "is no name"),
     ] {
@@ -101,7 +106,7 @@ proptest! {
 
     #[test]
     fn plain_names_survive_the_round_trip(port in "(tap|vale|null|netmap|)[a-z0-9]{1,6}", source in source()) {
-        prop_assume!(!matches!(source.backend, Backend::Virtual | Backend::VhostUser));
+        prop_assume!(!matches!(source.backend, Backend::Virtual) && !source.backend.has_socket());
         let port = if source.backend == Backend::Null { "null".to_owned() } else { port };
         let name = Name::Plain(PlainPort { port, source });
         prop_assert_eq!(name.to_string().parse::<Name>(), Ok(name));

@@ -2,7 +2,7 @@
 
 /// A core that was asked for is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("core {core}: not available (there are {})", list(.available))]
+#[error("core {core}: not available (try: {})", list(.available))]
 pub struct NoCore {
     /// The core asked for.
     pub core: usize,
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_missing_core_is_named_with_those_there() {
-        assert_eq!(check(7, &[0, 1]).unwrap_err().to_string(), "core 7: not available (there are 0, 1)");
+        assert_eq!(check(7, &[0, 1]).unwrap_err().to_string(), "core 7: not available (try: 0, 1)");
         assert_eq!(check(1, &[0, 1]), Ok(1));
         assert!(!available().is_empty());
     }

@@ -146,6 +146,22 @@ impl Namespace {
         run(&mut self.command(program, args))
     }
 
+    /// A stock iperf3 server inside, once it listens.
+    pub(crate) fn iperf3_server(&self) -> Running {
+        let server = Running::start(&mut self.command("iperf3", &["-s"]));
+        until("iperf3 listens", Duration::from_secs(20), || {
+            self.ok("ss", &["-ltn", "sport = :5201"]).contains("LISTEN")
+        });
+        server
+    }
+
+    /// Waits until an address answers at all.
+    pub(crate) fn reaches(&self, address: &str) {
+        until("an answer", Duration::from_secs(20), || {
+            self.command("ping", &["-c", "1", "-W", "1", address]).output().is_ok_and(|o| o.status.success())
+        });
+    }
+
     /// Sends `count` echo requests, all of which must be answered. Ping waits for the last answer no longer than one
     /// interval or two round trips, which is too short on a machine whose cores are taken unless intervals are long.
     pub(crate) fn ping(&self, address: &str, count: u32) {
@@ -200,6 +216,11 @@ impl Bed {
         let valed = self.valed.take().expect("valed runs");
         valed.signal(signal);
         valed.wait(Duration::from_secs(20))
+    }
+
+    /// The process that `valed` is.
+    pub(crate) fn valed(&self) -> u32 {
+        self.valed.as_ref().expect("valed runs").pid()
     }
 
     /// A file in the bed's directory, where the sockets are too.

@@ -108,7 +108,7 @@ fn bad_flags_are_refused() {
         program(env!("CARGO_BIN_EXE_valed"), &dir.path().join("s")).args(args).output().unwrap()
     };
     for (args, says) in [
-        (["--cores", "4096"], "core 4096: not available (there are 0"),
+        (["--cores", "4096"], "core 4096: not available (try: 0"),
         (["--idle", "lazy"], "there are adaptive and busy"),
         (["--ageing", "0"], "0 is not in 1..=1000000"),
         (["--socket", "/nonexistent/s"], "/nonexistent/s.lock: No such file"),
@@ -148,13 +148,14 @@ fn is_started_on_demand_by_many_at_once() {
 
 #[test]
 fn leaves_when_nobody_needs_it() {
-    let mut valed = Valed::start_with(&["--on-demand", "--grace-ms", "300"]);
+    const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+    let mut valed = Valed::start_with(&["--on-demand", "--grace-ms", &GRACE.as_millis().to_string()]);
     valed.ctl_ok(&["-a", "vale0:a@null"]);
-    std::thread::sleep(std::time::Duration::from_millis(900));
+    std::thread::sleep(GRACE * 3 / 2);
     assert!(valed.child.try_wait().unwrap().is_none(), "a port is attached");
     let client = valed.connect();
     valed.ctl_ok(&["-d", "vale0:a"]);
-    std::thread::sleep(std::time::Duration::from_millis(900));
+    std::thread::sleep(GRACE * 3 / 2);
     assert!(valed.child.try_wait().unwrap().is_none(), "a client is connected");
     drop(client);
     assert_eq!(valed.end().0, Some(0));

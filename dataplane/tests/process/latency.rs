@@ -113,7 +113,9 @@ fn stamps_cross_the_switch() {
     let valed = Valed::start();
     let file = valed.dir.path().join("delay.hdr");
     let args = ["-f", "rx", "--stamp", "-n", "5000", "--hdr", file.to_str().unwrap()];
-    let rx = attached(&valed, "vale0:rx", &args);
+    // Room for all of them: a receiver without a core for a tenth of a second counts as stopped, and loses some.
+    let rx = start(&valed, &[&["-i", "vale0:rx@virtual:slots=8192"], &args[..]].concat());
+    wait("attached", || valed.ctl_ok(&[]).contains("vale0:rx "));
     let tx = run(&valed, &["-i", "vale0:tx", "-f", "tx", "--stamp", "-n", "5000", "-b", "16"]);
     assert!(tx.status.success(), "{}", text(&tx.stderr));
     let rx = rx.wait_with_output().unwrap();

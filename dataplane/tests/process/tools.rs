@@ -101,7 +101,6 @@ fn tools_report_before_it_ends() {
         let stats = serde_json::from_slice::<serde_json::Value>(&stats).unwrap_or_default();
         stats["switches"][0]["ports"][0]["rx_frames"].as_u64().is_some_and(|n| n > 1000)
     });
-    let begin = std::time::Instant::now();
     valed.signal(Signal::TERM);
     let ends = |tool: std::process::Child| {
         let output = tool.wait_with_output().unwrap();
@@ -119,7 +118,6 @@ fn tools_report_before_it_ends() {
     }
     let (code, out, err) = valed.end();
     assert_eq!(code, Some(0), "{err}");
-    assert!(begin.elapsed() < std::time::Duration::from_secs(4), "{:?}", begin.elapsed());
     for port in ["vale0:rx ", "vale0:tx ", "vale1:s ", "vale1:c "] {
         assert!(out.contains(port), "{port} is in the summary: {out}");
     }

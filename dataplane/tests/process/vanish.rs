@@ -1,5 +1,6 @@
 //! What others lose: a daemon killed under its tools, a receiver killed beside a sender.
 
+use std::fs::File;
 use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
@@ -60,4 +61,29 @@ fn a_sender_survives_its_receiver() {
     let output = sender.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "its own run was sound");
     assert!(text(&output.stdout).contains("\nSent "), "{}", text(&output.stdout));
+}
+
+/// A stock server that hears nothing more of a client is busy with it for minutes.
+#[test]
+fn a_killed_client_says_goodbye_to_its_server() {
+    let valed = Valed::start();
+    let said = valed.dir.path().join("said");
+    let errors = File::create(&said).unwrap();
+    let endpoint = |args: &str| {
+        let mut tool = program(env!("CARGO_BIN_EXE_iperf-endpoint"), &valed.socket());
+        tool.args(args.split_whitespace()).stdout(Stdio::null()).stderr(errors.try_clone().unwrap());
+        tool.spawn().unwrap()
+    };
+    let mut server = endpoint("--on vale0:s --ip 10.0.0.2/24 -s");
+    wait("attached", || valed.ctl_ok(&[]).starts_with("vale0:s "));
+    let mut client = endpoint("--on vale0:c --ip 10.0.0.3/24 -c 10.0.0.2 -t 600");
+    wait("data flows", || counts(&valed, "vale0:c").0 > 1000);
+    signal_to(&client, Signal::KILL);
+    client.wait().unwrap();
+    wait("the server hears", || {
+        std::fs::read_to_string(&said).unwrap().contains("the client has terminated")
+    });
+    wait("its port is gone", || !valed.ctl_ok(&[]).contains("vale0:c "));
+    signal_to(&server, Signal::INT);
+    server.wait().unwrap();
 }

@@ -68,10 +68,11 @@ impl Default for Start {
     }
 }
 
-/// What `uname -a` would say, less the processor.
+/// What `uname -snrvm` says.
 fn system_info() -> String {
     let read = |name| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
-    ["ostype", "hostname", "osrelease", "version"].map(read).each_ref().map(|s| s.trim()).join(" ")
+    let [os, host, release, version] = ["ostype", "hostname", "osrelease", "version"].map(read);
+    [&*os, &host, &release, &version, std::env::consts::ARCH].map(str::trim).join(" ")
 }
 
 #[derive(Debug, Serialize)]

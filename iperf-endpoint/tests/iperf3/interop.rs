@@ -4,16 +4,50 @@ use crate::bench::Log;
 use crate::kernel::Kernel;
 use iperf_endpoint::config::{ClientConfig, Direction, ServerConfig, Until};
 use iperf_endpoint::cpu::CpuTime;
-use iperf_endpoint::event::TestEnd;
+use iperf_endpoint::event::{Event, TestEnd};
 use iperf_endpoint::iperf3::{Client, Server};
 use ports::Time;
 use serde_json::Value;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
 
+/// Longest that anything here may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Polls until `done`.
+#[track_caller]
+pub(crate) fn eventually(otherwise: &str, mut done: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < PATIENCE, "{otherwise}");
+    }
+}
+
+/// A port that no other test is given, and no connection: these are below where Linux takes ports of its own choice from.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() as u16 % 20_000;
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    std::iter::repeat_with(|| 10_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000)
+        .take(20_000)
+        .find(free)
+        .expect("a free port")
+}
+
+/// Waits until somebody listens on a port: asking by a connection would be taken for a client.
+#[track_caller]
+pub(crate) fn listens(port: u16) {
+    let local = format!(":{port:04X}");
+    eventually("nobody listens", || {
+        std::thread::sleep(Duration::from_millis(2));
+        ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {
+            let table = std::fs::read_to_string(table).unwrap_or_default();
+            let mut sockets = table.lines().map(|l| l.split_whitespace().collect::<Vec<_>>());
+            sockets.any(|s| s.len() > 3 && s[1].ends_with(&local) && s[3] == "0A")
+        })
+    });
 }
 
 /// A stock process that does not outlive the test.
@@ -80,10 +114,24 @@ impl OurServer {
         while stock.is_running() {
             self.poll();
         }
-        for _ in 0..20 {
-            self.poll();
-        }
+        self.settle();
         stock.finish()
+    }
+
+    /// Polls until every test that began is over: the kernel delivers a client's last words when it has a core.
+    fn settle(&mut self) {
+        self.until("a test does not end", |events| {
+            let count = |of: fn(&&Event) -> bool| events.iter().filter(of).count();
+            count(|e| matches!(e, Event::Accepted { .. })) == count(|e| matches!(e, Event::Finished { .. }))
+        });
+    }
+
+    /// Polls until `done` says so of what was logged.
+    fn until(&mut self, otherwise: &str, done: impl Fn(&[Event]) -> bool) {
+        eventually(otherwise, || {
+            self.poll();
+            done(&self.log.events())
+        });
     }
 
     /// Runs a stock client with `-J`, which must succeed.
@@ -113,7 +161,8 @@ fn a_stock_client_sends() {
     assert!(received > 0);
     assert_eq!(Some(received), ours.end().streams[0].received.map(|t| t.bytes));
     assert_eq!(json["end"]["receiver_tcp_congestion"], "cubic");
-    assert!((json["end"]["sum_received"]["seconds"].as_f64().unwrap() - 1.0).abs() < 0.2);
+    let seconds = json["end"]["sum_received"]["seconds"].as_f64().unwrap();
+    assert!((0.9..10.0).contains(&seconds), "{seconds}"); // real time, on a shared machine
 }
 
 #[test]
@@ -161,14 +210,15 @@ fn a_stock_client_counts_bytes_and_blocks_and_omits() {
         (&["-k", "64", "-l", "64K", "-R"], 1),
         (&["-t", "1", "-O", "1"], 1),
         (&["-t", "1", "-O", "1", "-R"], 1),
-        (&["-t", "1", "-b", "40M"], 4_500_000),
-        (&["-t", "1", "-b", "40M", "-R"], 4_900_000),
+        (&["-t", "1", "-b", "40M"], 1_000_000),
+        (&["-t", "1", "-b", "40M", "-R"], 1_000_000),
         (&["-t", "1", "-w", "256K", "-M", "1400", "-N", "-i", "0.5"], 1),
     ] {
         let json = ours.run_json(args);
         let sent = bytes(&json["end"]["sum_sent"]);
         assert!(sent >= least, "{args:?}: {sent}");
-        assert!(!args.contains(&"40M") || sent < 5_600_000, "{args:?}: {sent}");
+        // 5 MB, on a machine that nobody shares; without a rate it is gigabytes. The exact rate is tested in virtual time.
+        assert!(!args.contains(&"40M") || sent < 50_000_000, "{args:?}: {sent}");
     }
     assert_eq!(ours.log.errors(), Vec::<String>::new());
     assert_eq!(ours.log.ends().len(), 8);
@@ -185,6 +235,7 @@ fn several_stock_clients_at_once() {
     while clients.iter_mut().any(Stock::is_running) {
         ours.poll();
     }
+    ours.settle();
     for client in clients {
         let (_, out, _) = client.finish();
         let json: Value = serde_json::from_str(&out).unwrap();
@@ -208,23 +259,18 @@ fn a_stock_client_understands_refusals() {
 fn one_off_ends_after_a_stock_client() {
     let mut ours = OurServer::new(true);
     ours.run_json(&["-n", "1M"]);
-    for _ in 0..1000 {
-        ours.poll();
-    }
+    ours.until("it goes on", |events| matches!(events.last(), Some(Event::Done { .. })));
     assert_eq!(ours.server.status(), Some(0));
 }
 
 #[test]
 fn stock_clients_that_are_killed_leave_the_server_serving() {
     let mut ours = OurServer::new(false);
-    for args in [&["-t", "9"][..], &["-t", "9", "-R"], &["-t", "9", "--bidir"]] {
-        let mut victim = ours.client(args);
-        let until = Time::now() + Duration::from_millis(300);
-        while Time::now() < until {
-            ours.poll();
-        }
-        assert!(victim.is_running());
+    for args in [&["-t", "99"][..], &["-t", "99", "-R"], &["-t", "99", "--bidir"]] {
+        let victim = ours.client(args);
+        ours.until("no data flows", |events| matches!(events.last(), Some(Event::Interval(_))));
         drop(victim);
+        ours.settle();
         ours.run_json(&["-n", "1M"]);
     }
     assert_eq!(ours.log.errors().len(), 3, "{:?}", ours.log.errors());
@@ -245,24 +291,24 @@ pub(crate) fn against_stock_server(
         ..ClientConfig::new(Ipv4Addr::LOCALHOST)
     };
     let config = config(base);
-    let give_up = Time::now() + Duration::from_secs(5);
+    listens(port);
+    let (log, status) = run_client(config);
+    assert_eq!(log.errors(), Vec::<String>::new());
+    assert_eq!(status, 0);
+    (log, stock.finish().1)
+}
+
+/// Our client to its end: what it logged, and its status.
+fn run_client(config: ClientConfig) -> (Log, i32) {
+    let (log, mut kernel) = (Log::default(), Kernel::new());
+    let mut client = Client::new(config, u64::from(free_port()), CpuTime::of_thread, log.sink());
     loop {
-        let log = Log::default();
-        let mut kernel = Kernel::new();
-        let mut client = Client::new(config.clone(), u64::from(port), CpuTime::of_thread, log.sink());
-        while client.status().is_none() {
-            if !client.poll(&mut kernel, Time::now()) {
-                std::thread::sleep(Duration::from_micros(100));
-            }
+        if let Some(status) = client.status() {
+            return (log, status);
         }
-        let starting = log.errors().first().is_some_and(|e| e.contains("refused")) && Time::now() < give_up;
-        if starting {
-            std::thread::sleep(Duration::from_millis(20));
-            continue;
+        if !client.poll(&mut kernel, Time::now()) {
+            std::thread::sleep(Duration::from_micros(100));
         }
-        assert_eq!(log.errors(), Vec::<String>::new());
-        assert_eq!(client.status(), Some(0));
-        return (log, stock.finish().1);
     }
 }
 
@@ -320,8 +366,8 @@ fn a_stock_server_takes_every_parameter() {
         }
         if config.bitrate > 0 {
             let sent = end.sent.unwrap().bytes;
-            // Real time on a shared machine: the exact rate is tested in virtual time.
-            assert!((2_500_000..5_400_000).contains(&sent), "{sent}");
+            // As above.
+            assert!((1_000_000..50_000_000).contains(&sent), "{sent}");
         }
         if config.omit == second {
             assert!(log.intervals()[0].omitted && !log.intervals()[1].omitted);
@@ -336,15 +382,16 @@ fn a_busy_stock_server_is_named() {
     let port = free_port();
     let text = port.to_string();
     let _stock = Stock::start(&["-s", "-p", &text]);
-    std::thread::sleep(Duration::from_millis(300));
-    let _other = Stock::start(&["-c", "127.0.0.1", "-p", &text, "-t", "5", "-b", "1M"]);
-    std::thread::sleep(Duration::from_millis(300));
-    let (log, mut kernel) = (Log::default(), Kernel::new());
-    let config = ClientConfig { port, ..ClientConfig::new(Ipv4Addr::LOCALHOST) };
-    let mut client = Client::new(config, 3, CpuTime::of_thread, log.sink());
-    while client.status().is_none() {
-        client.poll(&mut kernel, Time::now());
-    }
-    assert_eq!(client.status(), Some(1));
-    assert!(log.errors()[0].contains("is busy running a test"), "{:?}", log.errors());
+    listens(port);
+    let start = || Stock::start(&["-c", "127.0.0.1", "-p", &text, "-t", "99", "-b", "1M"]);
+    let mut other = start();
+    let config = ClientConfig { port, until: Until::Bytes(1), ..ClientConfig::new(Ipv4Addr::LOCALHOST) };
+    eventually("it is never busy", || {
+        if !other.is_running() {
+            other = start(); // which came while the server was busy with us
+        }
+        let (log, status) = run_client(config.clone());
+        assert!(status == 0 || log.errors()[0].contains("is busy running a test"), "{:?}", log.errors());
+        status == 1
+    });
 }

@@ -65,11 +65,12 @@ fn normal(lines: Vec<String>) -> Vec<String> {
 }
 
 fn stock_pair(args: &[&str]) -> (String, String) {
-    let port = crate::interop::free_port().to_string();
+    let number = crate::interop::free_port();
+    let port = number.to_string();
     let server =
         Command::new("iperf3").args(["-s", "-1", "-p", &port]).stdout(std::process::Stdio::piped()).spawn();
     let server = server.expect("stock iperf3 is needed (try: apt-get install iperf3)");
-    std::thread::sleep(Duration::from_millis(200));
+    crate::interop::listens(number);
     let client = Command::new("iperf3").args(["-c", "127.0.0.1", "-p", &port]).args(args).output().unwrap();
     let server = server.wait_with_output().unwrap();
     let text = |b: Vec<u8>| String::from_utf8(b).unwrap();

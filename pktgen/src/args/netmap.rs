@@ -34,7 +34,7 @@ const OPTIONS: [(u32, &str, &str); 6] = [
     (2, "ACCESS", NOTHING),
     (4, "COPY", "whether a frame is written anew depends on the port"),
     (8, "MEMCPY", "whether a frame is written anew depends on the port"),
-    (16, "TS", "frames carry the time in -f ping only"),
+    (16, "TS", "frames carry the time in -f ping, and with --stamp"),
     (4096, "UPDATE_CSUM", "lengths and checksums are right for every size anyway"),
 ];
 const NOTHING: &str = "without meaning outside of netmap";

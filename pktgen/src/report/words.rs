@@ -35,6 +35,9 @@ pub(super) const fn body(function: Function) -> &'static str {
 
 /// The latencies of an interval, for a line that has little room.
 pub(super) fn in_short(what: &str, latency: &Latency) -> String {
+    if latency.count() == 0 {
+        return format!("{what} none");
+    }
     let [p50, p99] = [0.5, 0.99].map(|share| latency.quantile_ns(share));
     format!("{what} p50 {p50} p99 {p99} max {} ns", latency.max_ns())
 }
@@ -105,6 +108,7 @@ mod tests {
         let none = Latency::of([]);
         assert_eq!(interval("RTT", &none), "count 0 RTT: min 0 av 0 ns");
         assert_eq!(powers_of_two(&none), None);
+        assert_eq!(in_short("RTT", &none), "RTT none", "no round trip is not one of 0 ns");
         assert_eq!(in_short("RTT", &rtt), "RTT p50 400 p99 1100 max 1100 ns");
     }
 

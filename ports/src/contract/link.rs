@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Far, sequence};
-use crate::{BURST, Burst, Frame, Offload, Port, Sent, Time};
+use crate::{BURST, Burst, Error, Frame, Offload, Port, Sent, Time};
 
 /// How long a frame may be on its way.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -110,11 +110,28 @@ impl Link {
     }
 }
 
+/// Opens a port of which another has just been given up: the kernel frees queues and programs in its own time, which is
+/// longer than users wait where many tests want it at once.
+///
+/// # Panics
+/// If it stays taken, or cannot be opened.
+pub fn open_when_free<T>(mut open: impl FnMut() -> Result<T, Error>) -> T {
+    let mut opened = None;
+    eventually("the port stays taken", || {
+        match open() {
+            Err(Error::Taken { .. }) => (),
+            other => opened = Some(other.expect("open the port")),
+        }
+        opened.is_some()
+    });
+    opened.expect("it was opened")
+}
+
 /// Polls until `done`, yielding the processor: a kernel may want it to deliver.
 ///
 /// # Panics
 /// With `otherwise`, when it takes too long.
-pub(super) fn eventually(otherwise: &str, mut done: impl FnMut() -> bool) {
+pub fn eventually(otherwise: &str, mut done: impl FnMut() -> bool) {
     let start = Time::now();
     while !done() {
         assert!(Time::now().since(start) < PATIENCE, "{otherwise} within {PATIENCE:?}");

@@ -1,12 +1,18 @@
 //! Network namespaces for tests: made fresh, entered by one thread, gone with it.
 
 use std::process::Command;
-use std::thread;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use rustix::thread::UnshareFlags;
 
+/// One test at a time: a child that has forked and not yet become another program holds every descriptor of this
+/// process, and with them the TAPs, programs and queues that a test beside its own has just given back.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// Runs `test` on a thread of its own in a fresh network namespace without IPv6, so that no frame is in there
 /// but the test's. Everything made inside is gone when the thread and its descriptors are, also after a panic.
+/// No other test of the process is in a namespace meanwhile.
 ///
 /// Says so and returns when the caller is not root; as root it runs or panics, it never skips.
 ///
@@ -17,13 +23,19 @@ pub fn in_namespace(test: impl FnOnce() + Send + 'static) {
         eprintln!("not run: a network namespace takes root");
         return;
     }
-    let body = || {
-        enter();
-        test();
-    };
-    if let Err(panic) = thread::spawn(body).join() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(panic) = beside(test).join() {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// Runs `work` on a thread of its own in a fresh network namespace, beside the one of the test that calls this.
+/// The thread panics if the namespace cannot be made.
+pub fn beside(work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    thread::spawn(|| {
+        enter();
+        work();
+    })
 }
 
 /// Puts the calling thread into a fresh network namespace.

@@ -1,16 +1,11 @@
 //! The thread that has the socket: waits for a peer or goes to it, and has it served.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-
-use super::shared::wake;
-use super::{Place, socket};
+use super::{Place, Waiting, socket};
 use crate::Error;
 
 /// From one attempt to connect to the next.
@@ -39,46 +34,6 @@ pub(crate) trait Host: Send + 'static {
     fn serve(&mut self, peer: &OwnedFd, waiting: &Waiting) -> End;
 }
 
-/// How the control thread waits: whatever for, it hears that the port is detached.
-#[derive(Clone)]
-pub(crate) struct Waiting {
-    control: Arc<OwnedFd>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Waiting {
-    /// # Errors
-    /// If there is no descriptor left.
-    pub(crate) fn new(name: &str) -> Result<Self, Error> {
-        let control = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
-        let control = Arc::new(control.map_err(|e| Error::io(name, "eventfd", e))?);
-        Ok(Self { control, stop: Arc::default() })
-    }
-
-    /// Whether the port is detached.
-    pub(crate) fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-
-    /// What wakes the thread: [`wake`] it for it to look around.
-    pub(crate) fn control(&self) -> Arc<OwnedFd> {
-        self.control.clone()
-    }
-
-    /// Waits for this descriptor to be readable, for a word to control, or for the time to pass. Says whether it was
-    /// the descriptor.
-    pub(crate) fn wait(&self, fd: Option<BorrowedFd<'_>>, time: Option<Duration>) -> bool {
-        let control = self.control.as_fd();
-        let mut fds = vec![PollFd::from_borrowed_fd(control, PollFlags::IN)];
-        fds.extend(fd.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        let time = time.and_then(|time| Timespec::try_from(time).ok());
-        let ready = poll(&mut fds, time.as_ref()).is_ok_and(|n| n > 0);
-        let mut count = [0; 8];
-        let _ = rustix::io::read(control, &mut count); // EAGAIN: nothing was said
-        ready && fds.get(1).is_some_and(|fd| !fd.revents().is_empty())
-    }
-}
-
 impl Link {
     /// Listens on the socket, or begins to knock at it.
     ///
@@ -97,8 +52,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.waiting.stop.store(true, Ordering::Release);
-        wake(&self.waiting.control);
+        self.waiting.stop();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -6,9 +6,11 @@
 mod link;
 mod shared;
 pub(crate) mod socket;
+mod waiting;
 
-pub(crate) use link::{End, Host, Link, Waiting};
-pub(crate) use shared::{Held, Shared, lock, wake};
+pub(crate) use link::{End, Host, Link};
+pub(crate) use shared::{Held, Shared, lock};
+pub(crate) use waiting::{Waiting, wake};
 
 use std::path::PathBuf;
 

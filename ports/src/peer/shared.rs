@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
 
-use super::link::Waiting;
+use super::waiting::{Waiting, wake};
 use crate::Error;
 
 /// How long control waits for a half to let go of a session: the half works on one burst.
@@ -143,11 +143,6 @@ fn let_go<S>(session: &Arc<Held<S>>) {
     }
     fence(Ordering::Acquire); // what others did with it happened before
     session.over.store(true, Ordering::Release);
-}
-
-/// Signals an eventfd, which may be signalled already.
-pub(crate) fn wake(event: impl AsFd) {
-    let _ = rustix::io::write(event, &1u64.to_ne_bytes());
 }
 
 /// Locks; what a thread that panicked left behind is as good as anything.

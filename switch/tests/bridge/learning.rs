@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{self, TestPort, balance, frame, mac};
+use crate::support::{self, TestPort, balance, frame, mac, mark, marked};
 use ports::{Capabilities, Frame, Mac, Offload, Reason, Time};
 use switch::{Error, Forwarder, MAX_PORTS, Options, Pass, Switch, WhenFull};
 
@@ -49,6 +49,31 @@ impl Bridge {
     fn is_balanced(&self) -> bool {
         let (put_in, came_out) = balance(self.ports.iter().map(|p| &p.counters));
         put_in == came_out
+    }
+}
+
+/// More copies than the caches hold are not made at a time: the other frames come again, and each goes out once.
+#[test]
+fn a_great_flood_goes_out_in_parts() {
+    const PORTS: usize = 101;
+    let mut bridge = Bridge::new(PORTS);
+    for n in 0..60 {
+        bridge.ports[0].send(marked(Mac::BROADCAST, mac(1), 0, n, 1514));
+    }
+    let (mut received, mut passes) = (0, 0);
+    while received < 60 {
+        let pass = bridge.pass(0);
+        received += pass.received;
+        passes += 1;
+        assert!((1..=27).contains(&pass.received), "4 MiB are 27 frames to 100 ports: {pass:?}");
+        assert_eq!(pass.held, 60 - received);
+        assert!(bridge.is_balanced());
+    }
+    assert_eq!(passes, 3);
+    assert!(bridge.ports[0].got().is_empty());
+    for port in &bridge.ports[1..] {
+        let numbers: Vec<_> = port.got().iter().map(|frame| mark(frame).1 >> 16).collect();
+        assert_eq!(numbers, (0..60).collect::<Vec<_>>());
     }
 }
 
