@@ -166,7 +166,7 @@ fn a_frame_too_long_is_counted_where_it_does_not_fit() {
     let mut bridge = Bridge::new(3);
     bridge.ports[2].sink.store().takes = Capabilities::wire(9000);
     for len in [1518, 1519, 9018] {
-        bridge.ports[0].send(support::marked(Mac::BROADCAST, mac(1), 0, 0, len));
+        bridge.ports[0].send(marked(Mac::BROADCAST, mac(1), 0, 0, len));
     }
     bridge.pass(0);
     assert_eq!(bridge.counts(), [0, 1, 3]);
@@ -304,11 +304,11 @@ fn what_a_flush_leaves_is_flushed_again() {
 fn more_than_a_burst_takes_more_than_a_pass() {
     let mut bridge = Bridge::new(2);
     for n in 0..300 {
-        bridge.ports[0].send(support::marked(mac(1), mac(9), 0, n, 60));
+        bridge.ports[0].send(marked(mac(1), mac(9), 0, n, 60));
     }
     assert_eq!(bridge.pass(0), Pass { received: 256, held: 0 });
     assert_eq!(bridge.pass(0), Pass { received: 44, held: 0 });
-    let numbers: Vec<_> = bridge.ports[1].got().iter().map(|f| support::mark(f).1 >> 16).collect();
+    let numbers: Vec<_> = bridge.ports[1].got().iter().map(|f| mark(f).1 >> 16).collect();
     assert!(numbers.into_iter().eq(0..300));
 }
 
