@@ -54,6 +54,7 @@ target_directory() {
 scratch=""
 namespaces=()
 processes=()
+endings=() # what else is to be undone: functions
 
 scratch_begin() {
     scratch=$(mktemp -d)
@@ -64,10 +65,11 @@ scratch_begin() {
 }
 
 scratch_end() {
-    local pid ns
+    local pid ns ending
     for pid in "${processes[@]}"; do kill "$pid" 2>/dev/null || true; done
     for pid in "${processes[@]}"; do wait "$pid" 2>/dev/null || true; done
     for ns in "${namespaces[@]}"; do ip netns del "$ns" 2>/dev/null || true; done
+    for ending in "${endings[@]}"; do "$ending"; done
     rm -rf "$scratch"
 }
 
