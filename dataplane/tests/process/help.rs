@@ -51,7 +51,7 @@ fn paragraphs_fill_their_lines() {
 #[test]
 fn every_backend_is_named() {
     let help = help(env!("CARGO_BIN_EXE_vale-ctl"), Some(80));
-    for backend in ["afxdp", "@packet", "@tap", "@vhost-user", "@null"] {
+    for backend in ["afxdp", "@packet", "@tap", "@vhost-user", "@stream", "@dgram", "@null"] {
         assert!(help.contains(backend), "{backend}: {help}");
     }
 }
