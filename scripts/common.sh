@@ -6,7 +6,7 @@ cd "$root"
 
 build_packages="gcc libc6-dev ca-certificates make pkg-config libelf-dev clang"
 run_packages="iproute2 ethtool iperf3 iputils-ping procps"
-test_packages="tcpdump valgrind dpdk-dev librte-net-virtio23 librte-bus-vdev23 librte-mempool-ring23"
+test_packages="tcpdump valgrind dpdk-dev librte-net-virtio23 librte-net-memif23 librte-bus-vdev23 librte-mempool-ring23"
 guest_packages="qemu-system-x86 busybox-static iperf3 cpio kmod"
 bench_packages="jq gnuplot-nox"
 

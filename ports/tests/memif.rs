@@ -255,7 +255,7 @@ fn a_client_that_may_not_is_told_why() {
         ("longer", "secret", init(|_, _, _, secret| *secret = padded("opener"))),
         ("none", "secret", init(|_, _, _, secret| *secret = [0; 24])),
     ] {
-        refused(name, why, |s| with(s, INIT, &change));
+        refused(name, why, |s| with(s, INIT, change));
     }
 }
 
@@ -413,7 +413,8 @@ fn a_client_that_breaks_the_rules_loses_its_session() {
 /// The other way round: a server, which has our memory.
 #[test]
 fn a_server_that_breaks_the_rules_loses_its_session() {
-    let attacks: [(&str, fn(&Stranger)); 5] = [
+    type Attack = fn(&Stranger);
+    let attacks: [(&str, Attack); 5] = [
         ("ahead", |s| s.set_tail(TO_CLIENT, SLOTS + 1)),
         ("room", |s| s.set_tail(FROM_CLIENT, 2000)),
         ("length", |s| {

@@ -50,7 +50,7 @@ impl Region {
     pub(super) fn new(name: &str, len: usize, mirrored: bool) -> Result<Self, Error> {
         let copies = if mirrored { 2 } else { 1 };
         let with = |pages| Self::with_pages(pages, name, len, copies);
-        let large = [Pages::SetAside, Pages::Joined].into_iter().filter(|_| len.is_multiple_of(LARGE));
+        let large = [Pages::Joined, Pages::SetAside].into_iter().filter(|_| len.is_multiple_of(LARGE));
         large.map(with).find_map(Result::ok).map_or_else(|| with(Pages::Small), Ok)
     }
 
@@ -146,7 +146,7 @@ mod tests {
         };
         assert_eq!((region.page_bytes(), region.base().align_offset(LARGE)), (LARGE, 0));
         let mirror = region.base().wrapping_add(2 * LARGE);
-        assert_eq!([region.base(), mirror].map(|at| in_large_pages(at)), [Some(2 * LARGE >> 10); 2]);
+        assert_eq!([region.base(), mirror].map(|at| in_large_pages(at)), [Some((2 * LARGE) >> 10); 2]);
         for at in [0, SMALL, 2 * LARGE - 1] {
             let [one, other] = [at, at + 2 * LARGE].map(|at| region.base().wrapping_add(at));
             // SAFETY: within the region, which nobody else knows of.
