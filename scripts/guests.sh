@@ -5,7 +5,7 @@
 image="$root/target/guest"
 
 # qemu_command kvm|qemu NETWORK WHERE ADDRESS [JOB]: the command line of a guest, into the array $qemu.
-#   NETWORK  vhost-user (WHERE: its socket), tap (WHERE: an interface that is there) or user
+#   NETWORK  vhost-user or stream (WHERE: its socket), tap (WHERE: an interface that is there) or user
 #   ADDRESS  as 10.0.0.2/24
 #   JOB      a shell script that it runs before it goes down, instead of a shell
 qemu_command() {
@@ -18,6 +18,7 @@ qemu_command() {
             # QEMU 7.2 without KVM crashes when it is to unmask MSI-X vectors of a vhost-user device.
             [ "$kind" = kvm ] || device+=",vectors=0"
             ;;
+        stream) netdev=(-netdev "stream,id=n0,server=off,addr.type=unix,addr.path=$where") ;;
         tap) netdev=(-netdev "tap,id=n0,ifname=$where,script=no,downscript=no$(vhost_net "$kind")") ;;
         user) netdev=(-netdev "user,id=n0,net=10.0.0.0/24,host=10.0.0.200") ;;
     esac

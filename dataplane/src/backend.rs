@@ -1,11 +1,13 @@
 //! From a name to an open port.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use ports::offload::Offloads;
-use ports::{Capabilities, Error, Port, afxdp, host, packet, pcap, tap, vhost_user, virtual_port};
+use ports::{
+    Capabilities, Error, Port, afxdp, dgram, host, memif, packet, pcap, stream, tap, vhost_user, virtual_port,
+};
 
 use crate::apps;
 use crate::name::{Backend, Source};
@@ -45,6 +47,18 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
             given.are_known(&["path", "client", "queues", "offloads"])?;
             vhost_user::open(name, given.vhost_user()?)
         }
+        Backend::Stream => {
+            given.are_known(&["path", "client"])?;
+            stream::open(name, stream::Options { path: given.path()?, client: given.client()? })
+        }
+        Backend::Dgram => {
+            given.are_known(&["path", "peer"])?;
+            dgram::open(name, &given.dgram()?)
+        }
+        Backend::Memif => {
+            given.are_known(&["path", "client", "id", "secret", "queues"])?;
+            memif::open(name, given.memif()?)
+        }
         Backend::Pcap => {
             let what = "a capture is on no switch".to_owned();
             Err(Error::Unsupported { name: name.to_owned(), what })
@@ -73,7 +87,13 @@ pub fn open_queues(name: &str, source: &Source, count: usize) -> Result<Vec<Port
             packet::open_queues(name, packet::Options { offloads: given.offloads()? }, queues)
         }
         Backend::Null => (0..count).map(|_| open(name, source)).collect(),
-        Backend::Virtual | Backend::Host | Backend::Pcap | Backend::VhostUser => {
+        Backend::Virtual
+        | Backend::Host
+        | Backend::Pcap
+        | Backend::VhostUser
+        | Backend::Stream
+        | Backend::Dgram
+        | Backend::Memif => {
             let what = format!("for one thread only, not {count} (leave -p out)");
             Err(given.invalid(what))
         }
@@ -195,14 +215,40 @@ impl Given<'_> {
         })
     }
 
+    fn memif(&self) -> Result<memif::Options, Error> {
+        Ok(memif::Options {
+            path: self.path()?,
+            client: self.client()?,
+            id: self.number("id")?.unwrap_or(0),
+            secret: self.source.options.value("secret").unwrap_or_default().to_owned(),
+            queues: self.number("queues")?.unwrap_or(1),
+        })
+    }
+
     fn vhost_user(&self) -> Result<vhost_user::Options, Error> {
-        let path = self.source.options.value("path");
         Ok(vhost_user::Options {
-            path: path.ok_or_else(|| self.invalid("needs an option path=SOCKET".to_owned()))?.into(),
-            client: self.word("client", &[("off", false), ("on", true)])?,
+            path: self.path()?,
+            client: self.client()?,
             queues: self.number("queues")?.unwrap_or(1),
             offloads: !self.offloads()?.is_empty(),
         })
+    }
+
+    fn dgram(&self) -> Result<dgram::Options, Error> {
+        let path = self.path()?;
+        let peer = self.source.options.value("peer").map(PathBuf::from);
+        Ok(dgram::Options { peer: peer.unwrap_or_else(|| path.with_added_extension("q")), path })
+    }
+
+    /// The socket of a port that others come to by one.
+    fn path(&self) -> Result<PathBuf, Error> {
+        let path = self.source.options.value("path");
+        path.map(PathBuf::from).ok_or_else(|| self.invalid("needs an option path=SOCKET".to_owned()))
+    }
+
+    /// Whether we go to them.
+    fn client(&self) -> Result<bool, Error> {
+        self.word("client", &[("off", false), ("on", true)])
     }
 
     fn offloads(&self) -> Result<Offloads, Error> {

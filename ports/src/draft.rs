@@ -1,6 +1,6 @@
 //! The slot of a port that has no slots of its own to lend: a frame is made here, and copied when it is whole.
 
-use crate::{Capabilities, Frame, Offload};
+use crate::{Capabilities, Counters, Frame, Offload, Reason, Sent};
 
 /// A frame in the making, or one that was made and found no room yet. For [`Tx::reserve`](crate::Tx::reserve) and
 /// [`Tx::commit`](crate::Tx::commit).
@@ -42,13 +42,17 @@ impl Draft {
         }
     }
 
-    /// The frame that waits to be sent.
-    pub(crate) fn pending(&self) -> Option<Frame<'_>> {
-        self.pending.map(|(len, offload)| Frame::with_offload(&self.bytes[..len], offload))
-    }
-
-    /// It has been sent, or has failed.
-    pub(crate) const fn settled(&mut self) {
+    /// Sends the frame that waits, if one does; one that fails is counted. Says whether none waits any more.
+    pub(crate) fn settle(&mut self, counters: &Counters, send: impl FnOnce(&[Frame<'_>]) -> Sent) -> bool {
+        let Some((len, offload)) = self.pending else { return true };
+        let sent = send(&[Frame::with_offload(&self.bytes[..len], offload)]);
+        if sent.taken == 0 {
+            return false;
+        }
+        if sent.frames == 0 {
+            counters.add_drops(Reason::Error, 1);
+        }
         self.pending = None;
+        true
     }
 }

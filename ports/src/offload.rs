@@ -137,21 +137,25 @@ impl Offload {
     /// Whether the frame may stand on a wire as it is.
     #[must_use]
     pub const fn is_plain(self) -> bool {
-        self.work() == 0
+        self.bits() & Self::WORK == 0
     }
 
-    /// Bits of which none is set if the frame [is plain](Self::is_plain): those of many frames can be joined.
+    /// Of [`Self::bits`], those of which none is set if the frame [is plain](Self::is_plain).
+    pub const WORK: u16 = 0xff00 | OffloadFlags::NEEDS_CSUM.bits() as u16;
+
+    /// What says whether there is anything to be done, as one number: those of many frames can be joined.
     #[must_use]
     #[inline]
-    pub const fn work(self) -> u16 {
-        u16::from_le_bytes([self.flags, self.gso_type]) & (0xff00 | OffloadFlags::NEEDS_CSUM.bits() as u16)
+    pub const fn bits(self) -> u16 {
+        u16::from_le_bytes([self.flags, self.gso_type])
     }
 
     /// Whether the metadata can be that of a frame of `len` bytes: the checksum stands behind the Ethernet header and within
     /// the frame, segments have bytes, and headers are no longer than the frame. Guests and peers may say anything.
     #[must_use]
     pub const fn is_sound(self, len: usize) -> bool {
-        let (start, end) = (self.csum_start as usize, self.csum_start as usize + self.csum_offset as usize + 2);
+        let (start, end) =
+            (self.csum_start as usize, self.csum_start as usize + self.csum_offset as usize + 2);
         let summed = !self.needs_csum() || (start >= Frame::HEADER && end <= len);
         let cut = self.gso_type == 0 || (self.gso_size > 0 && self.hdr_len as usize <= len);
         summed && cut

@@ -1,45 +1,20 @@
 //! vhost-user ports against a driver in this process.
 
-use std::path::PathBuf;
+mod sockets;
 
 use ports::contract::{Far, suite};
 use ports::vhost_user::driver::{Driver, Style};
 use ports::vhost_user::{self, Options};
-use ports::{Burst, Frame, Offload, Port, Time};
+use ports::{Burst, Frame, Offload, Port};
 use proptest::prelude::*;
+use sockets::{Place, alone, eventually, held, poll, send};
 
-/// A directory for sockets, gone with it.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("vale-test-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a directory");
-        Self(path)
-    }
-
-    fn options(&self) -> Options {
-        Options { path: self.0.join("guest.sock"), client: false, queues: 1, offloads: true }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn options(place: &Place) -> Options {
+    Options { path: place.path("guest.sock"), client: false, queues: 1, offloads: true }
 }
 
 fn open(options: &Options) -> Port {
     vhost_user::open("vm1", options.clone()).expect("open the port")
-}
-
-/// Polls until `done`, for up to ten seconds.
-fn eventually(otherwise: &str, mut done: impl FnMut() -> bool) {
-    let start = Time::now();
-    while !done() {
-        assert!(Time::now().since(start).as_secs() < 10, "{otherwise}");
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
 }
 
 #[test]
@@ -47,8 +22,8 @@ fn the_contract_holds_for_every_style_of_driver() {
     let place = Place::new("contract");
     for style in [Style::PLAIN, Style::SCATTERED, Style::OLD] {
         suite(&mut || {
-            let port = open(&place.options());
-            let driver = Driver::connect(&place.options().path, style);
+            let port = open(&options(&place));
+            let driver = Driver::connect(&options(&place).path, style);
             (port, Box::new(driver) as Box<dyn Far>)
         });
     }
@@ -57,31 +32,12 @@ fn the_contract_holds_for_every_style_of_driver() {
 #[test]
 fn a_socket_of_ours_goes_and_anothers_stays() {
     let place = Place::new("socket");
-    let port = open(&place.options());
-    let error = vhost_user::open("vm2", place.options()).err().unwrap().to_string();
+    let port = open(&options(&place));
+    let error = vhost_user::open("vm2", options(&place)).err().unwrap().to_string();
     assert!(error.contains("somebody listens"), "{error}");
     drop(port);
-    eventually("the socket stays", || !place.options().path.exists());
-    let _port = open(&place.options());
-}
-
-/// Takes what waits in the port and gives it back; how many frames that was.
-fn poll(port: &mut Port) -> usize {
-    let mut burst = Burst::new();
-    port.rx.receive(&mut burst);
-    let frames = burst.iter().map(|frame| frame.to_vec().len()).filter(|len| *len > 0).count();
-    let n = burst.len();
-    drop(burst);
-    port.rx.release(n);
-    port.tx.flush();
-    frames
-}
-
-fn send(port: &mut Port, frames: usize) -> u64 {
-    let bytes = [7; 60];
-    let sent = port.tx.transmit(&vec![Frame::new(&bytes); frames]);
-    port.tx.flush();
-    sent.frames
+    eventually("the socket stays", || !options(&place).path.exists());
+    let _port = open(&options(&place));
 }
 
 /// Ring numbers.
@@ -96,8 +52,8 @@ const GUEST: u64 = 0x10_0000;
 /// A guest that does this loses its port, and nothing else happens.
 fn is_fatal(name: &str, style: Style, attack: impl Fn(&mut Driver)) {
     let place = Place::new(name);
-    let mut port = open(&place.options());
-    let mut driver = Driver::connect(&place.options().path, style);
+    let mut port = open(&options(&place));
+    let mut driver = Driver::connect(&options(&place).path, style);
     assert!(driver.send(&[7; 60], Offload::NONE));
     eventually("nothing comes", || poll(&mut port) > 0);
     attack(&mut driver);
@@ -107,7 +63,7 @@ fn is_fatal(name: &str, style: Style, attack: impl Fn(&mut Driver)) {
         driver.is_alone()
     });
     assert_eq!((poll(&mut port), send(&mut port, 3)), (0, 0));
-    eventually("the socket stays", || !place.options().path.exists());
+    eventually("the socket stays", || !options(&place).path.exists());
 }
 
 #[test]
@@ -154,8 +110,8 @@ proptest! {
         claim in prop::option::of(any::<u16>()),
     ) {
         let place = Place::new("any");
-        let mut port = open(&place.options());
-        let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+        let mut port = open(&options(&place));
+        let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
         for (slot, (address, len, flags, short)) in (0..).zip(words) {
             let len = u64::from(if short { len % 4096 } else { len });
             driver.describe_raw(TX, slot, [GUEST + address, len | flags << 32]);
@@ -172,7 +128,7 @@ proptest! {
 #[test]
 fn requests_that_make_no_sense_end_the_conversation_only() {
     let place = Place::new("requests");
-    let mut port = open(&place.options());
+    let mut port = open(&options(&place));
     let table = |count: u32| [count.to_le_bytes(), [0; 4]].concat();
     let region = [GUEST, 4096, 0, 0].map(u64::to_le_bytes).concat();
     for (request, payload) in [
@@ -190,40 +146,30 @@ fn requests_that_make_no_sense_end_the_conversation_only() {
         (6, vec![0; 16]),                         // never offered
         (99, vec![]),                             // unheard of
     ] {
-        let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+        let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
         driver.say(request, &payload, &[]);
         eventually("the port listens on", || driver.is_alone());
     }
-    let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
     assert!(driver.send(&[7; 60], Offload::NONE));
     eventually("the port is lost", || poll(&mut port) == 1);
 }
 
-fn held() -> (usize, usize, usize) {
-    let count = |dir: &str| std::fs::read_dir(dir).map_or(0, Iterator::count);
+/// Memories of guests that this process maps.
+fn mapped() -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    (
-        count("/proc/self/fd"),
-        count("/proc/self/task"),
-        maps.lines().filter(|l| l.contains("memfd:guest")).count(),
-    )
+    maps.lines().filter(|line| line.contains("memfd:guest")).count()
 }
 
 #[test]
 fn a_thousand_guests_leave_nothing_behind() {
-    if std::env::args().all(|a| a != "a_thousand_guests_leave_nothing_behind") {
-        // Other tests of this process open descriptors of their own: once more, alone.
-        let alone = std::process::Command::new(std::env::current_exe().expect("this test"))
-            .args(["--exact", "a_thousand_guests_leave_nothing_behind"])
-            .output()
-            .expect("run this test");
-        assert!(alone.status.success(), "{}", String::from_utf8_lossy(&alone.stdout));
+    if !alone("a_thousand_guests_leave_nothing_behind") {
         return;
     }
     let place = Place::new("thousand");
-    let mut port = open(&place.options());
+    let mut port = open(&options(&place));
     let mut cycle = |n: u32| {
-        let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+        let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
         assert!(driver.send(&[7; 60], Offload::NONE));
         eventually("nothing comes", || poll(&mut port) > 0);
         if n.is_multiple_of(2) {
@@ -231,16 +177,16 @@ fn a_thousand_guests_leave_nothing_behind() {
         }
     };
     cycle(0);
-    eventually("the first stays", || held().2 == 0);
+    eventually("the first stays", || mapped() == 0);
     let before = held();
     (0..1000).for_each(cycle);
-    eventually("something stays behind", || held() == before);
+    eventually("something stays behind", || (held(), mapped()) == (before, 0));
 }
 
 #[test]
 fn a_port_that_went_away_goes_on_where_it_stopped() {
     let place = Place::new("again");
-    let (ours, theirs) = (open(&place.options()), Driver::connect(&place.options().path, Style::PLAIN));
+    let (ours, theirs) = (open(&options(&place)), Driver::connect(&options(&place).path, Style::PLAIN));
     let (mut port, mut driver) = (ours, theirs);
     assert!((0..3).all(|_| driver.send(&[7; 60], Offload::NONE)));
     let mut first = Burst::new();
@@ -255,8 +201,8 @@ fn a_port_that_went_away_goes_on_where_it_stopped() {
     first.clear();
     // The port dies with two frames taken and not given back. QEMU starts its successor at the used index.
     drop(port);
-    let mut port = open(&place.options());
-    driver.reconnect(&place.options().path);
+    let mut port = open(&options(&place));
+    driver.reconnect(&options(&place).path);
     eventually("the two do not come again", || poll(&mut port) == 2);
     assert_eq!(send(&mut port, 3), 3);
     eventually("nothing arrives", || driver.receive().is_some());
@@ -266,8 +212,8 @@ fn a_port_that_went_away_goes_on_where_it_stopped() {
 fn who_stops_in_the_middle_of_a_word_keeps_nobody() {
     use std::io::Write;
     let place = Place::new("half");
-    let port = open(&place.options());
-    let mut silent = std::os::unix::net::UnixStream::connect(place.options().path).expect("connect");
+    let port = open(&options(&place));
+    let mut silent = std::os::unix::net::UnixStream::connect(options(&place).path).expect("connect");
     silent.write_all(&[1, 0, 0]).expect("three bytes");
     std::thread::sleep(std::time::Duration::from_millis(20)); // until it is being read
     drop(port); // has to come back
@@ -277,8 +223,8 @@ fn who_stops_in_the_middle_of_a_word_keeps_nobody() {
 #[test]
 fn an_index_that_goes_backwards_is_fatal() {
     let place = Place::new("backwards");
-    let mut port = open(&place.options());
-    let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+    let mut port = open(&options(&place));
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
     eventually("nothing is sent", || send(&mut port, 10) == 10);
     driver.claim(RX, 3);
     eventually("the port goes on", || {
@@ -302,9 +248,9 @@ fn pass(from: &mut Port, to: &mut Port) -> (usize, u64) {
 #[test]
 fn the_lies_of_a_guest_reach_no_other() {
     let (here, there) = (Place::new("liar"), Place::new("lied-to"));
-    let (mut from, mut to) = (open(&here.options()), open(&there.options()));
-    let mut liar = Driver::connect(&here.options().path, Style::PLAIN);
-    let mut other = Driver::connect(&there.options().path, Style::PLAIN);
+    let (mut from, mut to) = (open(&options(&here)), open(&options(&there)));
+    let mut liar = Driver::connect(&options(&here).path, Style::PLAIN);
+    let mut other = Driver::connect(&options(&there).path, Style::PLAIN);
     let good = Offload {
         flags: 1,
         gso_type: Offload::GSO_TCPV4,
@@ -333,7 +279,10 @@ fn the_lies_of_a_guest_reach_no_other() {
         assert_eq!(passed, (1, passes.into()), "{offload:?}");
         // Only one flag is the guest's to set.
         let seen = Offload { flags: 1, ..offload };
-        assert_eq!(other.receive().map(|(frame, offload)| (frame.len(), offload)), passes.then_some((1000, seen)));
+        assert_eq!(
+            other.receive().map(|(frame, offload)| (frame.len(), offload)),
+            passes.then_some((1000, seen))
+        );
     }
 }
 
@@ -343,12 +292,12 @@ fn headers_mean_what_was_agreed_on() {
     const GUEST_CSUM: u64 = 1 << 1;
     const HOST: u64 = CSUM | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 56;
     let place = Place::new("agreed");
-    let mut port = open(&place.options());
+    let mut port = open(&options(&place));
     let valid = Offload { flags: 2, ..Offload::NONE };
     let bytes = [7; 60];
     for (features, flags) in [(u64::MAX, 2), (!GUEST_CSUM, 0), (!HOST, 2)] {
         let style = Style { features, scatter: false };
-        let mut driver = Driver::connect(&place.options().path, style);
+        let mut driver = Driver::connect(&options(&place).path, style);
         eventually("nothing is sent", || port.tx.transmit(&[Frame::with_offload(&bytes, valid)]).frames == 1);
         let seen = driver.receive().map(|(_, offload)| offload);
         assert_eq!(seen, Some(Offload { flags, ..Offload::NONE }), "{features:x}");
@@ -373,8 +322,8 @@ fn headers_mean_what_was_agreed_on() {
 #[test]
 fn a_guest_is_sent_what_its_mtu_allows() {
     let place = Place::new("mtu");
-    let mut port = open(&place.options());
-    let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+    let mut port = open(&options(&place));
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
     let frame = vec![7; 9014];
     let send = |port: &mut Port| port.tx.transmit(&[Frame::new(&frame)]).frames;
     assert_eq!((port.tx.capabilities().frame, send(&mut port)), (1514, 0));
@@ -387,8 +336,8 @@ fn a_guest_is_sent_what_its_mtu_allows() {
 #[test]
 fn a_guest_that_never_takes_fills_its_ring_and_no_more() {
     let place = Place::new("full");
-    let mut port = open(&place.options());
-    let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+    let mut port = open(&options(&place));
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
     let mut sent = 0;
     eventually("the ring never fills", || {
         let now = send(&mut port, 100);

@@ -16,7 +16,6 @@
 #![forbid(unsafe_code)]
 
 mod backlog;
-mod chains;
 mod classify;
 mod clock;
 mod crossing;
@@ -26,6 +25,7 @@ mod load;
 mod member;
 mod members;
 mod offload;
+mod piles;
 mod port_index;
 mod recent;
 mod switch;
@@ -34,5 +34,7 @@ mod table;
 pub use error::Error;
 pub use forwarder::{Forwarder, Pass};
 pub use member::{Joining, Member, PATIENCE, WhenFull};
+#[cfg(any(test, feature = "hostile"))]
+pub use offload::hostile;
 pub use port_index::{MAX_PORTS, PortIndex};
 pub use switch::{Options, Station, Switch};

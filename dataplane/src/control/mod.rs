@@ -1,6 +1,8 @@
 //! The control socket: JSON lines over a unix stream socket that only its owner may use.
 
 pub mod client;
+#[cfg(any(test, feature = "hostile"))]
+pub mod hostile;
 mod hosting;
 pub mod lines;
 pub mod message;

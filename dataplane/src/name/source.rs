@@ -19,14 +19,30 @@ pub enum Backend {
     Host,
     /// A guest of a stock QEMU, or another virtio driver, by shared memory.
     VhostUser,
+    /// A guest of a stock QEMU, or another program, by a stream socket.
+    Stream,
+    /// The same by datagrams.
+    Dgram,
+    /// Another program, DPDK's or VPP's, by shared memory.
+    Memif,
     /// Capture files. Has no word after `@`: it is on no switch, and its name takes the rest of the line.
     Pcap,
 }
 
 impl Backend {
     /// Every backend that is named after `@`, in the order in which users are told of them.
-    pub const ALL: [Self; 7] =
-        [Self::Afxdp, Self::Tap, Self::Packet, Self::Virtual, Self::Null, Self::Host, Self::VhostUser];
+    pub const ALL: [Self; 10] = [
+        Self::Afxdp,
+        Self::Tap,
+        Self::Packet,
+        Self::Virtual,
+        Self::Null,
+        Self::Host,
+        Self::VhostUser,
+        Self::Stream,
+        Self::Dgram,
+        Self::Memif,
+    ];
 
     /// The word after `@`.
     #[must_use]
@@ -39,6 +55,9 @@ impl Backend {
             Self::Null => "null",
             Self::Host => "host",
             Self::VhostUser => "vhost-user",
+            Self::Stream => "stream",
+            Self::Dgram => "dgram",
+            Self::Memif => "memif",
             Self::Pcap => "pcap",
         }
     }
@@ -52,7 +71,7 @@ impl Backend {
     /// Whether the port's other side comes by a unix socket (option `path`).
     #[must_use]
     pub const fn has_socket(self) -> bool {
-        matches!(self, Self::VhostUser)
+        matches!(self, Self::VhostUser | Self::Stream | Self::Dgram | Self::Memif)
     }
 }
 

@@ -7,12 +7,17 @@ A port is valeX:PORT, and what is behind it follows after @:
   vale0:eth0             an existing interface, by AF_XDP
   vale0:veth1@packet     an interface by raw socket, offloads kept
   vale0:tap7@tap         a TAP, made if it is not there
+  vale0:vm1@vhost-user   a guest of a stock QEMU; prints the arguments to paste
+  vale0:vm3@stream       the same without shared memory; @dgram: by datagrams
   vale0:x@null           swallows everything
 
 Options follow after another colon, as in vale0:eth0@afxdp:mode=generic,core=1:
   afxdp                  mode=auto|native|generic zero_copy=on|off
                          queues=N slots=N
   packet, tap            offloads=on|off
+  vhost-user             path=SOCKET client queues=N offloads=on|off
+  stream                 path=SOCKET client
+  dgram                  path=SOCKET peer=SOCKET
   all                    core=N, the core whose worker receives from the port
 
 Examples:

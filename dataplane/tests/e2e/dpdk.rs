@@ -20,7 +20,8 @@ fn testpmd(bed: &Bed, ports: &[&str], mode: &str, more: &[&str]) -> Running {
         format!("--vdev=net_virtio_user{i},mac=02:00:00:00:00:0{i},path={}", path.display())
     });
     let devices: Vec<_> = devices.collect();
-    let mut args = vec!["--lcores", "0@(0,1),1@(0,1)", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry"];
+    let mut args =
+        vec!["--lcores", "0@(0,1),1@(0,1)", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry"];
     args.extend(["--file-prefix", bed.switch.name()]);
     args.extend(devices.iter().map(String::as_str));
     args.extend(["--", "--forward-mode", mode, "--total-num-mbufs=8192", "--stats-period", "1"]);
@@ -68,7 +69,10 @@ fn a_driver_and_the_switch_count_the_same_frames() {
     let sum = |count| of(&stats, "vm0", count) + of(&stats, "vm1", count);
     let (sent, received) = (last(&said, "TX-packets:"), last(&said, "RX-packets:"));
     assert!(sum("rx_frames") <= sent && sent - sum("rx_frames") <= 2 * SLOTS, "{sent}: {stats:#}");
-    assert!(received <= sum("tx_frames") && sum("tx_frames") - received <= 2 * SLOTS, "{received}: {stats:#}");
+    assert!(
+        received <= sum("tx_frames") && sum("tx_frames") - received <= 2 * SLOTS,
+        "{received}: {stats:#}"
+    );
 }
 
 /// A driver that floods and never looks at what it is sent holds up nobody; killed, it leaves its port free.

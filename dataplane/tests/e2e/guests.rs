@@ -1,5 +1,5 @@
-//! Objective: a guest of a stock QEMU joins the switch by vhost-user and talks to our endpoint, also after the daemon was
-//! killed under it.
+//! Objective: a guest of a stock QEMU joins the switch by vhost-user or a stream socket and talks to our endpoint, also
+//! after the daemon was killed under it.
 //!
 //! Guests run by software emulation, with a kernel of Debian's (`scripts/guest-image`).
 
@@ -27,12 +27,17 @@ struct Guest {
 }
 
 impl Guest {
-    /// Boots a guest with this address on a socket of the bed; it runs `job` and goes down.
+    /// Boots a guest with this address on the socket of a vhost-user port; it runs `job` and goes down.
     fn boot(bed: &Bed, port: &str, number: u8, job: &str) -> Self {
+        Self::boot_by("--vhost-user", bed, port, number, job)
+    }
+
+    /// The same, on a socket of any kind.
+    fn boot_by(kind: &str, bed: &Bed, port: &str, number: u8, job: &str) -> Self {
         let script = bed.path(&format!("{port}.sh"));
         std::fs::write(&script, job).unwrap();
         let mut qemu = Command::new(root().join("scripts/launch-qemu"))
-            .args(["qemu", "--ip", &format!("10.0.0.{number}/24"), "--vhost-user"])
+            .args(["qemu", "--ip", &format!("10.0.0.{number}/24"), kind])
             .arg(bed.path(&format!("vale0-{port}.sock")))
             .arg("--run")
             .arg(script)
@@ -88,6 +93,28 @@ fn a_stock_guest_talks_tcp_to_our_endpoint() {
     let stats: serde_json::Value = serde_json::from_str(&bed.ctl(&["stats", "vale0", "--json"])).unwrap();
     assert!(stats.to_string().contains("vm1"), "{stats:#}");
     drop(guest);
+    bed.ctl(&["-d", "vale0:vm1"]);
+    assert!(!bed.path("vale0-vm1.sock").exists(), "the socket stays");
+}
+
+/// Without shared memory: frames by a socket, both ways, and another guest after the first was killed.
+#[test]
+fn a_stock_guest_joins_by_a_stream_socket() {
+    let Some(bed) = Bed::new() else { return };
+    let _server = bed.server("vale0:ep", "10.0.0.1/24", &[]);
+    bed.ctl(&["-a", "vale0:vm1@stream"]);
+    let doomed = Guest::boot_by("--stream", &bed, "vm1", 2, TRAFFIC);
+    doomed.until("PING 2 ANSWERED");
+    drop(doomed); // SIGKILL
+    let job = "ping -c 3 -W 5 10.0.0.1 && iperf3 -c 10.0.0.1 -t 1 && iperf3 -c 10.0.0.1 -t 1 -R";
+    let guest = Guest::boot_by("--stream", &bed, "vm1", 2, job);
+    let said = guest.until("GUEST-RC");
+    assert!(said.contains("GUEST-RC 0") && said.matches("receiver").count() == 2, "{said}");
+    drop(guest);
+    until("every frame is in a count", Duration::from_secs(20), || {
+        let stats: serde_json::Value = serde_json::from_str(&bed.ctl(&["stats", "vale0", "--json"])).unwrap();
+        stats["switches"][0]["balance"] == 0
+    });
     bed.ctl(&["-d", "vale0:vm1"]);
     assert!(!bed.path("vale0-vm1.sock").exists(), "the socket stays");
 }

@@ -9,6 +9,7 @@ mod help;
 mod latency;
 mod reports;
 mod search;
+mod sockets;
 mod threads;
 mod tools;
 mod vanish;

@@ -6,6 +6,8 @@
 
 mod client;
 mod clock;
+#[cfg(any(test, feature = "hostile"))]
+pub mod hostile;
 mod lenient;
 mod pacing;
 mod params;

@@ -84,6 +84,12 @@ impl Control {
         Self { connection, inbox: Vec::new(), outbox: Vec::new() }
     }
 
+    /// A control connection by which this has come, as much as is ever held.
+    #[cfg(any(test, feature = "hostile"))]
+    pub(crate) fn with(connection: Connection, inbox: &[u8]) -> Self {
+        Self { inbox: inbox[..inbox.len().min(INBOX)].to_vec(), ..Self::new(connection) }
+    }
+
     /// Takes in what has arrived; whether there was anything.
     pub(crate) fn fill<T: Transport>(&mut self, transport: &mut T) -> bool {
         let mut chunk = [0; 1024];
@@ -184,7 +190,7 @@ mod tests {
     use super::*;
 
     fn control(inbox: &[u8]) -> Control {
-        Control { connection: Connection(0), inbox: inbox.to_vec(), outbox: Vec::new() }
+        Control::with(Connection(0), inbox)
     }
 
     #[test]

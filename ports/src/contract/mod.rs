@@ -13,6 +13,7 @@
 mod allocations;
 mod cable;
 mod conversation;
+mod corpus;
 mod egress;
 mod frames;
 mod ingress;
@@ -23,6 +24,7 @@ mod wire;
 pub use allocations::Allocations;
 pub use cable::Cable;
 pub use conversation::{Seen, conversation};
+pub use corpus::corpus;
 pub use frames::{STATION, frame, sequence, super_frame};
 pub use link::{Link, eventually, open_when_free};
 pub use namespace::{beside, in_namespace, ip, veth};
@@ -42,6 +44,11 @@ pub trait Far {
     /// Frames that left the port and were lost before [`receive`](Self::receive), so far.
     fn lost(&mut self) -> u64 {
         0
+    }
+
+    /// Fewest frames that may wait for the port at a time.
+    fn queue(&self) -> usize {
+        32
     }
 
     /// Whether offload metadata travels with the frames.

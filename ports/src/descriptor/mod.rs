@@ -1,7 +1,7 @@
-//! What the ports share whose other side is the kernel behind a file descriptor: one system call moves one
-//! message, which is a `struct virtio_net_hdr` of ten bytes and the frame behind it.
+//! What the ports share whose other side is behind a file descriptor: one system call moves one message, which is a
+//! `struct virtio_net_hdr` of ten bytes, where the kernel knows it, and the frame behind it.
 //!
-//! A backend says how a message is read and what the kernel dropped ([`Descriptor`]); the memory for frames
+//! A backend says how a message is read and written and what the kernel dropped ([`Descriptor`]); the memory for frames
 //! received ([`DescriptorRx`]) and the rules of sending ([`DescriptorTx`]) are here, once.
 
 mod rx;
@@ -16,7 +16,7 @@ pub(crate) use rx::DescriptorRx;
 pub(crate) use tx::DescriptorTx;
 
 use crate::offload::Offloads;
-use crate::{BURST, Capabilities, Counters, Offload, Port, Rings};
+use crate::{BURST, Capabilities, Counters, Frame, Offload, Port, Rings};
 
 // TAP and AF_PACKET have the header in the host's byte order, `Offload` has it in virtio's.
 const _: () = assert!(cfg!(target_endian = "little"), "the offload header is carried as it is");
@@ -54,6 +54,11 @@ pub(crate) trait Descriptor: AsFd + Send + Sync + 'static {
 
     /// Reads one message.
     fn read(&self, into: &mut [u8]) -> Result<Message, Errno>;
+
+    /// Writes one message.
+    fn write(&self, frame: &Frame<'_>) -> Result<(), Errno> {
+        tx::write_with_header(self, frame)
+    }
 
     /// Frames that the kernel has dropped on their way to us since the last call.
     fn dropped(&self) -> u64;

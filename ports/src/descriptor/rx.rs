@@ -103,9 +103,11 @@ impl<D: Descriptor> DescriptorRx<D> {
     /// Takes in the message that was just read to `next`.
     fn place(&mut self, read: Message) {
         let (header, Some(len)) = (self.next, read.len.checked_sub(Offload::LEN)) else {
+            self.counters.add_rx(1, 0);
             return self.counters.add_drops(Reason::Error, 1);
         };
         if len > Capabilities::MAX_SUPER_FRAME as usize {
+            self.counters.add_rx(1, len as u64);
             return self.counters.add_drops(Reason::Oversize, 1);
         }
         let Some(message) = self.arena.get_mut(header..header + MESSAGE) else { return };

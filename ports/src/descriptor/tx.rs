@@ -1,6 +1,6 @@
 //! Frames into a descriptor.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::Descriptor;
 use crate::draft::Draft;
-use crate::{Capabilities, Counters, Frame, Offload, Reason, Sent, Tx};
+use crate::{Capabilities, Counters, Frame, Offload, Sent, Tx};
 
 /// Frames written to a descriptor straight from the memory of the port they come from: the kernel's own copy
 /// is the one copy.
@@ -23,11 +23,24 @@ pub(crate) struct DescriptorTx<D> {
 /// longest frame (`MAX_SKB_FRAGS` of linux/skbuff.h, and the headers).
 const RUNS: usize = 128;
 
-/// What became of one frame.
-enum Written {
-    Delivered,
-    NoRoom,
-    Failed,
+/// Writes one message, the metadata of the frame and its bytes. The kernel reads them where they are, even if somebody
+/// else writes them meanwhile.
+pub(super) fn write_with_header(fd: impl AsFd, frame: &Frame<'_>) -> Result<(), Errno> {
+    let header = frame.offload().to_bytes();
+    let mut message = ArrayVec::<_, { RUNS + 1 }>::new();
+    message.push(libc::iovec { iov_base: header.as_ptr().cast_mut().cast(), iov_len: header.len() });
+    for run in frame.runs() {
+        let run = libc::iovec { iov_base: run.start.cast_mut().cast(), iov_len: run.len as usize };
+        message.try_push(run).map_err(|_| Errno::MSGSIZE)?;
+    }
+    let count = libc::c_int::try_from(message.len()).unwrap_or(0);
+    // SAFETY: each vector is readable memory: of the header here, or of a frame that our caller has.
+    let written = unsafe { libc::writev(fd.as_fd().as_raw_fd(), message.as_ptr(), count) };
+    if written < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    }
+    Ok(())
 }
 
 impl<D: Descriptor> DescriptorTx<D> {
@@ -39,50 +52,31 @@ impl<D: Descriptor> DescriptorTx<D> {
         self.draft.memory_bytes()
     }
 
-    fn write(&self, frame: &Frame<'_>) -> Written {
-        if frame.len() < Frame::HEADER || !self.capabilities.takes(frame.len(), frame.offload()) {
-            return Written::Failed;
-        }
-        let header = frame.offload().to_bytes();
-        let mut message = ArrayVec::<_, { RUNS + 1 }>::new();
-        message.push(libc::iovec { iov_base: header.as_ptr().cast_mut().cast(), iov_len: header.len() });
-        for run in frame.runs() {
-            let run = libc::iovec { iov_base: run.start.cast_mut().cast(), iov_len: run.len as usize };
-            if message.try_push(run).is_err() {
-                return Written::Failed;
+    /// Writes frames until there is no room; those that do not go fail.
+    fn send(descriptor: &D, capabilities: &Capabilities, frames: &[Frame<'_>]) -> Sent {
+        let mut sent = Sent::default();
+        for frame in frames {
+            let (len, offload) = (frame.len(), frame.offload());
+            if len >= Frame::HEADER && capabilities.takes(len, offload) {
+                match descriptor.write(frame) {
+                    Ok(()) => {
+                        sent.frames += 1;
+                        sent.bytes += len as u64;
+                    }
+                    // ENOBUFS: the driver's or the peer's queue is full (net_xmit_errno in linux/netdevice.h).
+                    Err(Errno::AGAIN | Errno::NOBUFS | Errno::INTR) => break,
+                    Err(_) => {}
+                }
             }
+            sent.taken += 1;
         }
-        match self.writev(&message) {
-            Ok(()) => Written::Delivered,
-            // ENOBUFS: the driver's or the peer's queue is full (net_xmit_errno in linux/netdevice.h).
-            Err(Errno::AGAIN | Errno::NOBUFS | Errno::INTR) => Written::NoRoom,
-            Err(_) => Written::Failed,
-        }
-    }
-
-    /// Writes one message. The kernel reads the bytes where they are, even if somebody else writes them meanwhile.
-    fn writev(&self, message: &[libc::iovec]) -> Result<(), Errno> {
-        let count = libc::c_int::try_from(message.len()).unwrap_or(0);
-        let fd = self.descriptor.as_fd().as_raw_fd();
-        // SAFETY: each vector is readable memory: of a header on our caller's stack, or of a frame it has.
-        let written = unsafe { libc::writev(fd, message.as_ptr(), count) };
-        if written < 0 {
-            let error = std::io::Error::last_os_error();
-            return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
-        }
-        Ok(())
+        sent
     }
 
     /// Whether nothing waits: what was committed has been sent, or has failed and been counted.
     fn settle(&mut self) -> bool {
-        let Some(frame) = self.draft.pending() else { return true };
-        match self.write(&frame) {
-            Written::NoRoom => return false,
-            Written::Delivered => {}
-            Written::Failed => self.counters.add_drops(Reason::Error, 1),
-        }
-        self.draft.settled();
-        true
+        let Self { descriptor, counters, capabilities, draft } = self;
+        draft.settle(counters, |frames| Self::send(descriptor, capabilities, frames))
     }
 }
 
@@ -93,22 +87,7 @@ impl<D: Descriptor> Tx for DescriptorTx<D> {
 
     fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
         self.draft.abandon();
-        let mut sent = Sent::default();
-        if !self.settle() {
-            return sent;
-        }
-        for frame in frames {
-            match self.write(frame) {
-                Written::NoRoom => break,
-                Written::Failed => {}
-                Written::Delivered => {
-                    sent.frames += 1;
-                    sent.bytes += frame.len() as u64;
-                }
-            }
-            sent.taken += 1;
-        }
-        sent
+        if self.settle() { Self::send(&self.descriptor, &self.capabilities, frames) } else { Sent::default() }
     }
 
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, accept_with, bind, connect,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
     listen as listen_on, recvmsg, sendmsg, socket_with,
 };
 
@@ -44,7 +44,8 @@ pub(crate) fn dial(place: &Place) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Listens on a socket of ours, which nobody else may use. One that nobody listens on any more is replaced.
+/// Listens on a socket of ours, which nobody else may use, or has datagrams sent to it. One that nobody listens on any more
+/// is replaced.
 ///
 /// # Errors
 /// [`Error::Taken`] if somebody listens there; [`Error::Invalid`] if it cannot be listened on.
@@ -82,7 +83,9 @@ fn listen_at(place: &Place) -> io::Result<OwnedFd> {
     let socket = new(place)?;
     bind(&socket, &SocketAddrUnix::new(&place.path)?)?;
     std::fs::set_permissions(&place.path, std::fs::Permissions::from_mode(0o600))?;
-    listen_on(&socket, BACKLOG)?;
+    if place.kind != SocketType::DGRAM {
+        listen_on(&socket, BACKLOG)?;
+    }
     Ok(socket)
 }
 

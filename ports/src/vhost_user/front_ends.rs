@@ -43,7 +43,7 @@ impl Host for FrontEnds {
 }
 
 /// Carries out one request; false when the front-end has hung up.
-fn hear(front_end: &OwnedFd, control: &mut Control) -> Result<bool, Box<dyn std::error::Error>> {
+pub(super) fn hear(front_end: &OwnedFd, control: &mut Control) -> Result<bool, Box<dyn std::error::Error>> {
     let Some(letter) = socket::read(front_end)? else { return Ok(false) };
     let request = letter.header.request;
     let reply = control.request(request, letter.header.needs_reply(), &letter.payload, letter.fds);

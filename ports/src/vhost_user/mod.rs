@@ -11,6 +11,8 @@ mod control;
 #[cfg(any(test, feature = "contract"))]
 pub mod driver;
 mod front_ends;
+#[cfg(any(test, feature = "contract"))]
+pub mod hostile;
 mod memory;
 mod message;
 mod queue;

@@ -85,12 +85,7 @@ fn lone(at: NonNull<u8>, len: u32, header: bool) -> Result<Taken, Broken> {
 }
 
 /// Reads the header of a frame in pieces and notes those behind it.
-fn gathered(
-    queue: &Queue,
-    chain: &Chain,
-    headers: bool,
-    pieces: &mut Vec<Piece>,
-) -> Result<Taken, Broken> {
+fn gathered(queue: &Queue, chain: &Chain, headers: bool, pieces: &mut Vec<Piece>) -> Result<Taken, Broken> {
     let (first, mut header, mut read, mut bytes) = (pieces.len(), [0; HEADER], 0, 0);
     queue.walk(chain, Direction::FromGuest, |at, len| {
         let piece = Piece { start: at.as_ptr(), len };

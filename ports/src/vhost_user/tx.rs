@@ -12,7 +12,7 @@ use crate::draft::Draft;
 use crate::peer::Link;
 use crate::piece::Piece;
 use crate::prefetch::{claim, prefetch};
-use crate::{Capabilities, Counters, Frame, Offload, OffloadFlags, Reason, Sent, Tx};
+use crate::{Capabilities, Counters, Frame, Offload, OffloadFlags, Sent, Tx};
 
 /// Most buffers that one frame is spread over, and most chains of them: a super-frame takes 44 of 1500 bytes.
 const BUFFERS: usize = 256;
@@ -268,16 +268,8 @@ impl VhostTx {
 
     /// Whether nothing waits: what was committed has been sent, or has failed and been counted.
     fn settle(&mut self) -> bool {
-        let Some(frame) = self.draft.pending() else { return true };
-        let sent = Self::send(&self.shared, &[frame], &mut self.ahead[..]);
-        if sent.taken == 0 {
-            return false;
-        }
-        if sent.frames == 0 {
-            self.counters.add_drops(Reason::Error, 1);
-        }
-        self.draft.settled();
-        true
+        let Self { shared, draft, counters, ahead, .. } = self;
+        draft.settle(counters, |frames| Self::send(shared, frames, &mut ahead[..]))
     }
 }
 
@@ -294,11 +286,7 @@ impl Tx for VhostTx {
 
     fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
         self.draft.abandon();
-        if self.settle() {
-            Self::send(&self.shared, frames, &mut self.ahead[..])
-        } else {
-            Sent::default()
-        }
+        if self.settle() { Self::send(&self.shared, frames, &mut self.ahead[..]) } else { Sent::default() }
     }
 
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {

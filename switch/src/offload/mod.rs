@@ -5,6 +5,8 @@
 //! once: headers are copied before they are judged, and payload is summed where it was copied to.
 
 mod checksum;
+#[cfg(any(test, feature = "hostile"))]
+pub mod hostile;
 mod render;
 mod segment;
 

@@ -1,0 +1,98 @@
+//! Ports that others come to by a unix socket: what becomes of frames to those who are not there, or do not read.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+
+use serde_json::Value;
+
+use crate::common::{PATIENCE, Valed, wait};
+
+/// A broadcast of this station.
+fn hello(station: u8) -> Vec<u8> {
+    let mut frame = vec![0xff; 60];
+    frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, station]);
+    [&60_u32.to_be_bytes()[..], &frame].concat()
+}
+
+fn stats(valed: &Valed) -> Value {
+    serde_json::from_str(&valed.ctl_ok(&["stats", "vale0", "--json"])).unwrap()
+}
+
+fn port<'a>(stats: &'a Value, name: &str) -> &'a Value {
+    let ports = stats["switches"][0]["ports"].as_array().unwrap();
+    ports.iter().find(|port| port["name"] == name).unwrap()
+}
+
+/// One who never reads: its frames are dropped and counted, and its neighbour has all of its own.
+#[test]
+fn who_never_reads_holds_up_nobody() {
+    let valed = Valed::start();
+    for name in ["deaf", "busy", "reader"] {
+        let output = valed.ctl(&["-a", &format!("vale0:{name}@stream")]);
+        let note = String::from_utf8_lossy(&output.stderr).into_owned();
+        let path = valed.dir.path().join(format!("vale0-{name}.sock"));
+        let pasted = format!("-netdev stream,id=n0,server=off,addr.type=unix,addr.path={}", path.display());
+        assert!(note.contains(&pasted), "{note}");
+    }
+    let connect =
+        |name: &str| UnixStream::connect(valed.dir.path().join(format!("vale0-{name}.sock"))).unwrap();
+    let (mut deaf, mut busy, mut reader) = (connect("deaf"), connect("busy"), connect("reader"));
+    reader.set_read_timeout(Some(PATIENCE)).unwrap();
+    deaf.write_all(&hello(1)).unwrap();
+    reader.write_all(&hello(2)).unwrap();
+    wait("both are known", || {
+        let fdb = valed.ctl_ok(&["fdb", "vale0"]);
+        fdb.contains("deaf") && fdb.contains("reader")
+    });
+    const ROUNDS: usize = 200;
+    const FRAMES: usize = 100; // which the reader's socket holds
+    let mut frame = [0; 64];
+    for _ in 0..ROUNDS {
+        busy.write_all(&hello(3).repeat(FRAMES)).unwrap();
+        let mut seen = 0;
+        while seen < FRAMES {
+            reader.read_exact(&mut frame).unwrap();
+            seen += usize::from(frame[..] == hello(3)); // and not another's
+        }
+    }
+    wait("what the deaf one does not take is counted", || {
+        let stats = stats(&valed);
+        let deaf = port(&stats, "vale0:deaf");
+        let dropped = |reason| deaf["drops"][reason].as_u64().unwrap_or(0);
+        let all = deaf["tx_frames"].as_u64().unwrap() + dropped("full") + dropped("error");
+        // The reader's own was for it, too.
+        stats["switches"][0]["balance"] == 0 && dropped("full") > 0 && all == (ROUNDS * FRAMES) as u64 + 1
+    });
+    assert_eq!(port(&stats(&valed), "vale0:reader")["drops"]["full"], Value::Null);
+    // Gone, its frames fail, until the next comes.
+    drop(deaf);
+    wait("it is noticed", || {
+        busy.write_all(&hello(3)).unwrap();
+        port(&stats(&valed), "vale0:deaf")["drops"]["error"].as_u64() > Some(0)
+    });
+    let mut next = connect("deaf");
+    wait("its successor hears", || {
+        busy.write_all(&hello(3)).unwrap();
+        next.set_nonblocking(true).unwrap();
+        next.read(&mut [0; 64]).is_ok_and(|n| n == 64)
+    });
+}
+
+#[test]
+fn datagrams_cross_the_switch() {
+    let valed = Valed::start();
+    let output = valed.ctl(&["-a", "vale0:one@dgram"]);
+    let note = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(note.contains("local.path=") && note.contains("vale0-one.sock.q,remote.type=unix"), "{note}");
+    let peer = valed.dir.path().join("named");
+    valed.ctl(&["-a", &format!("vale0:two@dgram:peer={}", peer.display())]);
+    let bind = |path| UnixDatagram::bind(path).unwrap();
+    let (one, two) = (bind(valed.dir.path().join("vale0-one.sock.q")), bind(peer));
+    two.set_read_timeout(Some(PATIENCE)).unwrap();
+    one.send_to(&hello(1)[4..], valed.dir.path().join("vale0-one.sock")).unwrap();
+    let mut frame = [0; 100];
+    let n = two.recv(&mut frame).unwrap();
+    assert_eq!(frame[..n], hello(1)[4..]);
+    valed.ctl_ok(&["-d", "vale0:one"]);
+    assert!(!valed.dir.path().join("vale0-one.sock").exists(), "the socket stays");
+}

@@ -1,0 +1,90 @@
+//! Conversations, one after the other: control has little to say in them but when they end.
+
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::peer::{self, End, Host, Waiting};
+
+/// What control and the two halves of a port share.
+pub(super) type Shared = peer::Shared<Session, Parting>;
+/// A conversation, while a half works with it.
+pub(super) type Held = Arc<peer::Held<Session>>;
+
+/// Why a conversation is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// The other side has hung up.
+    HungUp,
+    /// It announced a frame of a length that makes no sense: what follows could be anything.
+    Length(u32),
+}
+
+impl fmt::Display for Parting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HungUp => f.write_str("it has hung up"),
+            Self::Length(len) => write!(f, "it announced a frame of {len} bytes"),
+        }
+    }
+}
+
+/// A conversation with one peer.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Never waits.
+    pub(super) socket: OwnedFd,
+    /// Of this one, among all of the port.
+    pub(super) number: u64,
+    /// One of the halves has ended it.
+    over: AtomicBool,
+}
+
+/// Ends a conversation. Both halves may notice, and the second must not end the next one.
+#[cold]
+pub(super) fn part(shared: &Shared, session: &Held, why: Parting) {
+    if !session.over.swap(true, Ordering::AcqRel) {
+        shared.fail(session, why);
+    }
+}
+
+/// Hands whoever comes to the halves.
+pub(super) struct Peers {
+    name: String,
+    shared: Arc<Shared>,
+    /// Conversations so far.
+    number: u64,
+}
+
+impl Peers {
+    pub(super) fn new(name: &str, shared: Arc<Shared>) -> Self {
+        Self { name: name.to_owned(), shared, number: 0 }
+    }
+}
+
+impl Host for Peers {
+    fn serve(&mut self, peer: &OwnedFd, waiting: &Waiting) -> End {
+        self.number += 1;
+        let (number, over) = (self.number, AtomicBool::new(false));
+        let Ok(socket) = peer.try_clone() else { return End::Lost };
+        if self.shared.watch(socket.as_fd()).is_err() {
+            return End::Lost;
+        }
+        self.shared.begin(Session { socket, number, over });
+        let end = loop {
+            waiting.wait(None, None);
+            if waiting.is_over() {
+                break End::Stopped;
+            }
+            if let Some(why) = self.shared.broken() {
+                if why != Parting::HungUp {
+                    tracing::warn!("{}: the conversation ends: {why}", self.name);
+                }
+                break End::Lost;
+            }
+        };
+        self.shared.end();
+        end
+    }
+}
