@@ -146,7 +146,7 @@ impl Control {
             Request::AddMemReg(region) => {
                 self.memory = self.memory.with(region, fds.first().ok_or(Refusal::NoDescriptor)?)?;
             }
-            Request::RemMemReg(region) => self.memory = self.memory.without(&region)?,
+            Request::RemMemReg(region) => self.memory = self.memory.without(&region),
             Request::SetVringNum { ring, slots } => {
                 let valid = u16::try_from(slots).ok().filter(|n| n.is_power_of_two() && *n <= MAX_SLOTS);
                 self.ring(ring)?.slots = valid.ok_or(Refusal::Slots(slots))?;

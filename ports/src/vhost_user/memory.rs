@@ -31,9 +31,6 @@ pub(super) enum Refusal {
     /// A region without a descriptor, or one that cannot be mapped.
     #[error("a memory region cannot be mapped (is guest memory shared? share=on)")]
     Unmappable,
-    /// No such region.
-    #[error("a memory region is to be removed that is not there")]
-    Unknown,
 }
 
 /// One mapped region. Other processes write it at any time: nobody makes a reference to it.
@@ -138,26 +135,23 @@ impl Memory {
         table.iter().zip(fds).try_fold(Self::default(), |memory, (claim, fd)| memory.with(*claim, fd))
     }
 
-    /// The same and one more region.
+    /// The same and one more region, or one of them anew: QEMU 7.2 adds, and removes, each once for each pair of queues.
     pub(super) fn with(&self, claim: Claim, fd: &OwnedFd) -> Result<Self, Refusal> {
-        if self.regions.len() >= SLOTS {
+        let Self { regions, .. } = self.without(&claim);
+        if regions.len() >= SLOTS {
             return Err(Refusal::Many);
         }
         let region = Region::map(claim, fd)?;
-        if self.regions.iter().any(|other| other.overlaps(&claim)) {
+        if regions.iter().any(|other| other.overlaps(&claim)) {
             return Err(Refusal::Overlap);
         }
-        Ok(Self::from_iter(self.regions.iter().cloned().chain([Arc::new(region)])))
+        Ok(regions.into_iter().chain([Arc::new(region)]).collect())
     }
 
-    /// The same without one region, which is known by its addresses and length.
-    pub(super) fn without(&self, claim: &Claim) -> Result<Self, Refusal> {
-        let same = |r: &Arc<Region>| {
-            (r.claim.guest, r.claim.user, r.claim.len) == (claim.guest, claim.user, claim.len)
-        };
-        let at = self.regions.iter().position(same).ok_or(Refusal::Unknown)?;
-        let others = self.regions.iter().enumerate().filter(|(i, _)| *i != at);
-        Ok(others.map(|(_, region)| region.clone()).collect())
+    /// The same without one region, which is known by its addresses and length, if it is there.
+    pub(super) fn without(&self, claim: &Claim) -> Self {
+        let known = |r: &Claim| (r.guest, r.user, r.len) == (claim.guest, claim.user, claim.len);
+        self.regions.iter().filter(|region| !known(&region.claim)).cloned().collect()
     }
 
     /// Where `len` bytes are that the guest's descriptors call `address`, if one region has them all. What is found is
@@ -223,9 +217,20 @@ mod tests {
         assert_eq!(one.with(claim(0x8000, 0x1000, 0x7000_0fff, 0), &fd).err(), Some(Refusal::Overlap));
         let two = one.with(claim(0x2000, 0x1000, 0x7000_1000, 0x1000), &fd).unwrap();
         assert!(two.guest(0x1fff, 1).is_some() && two.guest(0x1fff, 2).is_none(), "no run crosses regions");
-        let rest = two.without(&claim(0x1000, 0x1000, 0x7000_0000, 0)).unwrap();
+        let rest = two.without(&claim(0x1000, 0x1000, 0x7000_0000, 0));
         assert!(rest.guest(0x1000, 1).is_none() && rest.guest(0x2000, 1).is_some());
-        assert_eq!(rest.without(&claim(0x1000, 0x1000, 0x7000_0000, 0)).err(), Some(Refusal::Unknown));
+    }
+
+    /// QEMU 7.2 says all of it once for each pair of queues.
+    #[test]
+    fn regions_may_be_added_and_removed_again() {
+        let fd = file(0x10_000);
+        let one = Memory::default().with(claim(0x1000, 0x1000, 0x7000_0000, 0), &fd).unwrap();
+        let again = one.with(claim(0x1000, 0x1000, 0x7000_0000, 0), &fd).unwrap();
+        assert!(again.guest(0x1000, 0x1000).is_some() && again.regions.len() == 1);
+        let none = again.without(&claim(0x1000, 0x1000, 0x7000_0000, 0));
+        assert!(none.guest(0x1000, 1).is_none());
+        assert!(none.without(&claim(0x1000, 0x1000, 0x7000_0000, 0)).regions.is_empty());
     }
 
     #[test]
