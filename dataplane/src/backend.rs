@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ports::offload::Offloads;
 use ports::{
-    Capabilities, Error, Port, afxdp, dgram, host, packet, pcap, stream, tap, vhost_user, virtual_port,
+    Capabilities, Error, Port, afxdp, dgram, host, memif, packet, pcap, stream, tap, vhost_user, virtual_port,
 };
 
 use crate::apps;
@@ -55,6 +55,10 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
             given.are_known(&["path", "peer"])?;
             dgram::open(name, &given.dgram()?)
         }
+        Backend::Memif => {
+            given.are_known(&["path", "client", "id", "secret", "queues"])?;
+            memif::open(name, given.memif()?)
+        }
         Backend::Pcap => {
             let what = "a capture is on no switch".to_owned();
             Err(Error::Unsupported { name: name.to_owned(), what })
@@ -88,7 +92,8 @@ pub fn open_queues(name: &str, source: &Source, count: usize) -> Result<Vec<Port
         | Backend::Pcap
         | Backend::VhostUser
         | Backend::Stream
-        | Backend::Dgram => {
+        | Backend::Dgram
+        | Backend::Memif => {
             let what = format!("for one thread only, not {count} (leave -p out)");
             Err(given.invalid(what))
         }
@@ -207,6 +212,16 @@ impl Given<'_> {
             zero_copy: self.word("zero_copy", &[("on", true), ("off", false)])?,
             queues: self.number("queues")?.or(default.queues),
             slots: self.number("slots")?.unwrap_or(default.slots),
+        })
+    }
+
+    fn memif(&self) -> Result<memif::Options, Error> {
+        Ok(memif::Options {
+            path: self.path()?,
+            client: self.client()?,
+            id: self.number("id")?.unwrap_or(0),
+            secret: self.source.options.value("secret").unwrap_or_default().to_owned(),
+            queues: self.number("queues")?.unwrap_or(1),
         })
     }
 

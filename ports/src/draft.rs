@@ -42,27 +42,17 @@ impl Draft {
         }
     }
 
-    /// The frame that waits to be sent.
-    pub(crate) fn pending(&self) -> Option<Frame<'_>> {
-        self.pending.map(|(len, offload)| Frame::with_offload(&self.bytes[..len], offload))
-    }
-
     /// Sends the frame that waits, if one does; one that fails is counted. Says whether none waits any more.
     pub(crate) fn settle(&mut self, counters: &Counters, send: impl FnOnce(&[Frame<'_>]) -> Sent) -> bool {
-        let Some(frame) = self.pending() else { return true };
-        let sent = send(&[frame]);
+        let Some((len, offload)) = self.pending else { return true };
+        let sent = send(&[Frame::with_offload(&self.bytes[..len], offload)]);
         if sent.taken == 0 {
             return false;
         }
         if sent.frames == 0 {
             counters.add_drops(Reason::Error, 1);
         }
-        self.settled();
-        true
-    }
-
-    /// It has been sent, or has failed.
-    pub(crate) const fn settled(&mut self) {
         self.pending = None;
+        true
     }
 }

@@ -247,6 +247,13 @@ impl Flow {
     pub const fn src(self) -> Mac {
         Mac::from_bits(u64::from_be(self.end))
     }
+
+    /// Whether both are from the same station.
+    #[must_use]
+    #[inline]
+    pub const fn is_from_same(self, other: Self) -> bool {
+        u64::from_be(self.end ^ other.end) & Mac::BROADCAST.to_bits() == 0
+    }
 }
 
 /// Copies `len` bytes. Short frames in line: a call of `memcpy` costs as much as 64 bytes do.

@@ -25,6 +25,7 @@ pub mod host;
 pub mod interface;
 mod kernel;
 pub mod mac;
+pub mod memif;
 pub mod null;
 pub mod offload;
 pub mod packet;

@@ -137,14 +137,17 @@ impl Offload {
     /// Whether the frame may stand on a wire as it is.
     #[must_use]
     pub const fn is_plain(self) -> bool {
-        self.work() == 0
+        self.bits() & Self::WORK == 0
     }
 
-    /// Bits of which none is set if the frame [is plain](Self::is_plain): those of many frames can be joined.
+    /// Of [`Self::bits`], those of which none is set if the frame [is plain](Self::is_plain).
+    pub const WORK: u16 = 0xff00 | OffloadFlags::NEEDS_CSUM.bits() as u16;
+
+    /// What says whether there is anything to be done, as one number: those of many frames can be joined.
     #[must_use]
     #[inline]
-    pub const fn work(self) -> u16 {
-        u16::from_le_bytes([self.flags, self.gso_type]) & (0xff00 | OffloadFlags::NEEDS_CSUM.bits() as u16)
+    pub const fn bits(self) -> u16 {
+        u16::from_le_bytes([self.flags, self.gso_type])
     }
 
     /// Whether the metadata can be that of a frame of `len` bytes: the checksum stands behind the Ethernet header and within

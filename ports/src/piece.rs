@@ -1,5 +1,7 @@
 //! A run of bytes, part of a frame that is in several.
 
+use std::ptr::NonNull;
+
 /// A run of bytes in a port's memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Piece {
@@ -21,6 +23,29 @@ impl Piece {
         // `to`, a unique borrow, so the two do not overlap.
         unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), n) };
         n
+    }
+}
+
+/// Copies runs of bytes into buffers, one after the other, as far as there is room.
+///
+/// # Safety
+/// The runs are readable, and the buffers writable for their lengths, in memory of another port.
+pub(crate) unsafe fn scatter(runs: impl Iterator<Item = Piece>, buffers: &[(NonNull<u8>, u32)]) {
+    let mut buffers = buffers.iter().copied();
+    let (mut to, mut room) = (std::ptr::null_mut::<u8>(), 0);
+    for Piece { mut start, mut len } in runs {
+        while len > 0 {
+            if room == 0 {
+                let Some((next, length)) = buffers.next() else { return };
+                (to, room) = (next.as_ptr(), length);
+                continue;
+            }
+            let n = len.min(room);
+            // SAFETY: `n` bytes are left of both the run and the buffer; the caller answers for the rest.
+            unsafe { std::ptr::copy_nonoverlapping(start, to, n as usize) };
+            (start, to) = (start.wrapping_add(n as usize), to.wrapping_add(n as usize));
+            (len, room) = (len - n, room - n);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod sockets;
 use ports::contract::{Far, suite};
 use ports::vhost_user::driver::{Driver, Style};
 use ports::vhost_user::{self, Options};
-use ports::{Burst, Offload, Port};
+use ports::{Burst, Frame, Offload, Port};
 use proptest::prelude::*;
 use sockets::{Place, alone, eventually, held, poll, send};
 
@@ -248,9 +248,9 @@ fn pass(from: &mut Port, to: &mut Port) -> (usize, u64) {
 #[test]
 fn the_lies_of_a_guest_reach_no_other() {
     let (here, there) = (Place::new("liar"), Place::new("lied-to"));
-    let (mut from, mut to) = (open(&here.options()), open(&there.options()));
-    let mut liar = Driver::connect(&here.options().path, Style::PLAIN);
-    let mut other = Driver::connect(&there.options().path, Style::PLAIN);
+    let (mut from, mut to) = (open(&options(&here)), open(&options(&there)));
+    let mut liar = Driver::connect(&options(&here).path, Style::PLAIN);
+    let mut other = Driver::connect(&options(&there).path, Style::PLAIN);
     let good = Offload {
         flags: 1,
         gso_type: Offload::GSO_TCPV4,
@@ -292,12 +292,12 @@ fn headers_mean_what_was_agreed_on() {
     const GUEST_CSUM: u64 = 1 << 1;
     const HOST: u64 = CSUM | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 56;
     let place = Place::new("agreed");
-    let mut port = open(&place.options());
+    let mut port = open(&options(&place));
     let valid = Offload { flags: 2, ..Offload::NONE };
     let bytes = [7; 60];
     for (features, flags) in [(u64::MAX, 2), (!GUEST_CSUM, 0), (!HOST, 2)] {
         let style = Style { features, scatter: false };
-        let mut driver = Driver::connect(&place.options().path, style);
+        let mut driver = Driver::connect(&options(&place).path, style);
         eventually("nothing is sent", || port.tx.transmit(&[Frame::with_offload(&bytes, valid)]).frames == 1);
         let seen = driver.receive().map(|(_, offload)| offload);
         assert_eq!(seen, Some(Offload { flags, ..Offload::NONE }), "{features:x}");
@@ -322,8 +322,8 @@ fn headers_mean_what_was_agreed_on() {
 #[test]
 fn a_guest_is_sent_what_its_mtu_allows() {
     let place = Place::new("mtu");
-    let mut port = open(&place.options());
-    let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+    let mut port = open(&options(&place));
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
     let frame = vec![7; 9014];
     let send = |port: &mut Port| port.tx.transmit(&[Frame::new(&frame)]).frames;
     assert_eq!((port.tx.capabilities().frame, send(&mut port)), (1514, 0));
@@ -336,8 +336,8 @@ fn a_guest_is_sent_what_its_mtu_allows() {
 #[test]
 fn a_guest_that_never_takes_fills_its_ring_and_no_more() {
     let place = Place::new("full");
-    let mut port = open(&place.options());
-    let mut driver = Driver::connect(&place.options().path, Style::PLAIN);
+    let mut port = open(&options(&place));
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
     let mut sent = 0;
     eventually("the ring never fills", || {
         let now = send(&mut port, 100);

@@ -1,6 +1,6 @@
 //! The first step of a pass: learn where each frame came from, look up where it goes.
 
-use ports::{BURST, Counters, Flow, Frame, Mac, Reason};
+use ports::{BURST, Counters, Flow, Frame, Mac, Offload, Reason};
 
 use crate::backlog::THROUGH;
 use crate::clock::Tick;
@@ -47,8 +47,8 @@ impl Classes {
 pub(crate) struct Sums {
     pub(crate) bytes: u64,
     longest: u32,
-    /// What there is to be done to any of them: [`Offload::work`](ports::Offload::work).
-    work: u16,
+    /// [`Offload::bits`] of all of them.
+    bits: u16,
 }
 
 impl Sums {
@@ -58,12 +58,12 @@ impl Sums {
         #[expect(clippy::cast_possible_truncation, reason = "a frame's length has 32 bits")]
         let len = frame.len() as u32;
         self.longest = self.longest.max(len);
-        self.work |= frame.offload().work();
+        self.bits |= frame.offload().bits();
     }
 
     /// If no frame has offload metadata to honour, the length of the longest.
     pub(crate) fn plain(&self) -> Option<usize> {
-        (self.work == 0).then_some(self.longest as usize)
+        (self.bits & Offload::WORK == 0).then_some(self.longest as usize)
     }
 }
 
@@ -149,22 +149,22 @@ impl<'p> Classifier<'p> {
     #[inline(never)]
     fn fresh(&mut self, burst: &[Frame<'_>], classes: &mut Classes) {
         let mut sums = Sums::default();
-        let (mut flow, mut to, mut changes) = (Flow::NONE, NOWHERE, 0);
+        let (mut flow, mut to) = (Flow::NONE, NOWHERE);
         for (frame, its) in burst.iter().zip(&mut classes.to) {
             sums.add(frame);
-            let next = frame.flow().unwrap_or(Flow::RUNT);
-            if next != flow {
-                let before = to;
-                to = self.known(next).unwrap_or_else(|| self.flow(next));
-                changes += u32::from(to != before);
-                // Frames that go nowhere are counted one by one.
-                flow = if to == NOWHERE { Flow::NONE } else { next };
+            match frame.flow() {
+                Some(next) if next == flow => {}
+                Some(next) => {
+                    to = self.known(next, flow).unwrap_or_else(|| self.flow(next));
+                    // Frames that go nowhere are counted one by one.
+                    flow = if to == NOWHERE { Flow::NONE } else { next };
+                }
+                None => (to, flow) = (self.flow(Flow::RUNT), Flow::NONE),
             }
             *its = to;
         }
-        // Who is first to go somewhere after others that go nowhere is a second destination.
-        changes += u32::from(classes.to[0] == NOWHERE);
-        classes.mixed = changes > 1;
+        let first = classes.to[0];
+        classes.mixed = classes.destinations().iter().fold(0, |other, to| other | (*to ^ first)) != 0;
         classes.sums = sums;
     }
 
@@ -184,11 +184,11 @@ impl<'p> Classifier<'p> {
         }
     }
 
-    /// Where frames of a flow go, if that is known without the table.
+    /// Where frames of a flow go, if that is known without the table. The source of the flow `before` was heard.
     #[inline]
-    fn known(&self, flow: Flow) -> Option<Destination> {
+    fn known(&self, flow: Flow, before: Flow) -> Option<Destination> {
         let ingress = self.ingress.index();
-        let heard = self.recent.is_heard(flow.src(), ingress);
+        let heard = flow.is_from_same(before) || self.recent.is_heard(flow.src(), ingress);
         let company = self.members.count() >= 2; // else there is nobody to go to, and that is counted
         self.recent.destination(flow.dst()).filter(|to| heard && company && *to != ingress.number())
     }

@@ -6,11 +6,11 @@ use arrayvec::ArrayVec;
 use ports::{BURST, Frame, Reason, Time};
 
 use crate::backlog::{Backlog, THROUGH};
-use crate::chains::Chains;
 use crate::classify::{Classes, Classifier, Destination, FLOOD};
 use crate::load::{Delivered, Load};
 use crate::members::Members;
 use crate::offload::Scratch;
+use crate::piles::Piles;
 use crate::port_index::PortSet;
 use crate::recent::Recent;
 use crate::{Member, PortIndex, Switch, WhenFull};
@@ -18,11 +18,15 @@ use crate::{Member, PortIndex, Switch, WhenFull};
 /// Ports further on whose slots are asked for while one port's are written to.
 const AHEAD: usize = 4;
 
+/// Bytes of copies that one pass makes of flooded frames. More would push out of the caches what was copied first before
+/// its receivers come to it, and the slots that they drain before there is anything to copy into them again.
+const FLOODED: usize = 4 << 20;
+
 /// Memory that bursts are worked on in, made once.
 pub(crate) struct Workspace {
     recent: Recent,
     classes: Box<Classes>,
-    chains: Chains,
+    piles: Piles,
     scratch: Scratch,
 }
 
@@ -31,7 +35,7 @@ impl Workspace {
         Self {
             recent: Recent::new(),
             classes: Box::new(Classes::new()),
-            chains: Chains::new(),
+            piles: Piles::new(),
             scratch: Scratch::new(),
         }
     }
@@ -60,26 +64,54 @@ struct Sorted<'b, 'f> {
 }
 
 impl<'p> Crossing<'p> {
-    /// Moves the burst. Says how many frames are counted now, and how many can be given back to the port.
+    /// Moves the burst, or the first frames of one that is too much to flood at a time. Says how many frames are counted
+    /// now, and how many can be given back to the port.
     pub(crate) fn run(mut self, burst: &[Frame<'_>], workspace: &mut Workspace) -> (usize, usize) {
         let waited = self.backlog.as_mut().map(|backlog| backlog.take(burst.len()));
         let states = waited.as_deref().unwrap_or_default();
-        let Workspace { recent, classes, chains, scratch } = workspace;
+        let Workspace { recent, classes, piles, scratch } = workspace;
         let tick = self.switch.table().ageing().tick(self.now);
-        Classifier::new(self.switch.table(), self.members, self.ingress, tick, recent)
-            .burst(burst, states, classes);
+        let mut classify = |burst: &[Frame<'_>], classes: &mut Classes| {
+            Classifier::new(self.switch.table(), self.members, self.ingress, tick, recent)
+                .burst(burst, states, classes);
+        };
+        let mut burst = burst;
+        classify(burst, classes);
+        if states.is_empty()
+            && let Some(first) = self.too_much(burst, classes)
+        {
+            burst = first;
+            classify(burst, classes);
+        }
         if classes.drops.sum() > 0 {
             classes.drops.count(self.ingress.counters());
             self.outcomes += classes.drops.sum();
         }
         let sorted = Sorted { burst, classes, states };
         match classes.destinations().first() {
-            _ if classes.mixed => self.scatter(&sorted, chains, scratch),
+            _ if classes.mixed => self.scatter(&sorted, piles, scratch),
             Some(&FLOOD) => self.flood(&sorted, scratch),
             Some(&to) => self.unicast(&sorted, to, scratch),
             None => {}
         }
         self.finish(&sorted)
+    }
+
+    /// If copies of what is flooded come to more than [`FLOODED`]: the first frames, of which they do not; one at least.
+    #[inline]
+    fn too_much<'b, 'f>(&self, burst: &'b [Frame<'f>], classes: &Classes) -> Option<&'b [Frame<'f>]> {
+        if !classes.mixed && classes.destinations().first() != Some(&FLOOD) {
+            return None;
+        }
+        let copies = self.members.count().saturating_sub(1);
+        let most = FLOODED.checked_div(copies).filter(|most| classes.sums.bytes > *most as u64)?;
+        let mut room = most;
+        let fits = |(frame, to): (&Frame<'_>, &Destination)| {
+            room = room.checked_sub(if *to == FLOOD { frame.len() } else { 0 })?;
+            Some(())
+        };
+        let fitting = burst.iter().zip(classes.destinations()).map_while(fits).count();
+        (fitting < burst.len()).then(|| &burst[..fitting.max(1)])
     }
 
     /// All frames go to one port, or nowhere.
@@ -100,35 +132,32 @@ impl<'p> Crossing<'p> {
 
     /// Frames go to several ports: one after the other gets its own, in order.
     #[inline(never)]
-    fn scatter(&mut self, sorted: &Sorted<'_, '_>, chains: &mut Chains, scratch: &mut Scratch) {
-        chains.fill(sorted.classes.destinations());
-        let ports = if chains.floods() { self.others() } else { chains.ports() };
+    fn scatter(&mut self, sorted: &Sorted<'_, '_>, piles: &mut Piles, scratch: &mut Scratch) {
+        piles.fill(sorted.classes.destinations());
+        let floods = piles.floods();
+        let ports = if floods { self.others() } else { piles.ports() };
         let (mut frames, mut starts) = (ArrayVec::<_, BURST>::new(), ArrayVec::<_, BURST>::new());
+        if !floods {
+            frames.extend(piles.unicast().map(|place| sorted.burst[place]));
+        }
         let mut ahead = ports;
         for to in ahead.by_ref().take(AHEAD) {
-            self.members.prefetch(to, chains.len(to));
+            self.members.prefetch(to, piles.len(to));
         }
         for to in ports {
             if let Some(to) = ahead.next() {
-                self.members.prefetch(to, chains.len(to));
+                self.members.prefetch(to, piles.len(to));
             }
-            let places = chains.merged(to);
+            let places = piles.merged(to);
             if !sorted.states.is_empty() {
                 starts.clear();
                 starts.extend(places.clone().map(|(place, _)| sorted.start(place)));
             }
-            let own = match chains.run(to) {
-                Some(run) => &sorted.burst[run],
-                None => {
-                    frames.clear();
-                    if chains.floods() {
-                        frames.extend(places.clone().map(|(place, _)| sorted.burst[place]));
-                    } else {
-                        frames.extend(chains.own(to).map(|place| sorted.burst[place]));
-                    }
-                    &frames
-                }
-            };
+            if floods {
+                frames.clear();
+                frames.extend(places.clone().map(|(place, _)| sorted.burst[place]));
+            }
+            let own = if floods { &frames } else { &frames[piles.range(to)] };
             let load = Load { frames: own, starts: &starts, plain: sorted.classes.sums.plain() };
             self.deliver(sorted, to, &load, places, scratch);
         }

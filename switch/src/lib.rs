@@ -16,7 +16,6 @@
 #![forbid(unsafe_code)]
 
 mod backlog;
-mod chains;
 mod classify;
 mod clock;
 mod crossing;
@@ -26,6 +25,7 @@ mod load;
 mod member;
 mod members;
 mod offload;
+mod piles;
 mod port_index;
 mod recent;
 mod switch;

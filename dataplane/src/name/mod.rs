@@ -178,9 +178,9 @@ fn parse_plain(port: &str, source: Option<Source>, backend: Backend) -> Result<N
     check_port(port, source.backend.is_interface())?;
     match source.backend {
         Backend::Virtual => Err("a virtual port is on a switch (try: vale0:1)".to_owned()),
-        // Frames may be in memory of the guest's, which only a switch is prepared for.
-        guest if guest.has_socket() => {
-            Err(format!("a guest is on a switch (try: vale0:{port}@{})", guest.name()))
+        // Frames may be in memory of the peer's, which only a switch is prepared for.
+        peer if peer.has_socket() => {
+            Err(format!("a {0} port is on a switch (try: vale0:{port}@{0})", peer.name()))
         }
         Backend::Null if port != "null" => Err("null takes no other name".to_owned()),
         _ => Ok(Name::Plain(PlainPort { port: port.to_owned(), source })),

@@ -23,13 +23,15 @@ pub enum Backend {
     Stream,
     /// The same by datagrams.
     Dgram,
+    /// Another program, DPDK's or VPP's, by shared memory.
+    Memif,
     /// Capture files. Has no word after `@`: it is on no switch, and its name takes the rest of the line.
     Pcap,
 }
 
 impl Backend {
     /// Every backend that is named after `@`, in the order in which users are told of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Afxdp,
         Self::Tap,
         Self::Packet,
@@ -39,6 +41,7 @@ impl Backend {
         Self::VhostUser,
         Self::Stream,
         Self::Dgram,
+        Self::Memif,
     ];
 
     /// The word after `@`.
@@ -54,6 +57,7 @@ impl Backend {
             Self::VhostUser => "vhost-user",
             Self::Stream => "stream",
             Self::Dgram => "dgram",
+            Self::Memif => "memif",
             Self::Pcap => "pcap",
         }
     }
@@ -67,7 +71,7 @@ impl Backend {
     /// Whether the port's other side comes by a unix socket (option `path`).
     #[must_use]
     pub const fn has_socket(self) -> bool {
-        matches!(self, Self::VhostUser | Self::Stream | Self::Dgram)
+        matches!(self, Self::VhostUser | Self::Stream | Self::Dgram | Self::Memif)
     }
 }
 

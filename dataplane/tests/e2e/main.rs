@@ -10,6 +10,7 @@ mod dpdk;
 mod frames;
 mod guests;
 mod lifecycle;
+mod memif;
 mod tcp;
 mod threads;
 mod usage;

@@ -18,12 +18,12 @@ const LET_GO: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Held<S> {
     session: S,
-    /// Somebody did not let go of it in time, and is to leave it alone.
+    /// Somebody did not let go of it in time, or the peer broke it: it is to be left alone.
     over: AtomicBool,
 }
 
 impl<S> Held<S> {
-    /// Whether another session has begun meanwhile.
+    /// Whether it is to be left alone: another session may have begun meanwhile.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
@@ -95,7 +95,7 @@ impl<S, B> Shared<S, B> {
     /// Tells control what the peer broke.
     #[cold]
     pub(crate) fn fail(&self, session: &Arc<Held<S>>, broken: B) {
-        if session.is_over() {
+        if session.over.swap(true, Ordering::AcqRel) {
             return;
         }
         lock(&self.broken).get_or_insert(broken);

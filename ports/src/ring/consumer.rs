@@ -34,7 +34,7 @@ impl Consumer {
     pub fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) -> u64 {
         let map = self.map;
         // A producer that claims more than the ring holds is believed only so far.
-        let waiting = self.waiting().min(self.shared.slots());
+        let waiting = self.waiting().min(self.map.slots());
         let head = self.tail.wrapping_add(waiting.into());
         let before = burst.len();
         let mut next = self.tail;
@@ -91,19 +91,19 @@ impl Consumer {
     fn give_back(&mut self, end: u32) {
         self.tail = end;
         #[expect(clippy::cast_possible_truncation, reason = "what the ends tell each other has 16 bits")]
-        self.shared.tail().store(end as u16, Ordering::Release);
+        self.map.tail().store(end as u16, Ordering::Release);
     }
 
     /// Slots that the producer claims to have filled.
     #[expect(clippy::cast_possible_truncation, reason = "as above")]
     fn waiting(&self) -> u16 {
-        self.shared.head().load(Ordering::Acquire).wrapping_sub(self.tail as u16)
+        self.map.head().load(Ordering::Acquire).wrapping_sub(self.tail as u16)
     }
 
     /// Slots that the producer can fill.
     #[must_use]
     pub fn room(&self) -> u16 {
-        self.shared.slots().saturating_sub(self.waiting())
+        self.map.slots().saturating_sub(self.waiting())
     }
 
     /// The descriptor that becomes readable when frames arrive while armed.
@@ -114,14 +114,14 @@ impl Consumer {
 
     /// Asks to be woken; says whether frames wait already.
     pub fn arm(&mut self) -> bool {
-        self.shared.header().flags.store(0, Ordering::Relaxed);
+        self.map.header().flags.store(0, Ordering::Relaxed);
         fence(Ordering::SeqCst); // see Producer::flush
         self.waiting() != 0
     }
 
     /// Polls again: no wake-ups wanted.
     pub fn disarm(&mut self) {
-        self.shared.header().flags.store(MASK_INT, Ordering::Relaxed);
+        self.map.header().flags.store(MASK_INT, Ordering::Relaxed);
         let mut count = [0; 8];
         let _ = rustix::io::read(self.shared.wake(), &mut count); // EAGAIN: nobody had kicked
     }

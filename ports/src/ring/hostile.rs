@@ -60,8 +60,8 @@ proptest! {
             write(&shared, index, desc);
         }
         for (head, released) in heads {
-            shared.head().store(head, Ordering::Release);
-            let tail = shared.tail().load(Ordering::Relaxed);
+            shared.map().head().store(head, Ordering::Release);
+            let tail = shared.map().tail().load(Ordering::Relaxed);
             let mut burst = Burst::new();
             let broken = consumer.receive(&mut burst);
             prop_assert!(burst.len() as u64 + broken <= u64::from(SLOTS));
@@ -85,7 +85,7 @@ proptest! {
         let (shared, mut producer, _) = ends();
         let bytes = vec![7; 70_000];
         for (tail, transmitted, reserved) in steps {
-            shared.tail().store(tail, Ordering::Release);
+            shared.map().tail().store(tail, Ordering::Release);
             let frames = [Frame::new(&bytes[..transmitted]), Frame::new(&bytes[..60])];
             prop_assert!(producer.transmit(&frames).taken <= 2);
             if let Some(slot) = producer.reserve(reserved) {
@@ -120,7 +120,7 @@ fn broken_chains_are_counted_once() {
             good += release;
         }
         assert_eq!((good, counted), (2, 3));
-        assert_eq!(shared.tail().load(Ordering::Relaxed), 5);
+        assert_eq!(shared.map().tail().load(Ordering::Relaxed), 5);
     }
 }
 
@@ -128,11 +128,11 @@ fn broken_chains_are_counted_once() {
 #[test]
 fn a_consumer_ahead_of_the_producer_gets_nothing() {
     let (shared, mut producer, _) = ends();
-    shared.tail().store(1, Ordering::Relaxed);
+    shared.map().tail().store(1, Ordering::Relaxed);
     let bytes = [1; 60];
     let sent = producer.transmit(&[Frame::new(&bytes); SLOTS as usize + 1]);
     assert_eq!(sent.taken, usize::from(SLOTS) + 1); // by then, one frame can have been drained
     assert_eq!(producer.transmit(&[Frame::new(&bytes)]).taken, 0);
-    shared.tail().store(SLOTS + 2, Ordering::Relaxed);
+    shared.map().tail().store(SLOTS + 2, Ordering::Relaxed);
     assert_eq!(producer.transmit(&[Frame::new(&bytes)]).taken, 0);
 }

@@ -3,11 +3,11 @@
 use std::sync::atomic::AtomicU16;
 
 /// `MEMIF_COOKIE`: what the first word of a ring must say.
-pub(super) const COOKIE: u32 = 0x3E31_F20C;
+pub(crate) const COOKIE: u32 = 0x03E3_1F20;
 /// `MEMIF_RING_FLAG_MASK_INT`: the consumer polls and wants no wake-up.
-pub(super) const MASK_INT: u16 = 1;
+pub(crate) const MASK_INT: u16 = 1;
 /// `MEMIF_DESC_FLAG_NEXT`: the frame goes on in the next descriptor.
-pub(super) const NEXT: u16 = 1;
+pub(crate) const NEXT: u16 = 1;
 /// Ours, never set towards a memif peer: offload metadata stands in the ten bytes before the frame.
 pub(super) const OFFLOAD: u16 = 1 << 15;
 
@@ -33,14 +33,14 @@ pub(super) const fn start(index: u32) -> usize {
 
 /// `memif_ring_t` without its descriptors.
 #[repr(C, align(64))]
-pub(super) struct Header {
-    pub(super) cookie: u32,
-    pub(super) flags: AtomicU16,
+pub(crate) struct Header {
+    pub(crate) cookie: u32,
+    pub(crate) flags: AtomicU16,
     /// Written by the producer: slots filled so far.
-    pub(super) head: AtomicU16,
+    pub(crate) head: AtomicU16,
     _line1: [u8; 56],
     /// Written by the consumer: slots given back so far.
-    pub(super) tail: AtomicU16,
+    pub(crate) tail: AtomicU16,
     _line2: [u8; 62],
 }
 
@@ -52,11 +52,11 @@ const _: () = assert!(std::mem::offset_of!(Header, tail) == 64);
 /// `memif_desc_t`: flags, region, length, offset and metadata, in two words, each of which is read or written at once.
 #[repr(C, align(16))]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Desc {
+pub(crate) struct Desc {
     /// Flags, 16 bits; region, 16 bits; length, 32 bits.
-    pub(super) what: u64,
+    pub(crate) what: u64,
     /// Offset, 32 bits; metadata, 32 bits.
-    pub(super) place: u64,
+    pub(crate) place: u64,
 }
 
 const _: () = assert!(size_of::<Desc>() == 16);
@@ -65,22 +65,34 @@ const _: () = assert!(cfg!(target_endian = "little"), "the words of a descriptor
 impl Desc {
     /// A descriptor of bytes in the buffer region. Lengths and offsets are below 2^32, as regions are.
     pub(super) const fn new(flags: u16, length: usize, offset: usize) -> Self {
-        const REGION: u64 = 1;
-        Self { what: flags as u64 | REGION << 16 | (length as u64) << 32, place: offset as u64 }
+        const REGION: u16 = 1;
+        #[expect(clippy::cast_possible_truncation, reason = "as said")]
+        Self { what: Self::what(flags, REGION, length as u32), place: offset as u64 }
+    }
+
+    /// The first word.
+    pub(crate) const fn what(flags: u16, region: u16, length: u32) -> u64 {
+        flags as u64 | (region as u64) << 16 | (length as u64) << 32
+    }
+
+    /// The region that the bytes are in, whatever the other end says.
+    #[expect(clippy::cast_possible_truncation, reason = "this part is asked for")]
+    pub(crate) const fn region(self) -> u16 {
+        (self.what >> 16) as u16
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the lower part is asked for")]
-    pub(super) const fn flags(self) -> u16 {
+    pub(crate) const fn flags(self) -> u16 {
         self.what as u16
     }
 
     /// Bytes, whatever the other end says.
-    pub(super) const fn len(self) -> usize {
+    pub(crate) const fn len(self) -> usize {
         (self.what >> 32) as usize
     }
 
     /// Bytes from the start of the region, whatever the other end says.
-    pub(super) const fn offset(self) -> usize {
+    pub(crate) const fn offset(self) -> usize {
         (self.place & 0xffff_ffff) as usize
     }
 

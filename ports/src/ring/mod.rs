@@ -18,7 +18,7 @@ mod consumer;
 #[cfg(test)]
 mod hostile;
 mod landing;
-mod layout;
+pub(crate) mod layout;
 mod producer;
 mod region;
 mod shared;

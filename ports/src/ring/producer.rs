@@ -49,7 +49,8 @@ pub struct Producer {
 
 impl Producer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let (map, room) = (shared.map(), shared.slots().into());
+        let map = shared.map();
+        let room = map.slots().into();
         Self {
             shared,
             map,
@@ -236,7 +237,7 @@ impl Producer {
         // The consumer clears MASK_INT and then looks at head; we wrote head and now look at MASK_INT. With a
         // full fence between on both sides, one of the two sees the other.
         fence(Ordering::SeqCst);
-        if self.shared.is_awaited() {
+        if self.map.is_awaited() {
             self.shared.kick();
         }
     }
@@ -289,9 +290,9 @@ impl Producer {
     /// Looks at how far the consumer is. Says whether it has drained the ring.
     fn look(&mut self) -> bool {
         #[expect(clippy::cast_possible_truncation, reason = "what the ends tell each other has 16 bits")]
-        let filled = (self.head as u16).wrapping_sub(self.shared.tail().load(Ordering::Acquire));
+        let filled = (self.head as u16).wrapping_sub(self.map.tail().load(Ordering::Acquire));
         // A consumer that claims to have consumed what was never filled makes the ring look full, not larger.
-        self.room = self.shared.slots().saturating_sub(filled).into();
+        self.room = self.map.slots().saturating_sub(filled).into();
         self.ahead = if self.room >= *WINDOWS.end() + AHEAD { AHEAD as usize * SLOT } else { 0 };
         self.looked = self.head;
         filled == 0
@@ -328,7 +329,7 @@ impl Producer {
     fn publish(&mut self) {
         if self.published != self.head {
             #[expect(clippy::cast_possible_truncation, reason = "what the ends tell each other has 16 bits")]
-            self.shared.head().store(self.head as u16, Ordering::Release);
+            self.map.head().store(self.head as u16, Ordering::Release);
             self.published = self.head;
             self.unkicked = true;
         }

@@ -56,14 +56,8 @@ impl Shared {
         let cookie = shared.base().cast::<u32>(); // the first field of the header
         // SAFETY: the region is large enough and nobody else knows of it yet.
         unsafe { cookie.write(COOKIE) };
-        shared.header().flags.store(MASK_INT, Ordering::Relaxed);
+        shared.map().header().flags.store(MASK_INT, Ordering::Relaxed);
         Ok(shared)
-    }
-
-    pub(super) fn header(&self) -> &Header {
-        // SAFETY: the region starts with a header, is aligned to a page and zeroed, and what changes after
-        // `new` are atomics.
-        unsafe { &*self.base().cast::<Header>() }
     }
 
     /// The first byte of the header.
@@ -76,22 +70,8 @@ impl Shared {
         self.colour
     }
 
-    pub(super) fn head(&self) -> &AtomicU16 {
-        &self.header().head
-    }
-
-    pub(super) fn tail(&self) -> &AtomicU16 {
-        &self.header().tail
-    }
-
     pub(super) const fn shift(&self) -> &AtomicU32 {
         &self.shift
-    }
-
-    /// Whether the consumer sleeps, or is about to, and wants to be kicked.
-    #[inline]
-    pub(super) fn is_awaited(&self) -> bool {
-        self.header().flags.load(Ordering::Relaxed) & MASK_INT == 0
     }
 
     /// Wakes the consumer.
@@ -104,16 +84,11 @@ impl Shared {
     /// Where everything is. Good while `self` is alive.
     pub(super) fn map(&self) -> Map {
         Map {
-            descs: self.base().wrapping_add(size_of::<Header>()).cast(),
+            ring: self.base().cast(),
             buffers: self.buffers.base(),
             mask: u32::from(self.slots) - 1,
             shift: self.colour,
         }
-    }
-
-    /// Number of slots, a power of two.
-    pub(super) const fn slots(&self) -> u16 {
-        self.slots
     }
 
     /// Bytes of a page of the buffers.
@@ -127,13 +102,15 @@ impl Shared {
     }
 }
 
-/// Where the descriptors and buffers of a ring are. Good while its [`Shared`] is alive.
+/// Where a ring's header, descriptors and buffers are. Good while its [`Shared`] is alive, which whoever works on many
+/// rings in a pass need not look at: it is one more line for each that is in no near cache.
 ///
 /// Indices are of 32 bits here, though 16 of them are what the ends tell each other: a half of a word that is written
 /// and then read with its other half stalls the processor.
 #[derive(Clone, Copy)]
 pub(super) struct Map {
-    descs: *mut Desc,
+    /// The header; the descriptors are behind it.
+    ring: *mut Header,
     /// The first buffer byte; readable and writable for twice [`Self::buffer_len`].
     pub(super) buffers: *mut u8,
     mask: u32,
@@ -143,11 +120,41 @@ pub(super) struct Map {
 
 // SAFETY: as for the `Region`s that it points into; whoever has a map has their `Shared`.
 unsafe impl Send for Map {}
+// SAFETY: as above.
+unsafe impl Sync for Map {}
 
 impl Map {
+    pub(super) const fn header(&self) -> &Header {
+        // SAFETY: the region starts with a header, is aligned to a line and zeroed, and lives as long as the `Shared` that
+        // whoever has a map has; what changes after `Shared::new` are atomics.
+        unsafe { &*self.ring }
+    }
+
+    pub(super) const fn head(&self) -> &AtomicU16 {
+        &self.header().head
+    }
+
+    pub(super) const fn tail(&self) -> &AtomicU16 {
+        &self.header().tail
+    }
+
+    /// Whether the consumer sleeps, or is about to, and wants to be kicked.
+    #[inline]
+    pub(super) fn is_awaited(&self) -> bool {
+        self.header().flags.load(Ordering::Relaxed) & MASK_INT == 0
+    }
+
+    /// Number of slots, a power of two.
+    #[inline]
+    pub(super) const fn slots(self) -> u16 {
+        #[expect(clippy::cast_possible_truncation, reason = "at most `MAX_SLOTS`")]
+        let last = self.mask as u16;
+        last + 1
+    }
+
     /// The descriptor of a slot; any index is taken modulo the ring's size.
     fn desc(self, index: u32) -> *mut u64 {
-        self.descs.wrapping_add((index & self.mask) as usize).cast()
+        self.ring.wrapping_add(1).cast::<Desc>().wrapping_add((index & self.mask) as usize).cast()
     }
 
     /// Reads the descriptor of a slot: each word once, since the other end may be another process.

@@ -5,11 +5,9 @@
 //! wants or where the rings are, and DPDK at the very end. So a ring starts whenever it has all that it needs:
 //! addresses, a size and a kick; and it is worked on while it is enabled.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::memory::{self, Memory, SLOTS};
 use super::message::{Addresses, Reply, Request, protocol};
@@ -18,7 +16,7 @@ use super::session::{Ring, Session, Shared};
 use super::{
     EVENT_IDX, INDIRECT_DESC, MTU_UNSAID, Options, PROTOCOL_FEATURES, VERSION_1, capabilities, features,
 };
-use crate::peer::lock;
+use crate::peer::{event, lock};
 
 /// Why a front-end is not listened to any longer.
 #[derive(Debug, thiserror::Error)]
@@ -282,10 +280,5 @@ fn described(expected: bool, fds: Vec<OwnedFd>) -> Result<Option<OwnedFd>, Refus
     let Some(fd) = fds.into_iter().next().filter(|_| expected) else {
         return if expected { Err(Refusal::NoDescriptor) } else { Ok(None) };
     };
-    // Anything else could keep a worker that writes to it.
-    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    let is_event = std::fs::read_link(path).is_ok_and(|what| what.as_os_str() == "anon_inode:[eventfd]");
-    let flags = fcntl_getfl(&fd).map_err(|_| Refusal::NoEvent)?;
-    fcntl_setfl(&fd, flags | OFlags::NONBLOCK).map_err(|_| Refusal::NoEvent)?;
-    if is_event { Ok(Some(fd)) } else { Err(Refusal::NoEvent) }
+    event(fd).map(Some).ok_or(Refusal::NoEvent)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{self, TestPort, balance, frame, mac};
+use crate::support::{self, TestPort, balance, frame, mac, mark, marked};
 use ports::{Capabilities, Frame, Mac, Offload, Reason, Time};
 use switch::{Error, Forwarder, MAX_PORTS, Options, Pass, Switch, WhenFull};
 
@@ -49,6 +49,31 @@ impl Bridge {
     fn is_balanced(&self) -> bool {
         let (put_in, came_out) = balance(self.ports.iter().map(|p| &p.counters));
         put_in == came_out
+    }
+}
+
+/// More copies than the caches hold are not made at a time: the other frames come again, and each goes out once.
+#[test]
+fn a_great_flood_goes_out_in_parts() {
+    const PORTS: usize = 101;
+    let mut bridge = Bridge::new(PORTS);
+    for n in 0..60 {
+        bridge.ports[0].send(marked(Mac::BROADCAST, mac(1), 0, n, 1514));
+    }
+    let (mut received, mut passes) = (0, 0);
+    while received < 60 {
+        let pass = bridge.pass(0);
+        received += pass.received;
+        passes += 1;
+        assert!((1..=27).contains(&pass.received), "4 MiB are 27 frames to 100 ports: {pass:?}");
+        assert_eq!(pass.held, 60 - received);
+        assert!(bridge.is_balanced());
+    }
+    assert_eq!(passes, 3);
+    assert!(bridge.ports[0].got().is_empty());
+    for port in &bridge.ports[1..] {
+        let numbers: Vec<_> = port.got().iter().map(|frame| mark(frame).1 >> 16).collect();
+        assert_eq!(numbers, (0..60).collect::<Vec<_>>());
     }
 }
 
@@ -141,7 +166,7 @@ fn a_frame_too_long_is_counted_where_it_does_not_fit() {
     let mut bridge = Bridge::new(3);
     bridge.ports[2].sink.store().takes = Capabilities::wire(9000);
     for len in [1518, 1519, 9018] {
-        bridge.ports[0].send(support::marked(Mac::BROADCAST, mac(1), 0, 0, len));
+        bridge.ports[0].send(marked(Mac::BROADCAST, mac(1), 0, 0, len));
     }
     bridge.pass(0);
     assert_eq!(bridge.counts(), [0, 1, 3]);
@@ -279,11 +304,11 @@ fn what_a_flush_leaves_is_flushed_again() {
 fn more_than_a_burst_takes_more_than_a_pass() {
     let mut bridge = Bridge::new(2);
     for n in 0..300 {
-        bridge.ports[0].send(support::marked(mac(1), mac(9), 0, n, 60));
+        bridge.ports[0].send(marked(mac(1), mac(9), 0, n, 60));
     }
     assert_eq!(bridge.pass(0), Pass { received: 256, held: 0 });
     assert_eq!(bridge.pass(0), Pass { received: 44, held: 0 });
-    let numbers: Vec<_> = bridge.ports[1].got().iter().map(|f| support::mark(f).1 >> 16).collect();
+    let numbers: Vec<_> = bridge.ports[1].got().iter().map(|f| mark(f).1 >> 16).collect();
     assert!(numbers.into_iter().eq(0..300));
 }
 
