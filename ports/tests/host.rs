@@ -9,7 +9,7 @@ use std::time::Duration;
 use ports::afxdp::{self, Mode, Options};
 use ports::checksum::{finish, sum};
 use ports::contract::{beside, eventually, in_namespace, ip, open_when_free, veth};
-use ports::{Burst, Error, Frame, Interface, Port, Rx, Tx, host};
+use ports::{Burst, Error, Frame, Interface, Rx, Tx, host};
 
 const HOST: &str = "192.0.2.1";
 

@@ -255,7 +255,7 @@ fn a_client_that_may_not_is_told_why() {
         ("longer", "secret", init(|_, _, _, secret| *secret = padded("opener"))),
         ("none", "secret", init(|_, _, _, secret| *secret = [0; 24])),
     ] {
-        refused(name, why, |s| with(s, INIT, &change));
+        refused(name, why, |s| with(s, INIT, change));
     }
 }
 
@@ -410,10 +410,13 @@ fn a_client_that_breaks_the_rules_loses_its_session() {
     is_fatal("tiny", buffer(TO_CLIENT, 0, 0, 0, 0x1_0000));
 }
 
+/// What a peer does that it must not.
+type Attack = fn(&Stranger);
+
 /// The other way round: a server, which has our memory.
 #[test]
 fn a_server_that_breaks_the_rules_loses_its_session() {
-    let attacks: [(&str, fn(&Stranger)); 5] = [
+    let attacks: [(&str, Attack); 5] = [
         ("ahead", |s| s.set_tail(TO_CLIENT, SLOTS + 1)),
         ("room", |s| s.set_tail(FROM_CLIENT, 2000)),
         ("length", |s| {

@@ -146,7 +146,7 @@ mod tests {
         };
         assert_eq!((region.page_bytes(), region.base().align_offset(LARGE)), (LARGE, 0));
         let mirror = region.base().wrapping_add(2 * LARGE);
-        assert_eq!([region.base(), mirror].map(|at| in_large_pages(at)), [Some(2 * LARGE >> 10); 2]);
+        assert_eq!([region.base(), mirror].map(|at| in_large_pages(at)), [Some((2 * LARGE) >> 10); 2]);
         for at in [0, SMALL, 2 * LARGE - 1] {
             let [one, other] = [at, at + 2 * LARGE].map(|at| region.base().wrapping_add(at));
             // SAFETY: within the region, which nobody else knows of.
