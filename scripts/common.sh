@@ -6,7 +6,7 @@ cd "$root"
 
 build_packages="gcc libc6-dev ca-certificates make pkg-config libelf-dev clang"
 run_packages="iproute2 ethtool iperf3 iputils-ping procps"
-test_packages="tcpdump valgrind dpdk-dev librte-net-virtio23 librte-bus-vdev23 librte-mempool-ring23"
+test_packages="tcpdump valgrind dpdk-dev librte-net-virtio23 librte-net-memif23 librte-bus-vdev23 librte-mempool-ring23"
 guest_packages="qemu-system-x86 busybox-static iperf3 cpio kmod"
 bench_packages="jq gnuplot-nox"
 
@@ -54,6 +54,7 @@ target_directory() {
 scratch=""
 namespaces=()
 processes=()
+endings=() # what else is to be undone: functions
 
 scratch_begin() {
     scratch=$(mktemp -d)
@@ -64,10 +65,11 @@ scratch_begin() {
 }
 
 scratch_end() {
-    local pid ns
+    local pid ns ending
     for pid in "${processes[@]}"; do kill "$pid" 2>/dev/null || true; done
     for pid in "${processes[@]}"; do wait "$pid" 2>/dev/null || true; done
     for ns in "${namespaces[@]}"; do ip netns del "$ns" 2>/dev/null || true; done
+    for ending in "${endings[@]}"; do "$ending"; done
     rm -rf "$scratch"
 }
 

@@ -25,6 +25,7 @@ The address is the endpoint's own: the kernel does not have it. Errors exit with
 /// Measures TCP throughput with any stock iperf3, from a TCP stack of its own on a port of a switch or a card.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "iperf-endpoint", version, disable_version_flag = true, after_help = EXAMPLES, max_term_width = 110)]
+#[command(override_usage = "iperf-endpoint --on <PORT> --ip <ADDR/LEN> <-s|-c <HOST>> [OPTIONS]")]
 #[command(group(ArgGroup::new("role").args(["server", "client"]).required(true)))]
 #[expect(rustdoc::broken_intra_doc_links, reason = "[KMG] is iperf3's notation, for --help")]
 pub struct Args {

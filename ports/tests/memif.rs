@@ -410,12 +410,10 @@ fn a_client_that_breaks_the_rules_loses_its_session() {
     is_fatal("tiny", buffer(TO_CLIENT, 0, 0, 0, 0x1_0000));
 }
 
-/// What a peer does that it must not.
-type Attack = fn(&Stranger);
-
 /// The other way round: a server, which has our memory.
 #[test]
 fn a_server_that_breaks_the_rules_loses_its_session() {
+    type Attack = fn(&Stranger);
     let attacks: [(&str, Attack); 5] = [
         ("ahead", |s| s.set_tail(TO_CLIENT, SLOTS + 1)),
         ("room", |s| s.set_tail(FROM_CLIENT, 2000)),

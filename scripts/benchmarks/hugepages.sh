@@ -5,6 +5,7 @@ hugepages_before=""
 # hugepages_up MEGABYTES: lends so many, or says that there are not as many.
 hugepages_up() {
     hugepages_before=$(sysctl -n vm.nr_hugepages)
+    endings+=(hugepages_down)
     sysctl -qw "vm.nr_hugepages=$((hugepages_before + $1 / 2))"
     local free
     free=$(awk '$1 == "HugePages_Free:" { print $2 * 2 }' /proc/meminfo)

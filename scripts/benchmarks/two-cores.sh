@@ -60,5 +60,4 @@ theme_two-cores() {
         [ -z "$peer" ] || testpmd_quit "$tag-mt" "$tag-mr"
     done
     not_here "VPP, L2 bridge between memifs" "no package; 36.5 Mpps, 132 Gbit/s on two near cores when it was measured, 15.5 and 32 on distant ones"
-    not_here "OVS-DPDK between vhost-user ports" "left to the guests' benchmark; 17 Mpps, 108 Gbit/s on two near cores when it was measured, 12 and 68 on distant ones"
 }

@@ -22,6 +22,13 @@ guest_sends() {
     testpmd "$tag-gt" 0 - txonly --single-file-segments --vdev="net_virtio_user0,path=$1" -- --txpkts=64
 }
 
+# guest_rate: Mpps that are taken from it, which is what it can send: nobody drops before they are taken.
+guest_rate() {
+    testpmd_say "$tag-gt" start
+    sleep 0.3
+    testpmd_rate "$tag-gt" 0 tx
+}
+
 ours_in() {
     local daemon
     transient valed --cores 1 --idle busy >"$scratch/valed.log" 2>&1
@@ -29,28 +36,17 @@ ours_in() {
     until_true test -S "$VALE_SOCKET"
     vale-ctl -a "vale0:vm1@vhost-user:path=$scratch/in.sock" 2>/dev/null
     guest_sends "$scratch/in.sock"
-    testpmd_say "$tag-gt" start
-    sleep 0.3
-    local begin frames
-    begin=$EPOCHREALTIME
-    frames=$(taken)
-    sleep "$pps_seconds"
-    awk -v t="$EPOCHREALTIME" -v t0="$begin" -v n="$(taken)" -v n0="$frames" 'BEGIN { printf "%.6f\n", (n - n0) / (t - t0) / 1e6 }'
+    guest_rate
     testpmd_quit "$tag-gt"
     kill "$daemon"
     wait "$daemon" || true
 }
 
-# taken: frames that the switch has taken from the guest.
-taken() { vale-ctl stats vale0 --json | jq '[.switches[].ports[].rx_frames] | add'; }
-
 dpdk_in() {
     testpmd "$tag-gr" 1 - rxonly --vdev="net_vhost0,iface=$scratch/in.sock"
     guest_sends "$scratch/in.sock"
     testpmd_say "$tag-gr" start
-    testpmd_say "$tag-gt" start
-    sleep 0.3
-    testpmd_rate "$tag-gr" 0 rx
+    guest_rate
     testpmd_quit "$tag-gt" "$tag-gr"
 }
 

@@ -30,6 +30,8 @@ pub(super) fn run(
     on: &str,
     threads: Vec<Thread>,
 ) -> io::Result<()> {
+    // Others have nobody to say goodbye to, and their port's name is to be free at once.
+    let has_peers = threads.iter().any(|thread| matches!(thread.app, apps::Config::Iperf(_)));
     let (voices, events) = Voice::of_threads(threads.len());
     let hosting = match host(appliance, on, threads, voices) {
         Ok(hosting) => hosting,
@@ -41,7 +43,7 @@ pub(super) fn run(
     thread::scope(|scope| {
         scope.spawn(|| listen(lines, sender));
         let ended = relay(stream, &hosting, &events, &stops);
-        if ended.is_err() {
+        if ended.is_err() && has_peers {
             part(&hosting, &events);
         }
         // The port leaves before the client hears of the end: who asks for it next is to find the name free.

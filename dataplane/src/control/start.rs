@@ -13,6 +13,10 @@ use super::place::{Place, private_file};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A log longer than this is begun anew, bytes.
 const LOG_MAX: u64 = 1 << 20;
+/// How long one that somebody else has just started may take to answer.
+const SOON: Duration = Duration::from_millis(500);
+/// Times that a daemon is started which leaves at once.
+const STARTS: u32 = 3;
 /// From try to try.
 const STEP: Duration = Duration::from_millis(5);
 
@@ -42,18 +46,23 @@ fn start(place: &Place) -> Result<Client, Error> {
     place.prepare()?;
     let mut child = spawn(place)?;
     let begin = Instant::now();
-    let mut exited = None;
+    let (mut started, mut exited) = (1, None);
     while begin.elapsed() < PATIENCE {
         match greet(place) {
             Err(Error::NoDaemon) => {}
             other => return other,
         }
-        // It may have found that another tool's daemon was faster, which will answer soon. But not for long.
         if exited.is_none() && child.try_wait()?.is_some() {
             exited = Some(Instant::now());
         }
-        if exited.is_some_and(|t: Instant| t.elapsed() > Duration::from_millis(500)) {
-            return Err(Error::Start(last_words(place)));
+        // It may have found that another tool's daemon was faster, which will answer soon: or not, and then it is for
+        // us to start one after all.
+        if exited.is_some_and(|t: Instant| t.elapsed() > SOON) {
+            if started == STARTS {
+                return Err(Error::Start(last_words(place)));
+            }
+            (child, exited) = (spawn(place)?, None);
+            started += 1;
         }
         std::thread::sleep(STEP);
     }

@@ -9,6 +9,7 @@ A port is valeX:PORT, and what is behind it follows after @:
   vale0:tap7@tap         a TAP, made if it is not there
   vale0:vm1@vhost-user   a guest of a stock QEMU; prints the arguments to paste
   vale0:vm3@stream       the same without shared memory; @dgram: by datagrams
+  vale0:dpdk1@memif      a program of DPDK's, or VPP; prints its arguments
   vale0:x@null           swallows everything
 
 Options follow after another colon, as in vale0:eth0@afxdp:mode=generic,core=1:
@@ -18,6 +19,7 @@ Options follow after another colon, as in vale0:eth0@afxdp:mode=generic,core=1:
   vhost-user             path=SOCKET client queues=N offloads=on|off
   stream                 path=SOCKET client
   dgram                  path=SOCKET peer=SOCKET
+  memif                  path=SOCKET client queues=N id=N secret=WORD
   all                    core=N, the core whose worker receives from the port
 
 Examples:

@@ -21,7 +21,9 @@ struct Testpmd {
 impl Testpmd {
     /// Starts one with these devices, and waits until it listens to us.
     fn start(bed: &Bed, prefix: &str, devices: &[&str]) -> Self {
-        let mut child = Command::new("dpdk-testpmd")
+        // Its lines are to come as they are said: stdbuf becomes testpmd.
+        let mut child = Command::new("stdbuf")
+            .args(["-oL", "dpdk-testpmd"])
             .args(["--lcores", "0@(0-1),1@(0-1)", "--no-huge", "-m", "256", "--no-pci", "--no-telemetry"])
             .arg(format!("--file-prefix=vale{}{prefix}", std::process::id()))
             .args(devices.iter().map(|device| format!("--vdev={device}")))
@@ -30,7 +32,7 @@ impl Testpmd {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("dpdk-testpmd (try: apt-get install dpdk)");
+            .expect("dpdk-testpmd (packages dpdk-dev, librte-net-memif23)");
         let (said, lines) = channel();
         let (out, prompt) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
         std::thread::spawn(move || {

@@ -41,11 +41,18 @@ fn paragraphs_fill_their_lines() {
     for program in PROGRAMS {
         for (columns, width) in [(Some(80), 80), (Some(100), 100), (None, 100)] {
             let help = help(program, columns);
-            // The usage line is clap's, and is not wrapped.
-            let long = help.lines().find(|l| l.chars().count() > width && !l.starts_with("Usage: "));
+            let long = help.lines().find(|l| l.chars().count() > width);
             assert_eq!(long, None, "{program}, {width} columns");
             assert_eq!(ragged(&help, width), None, "{program}, {width} columns");
         }
+    }
+}
+
+#[test]
+fn every_backend_is_named() {
+    let help = help(env!("CARGO_BIN_EXE_vale-ctl"), Some(80));
+    for backend in ["afxdp", "@packet", "@tap", "@vhost-user", "@stream", "@dgram", "@null"] {
+        assert!(help.contains(backend), "{backend}: {help}");
     }
 }
 

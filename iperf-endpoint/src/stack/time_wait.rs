@@ -21,6 +21,8 @@ struct Last {
     seq: u32,
     ack: u32,
     until: Time,
+    /// A SYN was answered that may be an old one.
+    knocked: bool,
 }
 
 /// The connections in TIME-WAIT.
@@ -49,7 +51,7 @@ impl TimeWait {
             self.forget_oldest();
         }
         let until = now + WAIT;
-        self.last.insert(tuple.key(), Last { seq, ack, until });
+        self.last.insert(tuple.key(), Last { seq, ack, until, knocked: false });
         self.order.push_back((until, tuple.key()));
     }
 
@@ -65,13 +67,21 @@ impl TimeWait {
         }
         self.expire(now);
         let key = s.tuple.key();
-        let Some(last) = self.last.get(&key) else { return Answer::Unknown };
+        let Some(last) = self.last.get_mut(&key) else { return Answer::Unknown };
         if s.has(flag::RST) {
-            return Answer::Ignore; // RFC 1337: a stray RST must not end the wait
+            // A stray RST must not end the wait (RFC 1337). One that answers our answer to a SYN does: the peer has
+            // started anew by the same port, with a smaller number, and would be kept out until it gives up.
+            if last.knocked && s.seq == last.ack {
+                self.last.remove(&key);
+            }
+            return Answer::Ignore;
         }
-        if s.has(flag::SYN) && !s.has(flag::ACK) && !after(last.ack, s.seq) {
-            self.last.remove(&key); // a new incarnation (RFC 9293, 3.10.7.4)
-            return Answer::Unknown;
+        if s.has(flag::SYN) && !s.has(flag::ACK) {
+            if !after(last.ack, s.seq) {
+                self.last.remove(&key); // a new incarnation (RFC 9293, 3.10.7.4)
+                return Answer::Unknown;
+            }
+            last.knocked = true;
         }
         if s.len == 0 && s.flags & (flag::SYN | flag::FIN) == 0 {
             return Answer::Ignore; // nothing to acknowledge

@@ -50,7 +50,7 @@ impl Region {
     pub(super) fn new(name: &str, len: usize, mirrored: bool) -> Result<Self, Error> {
         let copies = if mirrored { 2 } else { 1 };
         let with = |pages| Self::with_pages(pages, name, len, copies);
-        let large = [Pages::SetAside, Pages::Joined].into_iter().filter(|_| len.is_multiple_of(LARGE));
+        let large = [Pages::Joined, Pages::SetAside].into_iter().filter(|_| len.is_multiple_of(LARGE));
         large.map(with).find_map(Result::ok).map_or_else(|| with(Pages::Small), Ok)
     }
 

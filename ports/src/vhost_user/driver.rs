@@ -291,6 +291,8 @@ impl Driver {
         let entry = self.at(at + 4 + 8 * usize::from(self.seen[ring] % SLOTS)).cast::<[u32; 2]>();
         // SAFETY: within the used ring, aligned, and published.
         let [head, len] = unsafe { entry.read_volatile() };
+        let at = ring * RING + AVAILABLE + 4 + 2 * usize::from(self.seen[ring] % SLOTS);
+        assert_eq!(head, self.word(at).load(Ordering::Relaxed).into(), "not in order");
         self.seen[ring] = self.seen[ring].wrapping_add(1);
         Some((u16::try_from(head).expect("a head"), len as usize))
     }

@@ -195,27 +195,9 @@ fn write(header: [u8; HEADER], frame: &Frame<'_>, at: NonNull<u8>) {
 /// Writes header and frame into these buffers, which have room for both.
 fn scatter(header: [u8; HEADER], frame: &Frame<'_>, buffers: &[(NonNull<u8>, u32)]) {
     let runs = std::iter::once(Piece { start: header.as_ptr(), len: HEADER as u32 }).chain(frame.runs());
-    copy(runs, buffers);
-}
-
-/// Copies runs of bytes into buffers, one after the other, as far as there is room.
-fn copy(runs: impl Iterator<Item = Piece>, buffers: &[(NonNull<u8>, u32)]) {
-    let mut buffers = buffers.iter().copied();
-    let (mut to, mut room) = (std::ptr::null_mut::<u8>(), 0);
-    for Piece { mut start, mut len } in runs {
-        while len > 0 {
-            if room == 0 {
-                let Some((next, length)) = buffers.next() else { return };
-                (to, room) = (next.as_ptr(), length);
-                continue;
-            }
-            let n = len.min(room);
-            // SAFETY: `n` bytes are left of both the run and the buffer, which are memory of two ports.
-            unsafe { std::ptr::copy_nonoverlapping(start, to, n as usize) };
-            (start, to) = (start.wrapping_add(n as usize), to.wrapping_add(n as usize));
-            (len, room) = (len - n, room - n);
-        }
-    }
+    // SAFETY: the header is on our stack, a frame's runs are readable, and buffers were looked up; no other half of ours
+    // touches them.
+    unsafe { crate::piece::scatter(runs, buffers) };
 }
 
 impl VhostTx {

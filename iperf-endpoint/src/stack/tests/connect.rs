@@ -1,5 +1,6 @@
 //! How connections begin and end.
 
+use super::super::segment::Tuple;
 use super::*;
 use ports::Reason;
 
@@ -161,6 +162,27 @@ fn a_connection_released_while_open_is_reset() {
     n.a.stack.release(c);
     assert!(n.until(SECOND, |n| n.b.stack.state(s) == State::Closed));
     assert_eq!(n.a.stack.table.len(), 0);
+}
+
+/// Whatever number it begins with.
+#[test]
+fn a_peer_that_restarts_comes_again_by_the_same_port() {
+    let mut n = Net::direct(all());
+    let (mut c, mut s) = n.connected(SocketOptions::default());
+    for seed in 1..=16 {
+        let local_port = n.a.stack.local(c).port();
+        n.b.stack.close(s); // who ends it waits
+        assert!(n.until(SECOND, |n| n.a.stack.state(c) == State::PeerClosed));
+        n.a.stack.close(c);
+        n.a.stack.release(c);
+        n.b.stack.release(s);
+        assert!(n.until(SECOND, |n| n.b.stack.table.len() == 0));
+        assert!(n.b.stack.time_wait.holds(Tuple { remote: A, remote_port: local_port, local_port: PORT }));
+        n.a.stack = Stack::new(Config::new(A, 24, mac(A), seed), all()).unwrap();
+        n.a.stack.next_port = local_port;
+        (c, s) = n.connected(SocketOptions::default());
+        assert_eq!(n.a.stack.local(c).port(), local_port);
+    }
 }
 
 #[test]
