@@ -9,6 +9,8 @@
 
 mod client;
 mod conversation;
+#[cfg(any(test, feature = "contract"))]
+pub mod hostile;
 mod memory;
 pub mod message;
 mod peers;

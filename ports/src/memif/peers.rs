@@ -98,7 +98,7 @@ impl Host for Peers {
 }
 
 /// Hears one message and answers it; false when the peer has gone without a word.
-fn exchange(peer: &OwnedFd, conversation: &mut dyn Conversation) -> Result<bool, Refusal> {
+pub(super) fn exchange(peer: &OwnedFd, conversation: &mut dyn Conversation) -> Result<bool, Refusal> {
     let mut bytes = [0; LEN + 1]; // one more than there may be
     let mut fds = Vec::new();
     let len = match receive(peer, &mut bytes, &mut fds) {

@@ -4,6 +4,8 @@
 //! agree on is a session; control hands it to the port's halves and takes it away again ([`Shared`]).
 
 mod event;
+#[cfg(any(test, feature = "contract"))]
+pub(crate) mod hostile;
 mod link;
 mod shared;
 pub(crate) mod socket;

@@ -3,13 +3,12 @@
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, sendmsg};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use super::control::Control;
 use super::front_ends::hear;
@@ -18,82 +17,13 @@ use super::message::Region;
 use super::rx::VhostRx;
 use super::session::Shared;
 use super::tx::VhostTx;
-use super::{INDIRECT_DESC, Options, VERSION_1, features};
-use crate::peer::{End, Host, Link, Place, Waiting, socket};
+use super::{EVENT_IDX, GUEST_TSO4, INDIRECT_DESC, MRG_RXBUF, Options, VERSION_1, features};
+use crate::peer::hostile::{
+    Bytes, MESSAGES, MOST, descriptors, event, link, memfd, receive, transmit, write,
+};
+use crate::peer::socket;
 use crate::piece::Piece;
-use crate::{Burst, Counters, Frame, Rx, Tx};
-
-/// Most messages of one input: nobody reads the answers.
-const MESSAGES: usize = 100;
-/// Most descriptors beside one message, more than any may have.
-const MOST: usize = 15;
-
-/// Takes an input apart; at its end come zeroes.
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, n: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(n.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-
-    fn array<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        let taken = self.take(N);
-        bytes[..taken.len()].copy_from_slice(taken);
-        bytes
-    }
-
-    fn u8(&mut self) -> u8 {
-        u8::from_le_bytes(self.array())
-    }
-
-    fn u16(&mut self) -> u16 {
-        u16::from_le_bytes(self.array())
-    }
-
-    /// A number that is likely to be near another one.
-    fn number(&mut self) -> u64 {
-        match self.u8() % 4 {
-            0 => u64::from(self.u8()) << 12,
-            1 => u64::from(self.u16()),
-            2 => u64::MAX - u64::from(self.u16()),
-            _ => u64::from_le_bytes(self.array()),
-        }
-    }
-}
-
-fn memfd(len: u64) -> OwnedFd {
-    let file = memfd_create("hostile", MemfdFlags::CLOEXEC).expect("memfd_create");
-    ftruncate(&file, len).expect("ftruncate");
-    file
-}
-
-fn event() -> OwnedFd {
-    eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("eventfd")
-}
-
-/// Nobody comes to the port.
-struct Nobody;
-
-impl Host for Nobody {
-    fn serve(&mut self, _: &OwnedFd, _: &Waiting) -> End {
-        End::Lost
-    }
-}
-
-/// A control thread that has nothing to do, for all ports.
-fn link() -> (Waiting, Arc<Link>) {
-    static LINK: OnceLock<(Waiting, Arc<Link>)> = OnceLock::new();
-    let start = || {
-        let waiting = Waiting::new("hostile").expect("an eventfd");
-        let place = Place { path: "/nowhere".into(), kind: SocketType::STREAM, client: true };
-        let link = Link::start("hostile", place, waiting.clone(), Nobody).expect("a thread");
-        (waiting, Arc::new(link))
-    };
-    LINK.get_or_init(start).clone()
-}
+use crate::{Counters, Rx};
 
 /// A port without its socket.
 struct Bare {
@@ -116,26 +46,6 @@ impl Bare {
         }
     }
 
-    /// What comes is read to its last byte, and all but some of it given back.
-    fn receive(&mut self, kept: usize) {
-        let mut burst = Burst::new();
-        self.rx.receive(&mut burst);
-        for frame in &burst {
-            assert_eq!(frame.to_vec().len(), frame.len());
-            let _ = frame.stations();
-        }
-        let n = burst.len().saturating_sub(kept);
-        drop(burst);
-        self.rx.release(n);
-    }
-
-    fn transmit(&mut self, len: usize, count: usize) {
-        let bytes = vec![7; len];
-        let sent = self.tx.transmit(&vec![Frame::new(&bytes); count]);
-        assert!(sent.taken <= count && sent.frames <= sent.taken as u64);
-        self.tx.flush();
-    }
-
     /// A request that does not come by the socket. What is refused ends nothing here.
     fn say(&mut self, request: u32, payload: &[u8], fds: Vec<OwnedFd>) {
         let _ = self.control.request(request, false, payload, fds);
@@ -154,14 +64,14 @@ pub fn messages(input: &[u8]) {
     let mut bytes = Bytes(input);
     let mut port = Bare::new();
     for _ in 0..MESSAGES {
-        if bytes.0.is_empty() {
+        if bytes.is_empty() {
             break;
         }
         let [request, flags, announced, size, kinds] = bytes.array();
         let announced = if announced == u8::MAX { u32::MAX - 7 } else { announced.into() };
         let header = [request.into(), flags.into(), announced].map(u32::to_le_bytes).concat();
         let payload = bytes.take(size.into());
-        let fds: Vec<_> = (0..usize::from(kinds) % (MOST + 1)).map(|_| descriptor(kinds >> 4)).collect();
+        let fds = descriptors(kinds);
         let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -171,20 +81,10 @@ pub fn messages(input: &[u8]) {
         let message = [IoSlice::new(&header), IoSlice::new(payload)];
         sendmsg(&theirs, &message, &mut control, SendFlags::NOSIGNAL).expect("room for a message");
     }
-    theirs.shutdown(std::net::Shutdown::Write).expect("to hang up");
+    theirs.shutdown(Shutdown::Write).expect("to hang up");
     while let Ok(true) = hear(&ours, &mut port.control) {
-        port.receive(0);
-        port.transmit(60, 2);
-    }
-}
-
-/// A descriptor of some kind.
-fn descriptor(kind: u8) -> OwnedFd {
-    match kind % 4 {
-        0 => event(),
-        1 => memfd(1 << 16),
-        2 => memfd(0),
-        _ => UnixStream::pair().expect("two sockets").0.into(),
+        receive(&mut port.rx, 0);
+        transmit(&mut port.tx, 60, 2);
     }
 }
 
@@ -198,7 +98,7 @@ pub fn memory(input: &[u8]) {
     let file = |n: u8| files[usize::from(n) % files.len()].try_clone().expect("a descriptor");
     let mut bytes = Bytes(input);
     let mut memory = Memory::default();
-    while !bytes.0.is_empty() {
+    while !bytes.is_empty() {
         let next = match bytes.u8() % 8 {
             0 => {
                 let table: Vec<_> = (0..bytes.u8() % 9).map(|_| claim(&mut bytes)).collect();
@@ -255,23 +155,20 @@ pub fn rings(input: &[u8]) {
     let mut port = Bare::new();
     let file = memfd(MEMORY);
     start(&mut port, &file, bytes.u8());
-    let write = |at: u64, what: &[u8]| {
-        let len = what.len().min(usize::try_from(MEMORY - at % MEMORY).unwrap_or(0));
-        rustix::io::pwrite(&file, &what[..len], at % MEMORY).expect("to write guest memory");
-    };
+    let put = |at: u64, what: &[u8]| write(&file, MEMORY, at, what);
     let mut available = [0_u16; 2];
-    while !bytes.0.is_empty() && port.shared.broken().is_none() {
+    while !bytes.is_empty() && port.shared.broken().is_none() {
         let step = bytes.u8();
         let ring = usize::from(step >> 7);
         let base = ring as u64 * RING;
         match step % 8 {
             0 => {
                 let (at, len) = (bytes.u16().into(), bytes.u8().into());
-                write(at, bytes.take(len));
+                put(at, bytes.take(len));
             }
             1 => {
                 available[ring] = bytes.u16();
-                write(base + AVAILABLE + 2, &available[ring].to_le_bytes());
+                put(base + AVAILABLE + 2, &available[ring].to_le_bytes());
             }
             2 | 3 => {
                 let (slot, flags, at, len) = (bytes.u8(), bytes.u8(), bytes.u16(), bytes.u16());
@@ -282,18 +179,18 @@ pub fn rings(input: &[u8]) {
                         | u64::from(slot.wrapping_add(1) % 16) << 48)
                         .to_le_bytes(),
                 ];
-                write(base + 16 * u64::from(slot % 16), &words.concat());
+                put(base + 16 * u64::from(slot % 16), &words.concat());
             }
             4 => {
                 let head = bytes.u8();
-                write(base + AVAILABLE + 4 + 2 * u64::from(available[ring] % SLOTS), &[head, 0]);
+                put(base + AVAILABLE + 4 + 2 * u64::from(available[ring] % SLOTS), &[head, 0]);
                 available[ring] = available[ring].wrapping_add(1);
-                write(base + AVAILABLE + 2, &available[ring].to_le_bytes());
+                put(base + AVAILABLE + 2, &available[ring].to_le_bytes());
             }
-            5 => port.receive(ring * 2),
+            5 => receive(&mut port.rx, ring * 2),
             6 => {
                 let (len, count) = (bytes.u16(), bytes.u8());
-                port.transmit(usize::from(len % 2000), usize::from(count % 32));
+                transmit(&mut port.tx, usize::from(len % 2000), usize::from(count % 32));
             }
             _ if ring == 0 => {
                 port.rx.arm();
@@ -306,13 +203,13 @@ pub fn rings(input: &[u8]) {
             }
         }
     }
-    port.receive(0);
+    receive(&mut port.rx, 0);
 }
 
 /// Has both rings start, as a front-end does.
 fn start(port: &mut Bare, file: &OwnedFd, agreed: u8) {
     let offered = features(true);
-    let left_out = [INDIRECT_DESC, super::EVENT_IDX, super::MRG_RXBUF, super::GUEST_TSO4];
+    let left_out = [INDIRECT_DESC, EVENT_IDX, MRG_RXBUF, GUEST_TSO4];
     let wanted = (0..)
         .zip(left_out)
         .filter(|(bit, _)| agreed >> bit & 1 == 1)
@@ -338,6 +235,7 @@ fn pair(first: u32, second: u32) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Burst;
     use crate::contract::corpus;
 
     fn replay(target: &str, play: fn(&[u8])) {
@@ -362,8 +260,8 @@ mod tests {
         start(&mut port, &file, 0);
         assert!(port.shared.session().is_some());
         let descriptor = [(GUEST + 0x1000).to_le_bytes(), 100_u64.to_le_bytes()].concat();
-        rustix::io::pwrite(&file, &descriptor, RING).unwrap();
-        rustix::io::pwrite(&file, &[1, 0], RING + AVAILABLE + 2).unwrap();
+        write(&file, MEMORY, RING, &descriptor);
+        write(&file, MEMORY, RING + AVAILABLE + 2, &[1, 0]);
         let mut burst = Burst::new();
         port.rx.receive(&mut burst);
         assert_eq!((burst.len(), burst[0].len(), burst[0].offload()), (1, 88, crate::Offload::NONE));
