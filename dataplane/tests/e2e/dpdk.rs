@@ -26,8 +26,9 @@ fn testpmd(bed: &Bed, ports: &[&str], mode: &str, more: &[&str]) -> Running {
     args.extend(devices.iter().map(String::as_str));
     args.extend(["--", "--forward-mode", mode, "--total-num-mbufs=8192", "--stats-period", "1"]);
     let mut command = bed.switch.command("dpdk-testpmd", &[&args[..], more].concat());
-    // Where DPDK leaves its files.
-    Running::start(command.env("RUNTIME_DIRECTORY", bed.path("dpdk")))
+    let files = bed.path("dpdk");
+    std::fs::create_dir_all(&files).unwrap();
+    Running::start(command.env("RUNTIME_DIRECTORY", files))
 }
 
 fn stats(bed: &Bed) -> Value {
