@@ -109,7 +109,7 @@ pub fn memory(input: &[u8]) {
                 let fd = file(bytes.u8());
                 memory.with(claim(&mut bytes), &fd)
             }
-            3 => memory.without(&claim(&mut bytes)),
+            3 => Ok(memory.without(&claim(&mut bytes))),
             4 | 5 => {
                 let (address, len) = (bytes.number(), bytes.number() as u32);
                 touch(memory.user(address, len as usize).map(|at| Piece { start: at.as_ptr(), len }));
