@@ -15,6 +15,7 @@ use rustix::io::Errno;
 pub(crate) use rx::DescriptorRx;
 pub(crate) use tx::DescriptorTx;
 
+use crate::draft::{DRAFT_BYTES, Drafting};
 use crate::offload::Offloads;
 use crate::{BURST, Capabilities, Counters, Frame, Offload, Port, Rings};
 
@@ -69,13 +70,13 @@ pub(crate) fn port<D: Descriptor>(descriptor: D, capabilities: Capabilities) -> 
     let descriptor = Arc::new(descriptor);
     let counters = Arc::<Counters>::default();
     let rx = DescriptorRx::new(descriptor.clone(), counters.clone());
-    let tx = DescriptorTx::new(descriptor, capabilities, counters.clone());
+    let tx = Drafting::new(DescriptorTx::new(descriptor, capabilities), counters.clone());
     let rings = Rings {
         tx_slots: 1, // the kernel's own copy is the one copy: a slot is for frames made in place
         rx_slots: BURST as u32,
         tx_rings: 1,
         rx_rings: 1,
-        memory_bytes: rx.memory_bytes() + tx.memory_bytes(),
+        memory_bytes: rx.memory_bytes() + DRAFT_BYTES,
         ..Rings::default()
     };
     Port { counters, rings, ..Port::new(rx, tx) }

@@ -7,16 +7,14 @@ use arrayvec::ArrayVec;
 use rustix::io::Errno;
 
 use super::Descriptor;
-use crate::draft::Draft;
-use crate::{Capabilities, Counters, Frame, Offload, Sent, Tx};
+use crate::draft::Outlet;
+use crate::{Capabilities, Frame, Sent};
 
 /// Frames written to a descriptor straight from the memory of the port they come from: the kernel's own copy
 /// is the one copy.
 pub(crate) struct DescriptorTx<D> {
     descriptor: Arc<D>,
-    counters: Arc<Counters>,
     capabilities: Capabilities,
-    draft: Draft,
 }
 
 /// Most runs of bytes that a frame can be in, its header beside them. A guest with pages of 4 KiB uses 18 for the
@@ -44,21 +42,23 @@ pub(super) fn write_with_header(fd: impl AsFd, frame: &Frame<'_>) -> Result<(), 
 }
 
 impl<D: Descriptor> DescriptorTx<D> {
-    pub(super) fn new(descriptor: Arc<D>, capabilities: Capabilities, counters: Arc<Counters>) -> Self {
-        Self { descriptor, counters, capabilities, draft: Draft::new() }
+    pub(super) const fn new(descriptor: Arc<D>, capabilities: Capabilities) -> Self {
+        Self { descriptor, capabilities }
     }
+}
 
-    pub(super) const fn memory_bytes(&self) -> u64 {
-        self.draft.memory_bytes()
+impl<D: Descriptor> Outlet for DescriptorTx<D> {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
     }
 
     /// Writes frames until there is no room; those that do not go fail.
-    fn send(descriptor: &D, capabilities: &Capabilities, frames: &[Frame<'_>]) -> Sent {
+    fn send(&mut self, frames: &[Frame<'_>]) -> Sent {
         let mut sent = Sent::default();
         for frame in frames {
             let (len, offload) = (frame.len(), frame.offload());
-            if len >= Frame::HEADER && capabilities.takes(len, offload) {
-                match descriptor.write(frame) {
+            if len >= Frame::HEADER && self.capabilities.takes(len, offload) {
+                match self.descriptor.write(frame) {
                     Ok(()) => {
                         sent.frames += 1;
                         sent.bytes += len as u64;
@@ -71,37 +71,5 @@ impl<D: Descriptor> DescriptorTx<D> {
             sent.taken += 1;
         }
         sent
-    }
-
-    /// Whether nothing waits: what was committed has been sent, or has failed and been counted.
-    fn settle(&mut self) -> bool {
-        let Self { descriptor, counters, capabilities, draft } = self;
-        draft.settle(counters, |frames| Self::send(descriptor, capabilities, frames))
-    }
-}
-
-impl<D: Descriptor> Tx for DescriptorTx<D> {
-    fn capabilities(&self) -> Capabilities {
-        self.capabilities
-    }
-
-    fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
-        self.draft.abandon();
-        if self.settle() { Self::send(&self.descriptor, &self.capabilities, frames) } else { Sent::default() }
-    }
-
-    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.draft.abandon();
-        self.settle();
-        self.draft.reserve(len)
-    }
-
-    fn commit(&mut self, len: usize, offload: Offload) {
-        self.draft.commit(len, offload);
-        self.settle();
-    }
-
-    fn flush(&mut self) -> bool {
-        self.settle()
     }
 }

@@ -1,14 +1,9 @@
 //! Programs that mean harm: whatever they say and write, nothing here panics or touches what is not theirs. See `fuzz/`.
 
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType,
-    sendmsg, shutdown, socketpair,
-};
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 
 use super::Options;
 use super::client::Client;
@@ -19,9 +14,8 @@ use super::rx::MemifRx;
 use super::server::Server;
 use super::session::Shared;
 use super::tx::MemifTx;
-use crate::peer::hostile::{
-    Bytes, MESSAGES, MOST, descriptors, event, link, memfd, receive, transmit, write,
-};
+use crate::draft::Drafting;
+use crate::peer::hostile::{Bytes, MESSAGES, descriptors, event, link, memfd, receive, say, transmit, write};
 use crate::peer::socket;
 use crate::ring::layout::COOKIE;
 use crate::{Counters, Rx};
@@ -30,7 +24,7 @@ use crate::{Counters, Rx};
 struct Bare {
     shared: Arc<Shared>,
     rx: MemifRx,
-    tx: MemifTx,
+    tx: Drafting<MemifTx>,
 }
 
 impl Bare {
@@ -40,7 +34,7 @@ impl Bare {
         let counters = Arc::<Counters>::default();
         Self {
             rx: MemifRx::new(shared.clone(), link.clone(), counters.clone()),
-            tx: MemifTx::new(shared.clone(), link, counters),
+            tx: Drafting::new(MemifTx::new(shared.clone(), link), counters),
             shared,
         }
     }
@@ -74,23 +68,13 @@ pub fn messages(input: &[u8]) {
         let [len, kinds] = bytes.array();
         let mut packet = bytes.take(usize::from(len % 64)).to_vec();
         packet.resize(if len < 128 { super::message::LEN } else { len.into() }, 0);
-        say(&theirs, &packet, &descriptors(kinds));
+        say(&theirs, &[&packet], &descriptors(kinds));
     }
     shutdown(&theirs, Shutdown::Write).expect("to hang up");
     while let Ok(true) = exchange(&ours, &mut *conversation) {
         receive(&mut port.rx, 0);
         transmit(&mut port.tx, 60, 2);
     }
-}
-
-fn say(socket: &OwnedFd, packet: &[u8], fds: &[OwnedFd]) {
-    let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() {
-        assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
-    }
-    sendmsg(socket, &[IoSlice::new(packet)], &mut control, SendFlags::NOSIGNAL).expect("room for a message");
 }
 
 /// A client's memory: two small rings, and buffers behind them.

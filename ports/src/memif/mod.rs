@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use rustix::net::SocketType;
 
+use crate::draft::Drafting;
 use crate::peer::{Link, Place, Waiting};
 use crate::ring::SLOT;
 use crate::{Capabilities, Counters, Error, Port, Rings};
@@ -76,7 +77,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let link = Arc::new(Link::start(name, place, waiting, peers)?);
     let counters = Arc::<Counters>::default();
     let rx = rx::MemifRx::new(shared.clone(), link.clone(), counters.clone());
-    let tx = tx::MemifTx::new(shared, link, counters.clone());
+    let tx = Drafting::new(tx::MemifTx::new(shared, link), counters.clone());
     Ok(Port { counters, rings, notes, ..Port::new(rx, tx) })
 }
 

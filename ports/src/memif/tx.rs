@@ -8,29 +8,23 @@ use arrayvec::ArrayVec;
 use super::RINGS;
 use super::ring::{Broken, Buffer, Ring};
 use super::session::{Session, Shared};
-use crate::draft::Draft;
-use crate::peer::Link;
+use crate::draft::Outlet;
+use crate::peer::{Ahead, Link, Room};
 use crate::piece::scatter;
 use crate::prefetch::claim;
 use crate::ring::layout::NEXT;
-use crate::{Capabilities, Counters, Frame, Offload, Sent, Tx, flow};
+use crate::{Capabilities, Frame, Sent, flow};
 
 /// Most buffers that one frame is spread over.
 const BUFFERS: usize = 256;
-/// Slots that are looked at ahead of those that are filled, so that the processor fetches the buffers of all at once.
-const AHEAD: usize = 32;
-
-type Ahead = ArrayVec<Buffer, AHEAD>;
 
 /// The transmitting half.
 pub(super) struct MemifTx {
     shared: Arc<Shared>,
     /// The last half to go ends it.
     _link: Arc<Link>,
-    counters: Arc<Counters>,
-    draft: Draft,
     /// For each ring, scratch memory of [`Filling`].
-    ahead: Box<[Ahead; RINGS]>,
+    ahead: Box<[Ahead<Buffer>; RINGS]>,
 }
 
 /// What became of one frame.
@@ -39,57 +33,42 @@ enum Put {
     NoRoom,
 }
 
+impl Room for Ring {
+    type Slot = Buffer;
+    type Broken = Broken;
+    const BACKWARDS: Broken = Broken::Index;
+
+    #[inline]
+    fn there(&self) -> Result<u16, Broken> {
+        self.available()
+    }
+
+    #[inline]
+    fn look(&self, n: u16) -> Result<Buffer, Broken> {
+        let buffer = self.room(n)?;
+        claim(buffer.at.as_ptr());
+        Ok(buffer)
+    }
+}
+
 /// A burst on its way into one ring.
 struct Filling<'r> {
     ring: &'r Ring,
-    /// Slots that were ours when last looked at; of these, how many were looked up, and how many are filled.
-    available: u16,
-    seen: u16,
     filled: u16,
-    /// The slots from `filled` up to `seen`: those from `next` on.
-    ahead: &'r mut Ahead,
-    next: usize,
+    /// The slots from `filled` on.
+    ahead: &'r mut Ahead<Buffer>,
 }
 
 impl<'r> Filling<'r> {
-    fn new(ring: &'r Ring, ahead: &'r mut Ahead) -> Self {
-        ahead.clear();
-        Self { ring, available: 0, seen: 0, filled: 0, ahead, next: 0 }
-    }
-
-    /// The next slot, if one is there. `want` is how many may follow.
-    #[inline]
-    fn slot(&mut self, want: usize) -> Result<Option<Buffer>, Broken> {
-        if self.next == self.ahead.len() && !self.look(want)? {
-            return Ok(None);
-        }
-        let buffer = self.ahead.get(self.next).copied();
-        self.next += 1;
-        Ok(buffer)
-    }
-
-    /// Looks at more slots. Says whether there are any.
-    fn look(&mut self, want: usize) -> Result<bool, Broken> {
-        if self.seen >= self.available {
-            self.available = self.ring.available()?;
-        }
-        // Less than what is filled already: it goes backwards.
-        let more = self.available.checked_sub(self.seen).ok_or(Broken::Index)?;
-        self.ahead.clear();
-        self.next = 0;
-        for _ in 0..usize::from(more).min(want).min(AHEAD) {
-            let buffer = self.ring.room(self.seen)?;
-            claim(buffer.at.as_ptr());
-            self.ahead.push(buffer);
-            self.seen += 1;
-        }
-        Ok(!self.ahead.is_empty())
+    fn new(ring: &'r Ring, ahead: &'r mut Ahead<Buffer>) -> Self {
+        ahead.begin();
+        Self { ring, filled: 0, ahead }
     }
 
     /// Copies one frame into as many slots as it takes; `want` are still to come, with this one.
     #[inline]
     fn put(&mut self, frame: &Frame<'_>, want: usize) -> Result<Put, Broken> {
-        let Some(buffer) = self.slot(want)? else { return Ok(Put::NoRoom) };
+        let Some(buffer) = self.ahead.next(self.ring, want)? else { return Ok(Put::NoRoom) };
         if frame.len() > buffer.len as usize {
             return self.spread(frame, buffer);
         }
@@ -116,9 +95,9 @@ impl<'r> Filling<'r> {
             if chain.is_full() || chain.len() == usize::from(self.ring.slots()) {
                 return Err(Broken::Small);
             }
-            next = self.slot(1)?;
+            next = self.ahead.next(self.ring, 1)?;
         }
-        self.rewind();
+        self.ahead.rewind(self.filled);
         Ok(Put::NoRoom)
     }
 
@@ -135,23 +114,16 @@ impl<'r> Filling<'r> {
             self.filled += 1;
         }
     }
-
-    /// Looks again at what was looked at and is not filled.
-    fn rewind(&mut self) {
-        self.ahead.clear();
-        (self.seen, self.next) = (self.filled, 0);
-    }
 }
 
 impl MemifTx {
-    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>, counters: Arc<Counters>) -> Self {
-        let ahead = Box::new([const { Ahead::new_const() }; RINGS]);
-        Self { shared, _link: link, counters, draft: Draft::new(), ahead }
+    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>) -> Self {
+        Self { shared, _link: link, ahead: Box::new([const { Ahead::new() }; RINGS]) }
     }
 }
 
 /// Copies frames into the rings of a session: by its flow, each has a ring.
-fn fill(session: &Session, frames: &[Frame<'_>], ahead: &mut [Ahead]) -> (Sent, Option<Broken>) {
+fn fill(session: &Session, frames: &[Frame<'_>], ahead: &mut [Ahead<Buffer>]) -> (Sent, Option<Broken>) {
     let (mut sent, mut broken) = (Sent::default(), None);
     let rings = session.transmit.iter().zip(ahead).map(|(ring, ahead)| Filling::new(ring, ahead));
     let mut rings: ArrayVec<_, RINGS> = rings.take(RINGS).collect();
@@ -179,54 +151,30 @@ fn fill(session: &Session, frames: &[Frame<'_>], ahead: &mut [Ahead]) -> (Sent, 
     (sent, broken)
 }
 
-/// Copies frames into the rings of the session that is; without one they fail.
-fn send(shared: &Shared, frames: &[Frame<'_>], ahead: &mut [Ahead]) -> Sent {
-    let Some(session) = shared.session() else {
-        return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
-    };
-    let (sent, broken) = fill(&session, frames, ahead);
-    if let Some(broken) = broken {
-        shared.fail(&session, broken);
-    }
-    sent
-}
-
 /// The ring of a frame: by its flow, whose frames keep their order.
 fn spread(frame: &Frame<'_>, rings: usize) -> usize {
     usize::try_from(flow::hash(frame) % rings as u64).unwrap_or(0)
 }
 
-impl Tx for MemifTx {
+impl Outlet for MemifTx {
     fn capabilities(&self) -> Capabilities {
         self.shared.session().map_or(super::ABSENT, |session| session.capabilities)
     }
 
-    fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
-        self.draft.abandon();
-        if self.settle() { send(&self.shared, frames, &mut *self.ahead) } else { Sent::default() }
+    /// Copies frames into the rings of the session that is; without one they fail.
+    fn send(&mut self, frames: &[Frame<'_>]) -> Sent {
+        let Some(session) = self.shared.session() else {
+            return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
+        };
+        let (sent, broken) = fill(&session, frames, &mut *self.ahead);
+        if let Some(broken) = broken {
+            self.shared.fail(&session, broken);
+        }
+        sent
     }
 
-    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.draft.abandon();
-        self.settle();
-        self.draft.reserve(len)
-    }
-
-    fn commit(&mut self, len: usize, offload: Offload) {
-        self.draft.commit(len, offload);
-        self.settle();
-    }
-
-    fn flush(&mut self) -> bool {
-        let settled = self.settle();
+    fn flush(&mut self, settled: bool) -> bool {
         self.shared.session().iter().flat_map(|s| &s.transmit).for_each(Ring::kick_if_wanted);
         settled
-    }
-}
-
-impl MemifTx {
-    fn settle(&mut self) -> bool {
-        let Self { shared, counters, draft, ahead, .. } = self;
-        draft.settle(counters, |frames| send(shared, frames, &mut **ahead))
     }
 }

@@ -1,13 +1,15 @@
 //! What peers that mean harm are made of, for the `hostile` of each protocol: inputs of fuzzers, taken apart, descriptors, and
 //! ports without sockets.
 
-use std::os::fd::OwnedFd;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-use rustix::net::SocketType;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, sendmsg};
 
 use super::{End, Host, Link, Place, Waiting};
 use crate::{Burst, Frame, Rx, Tx};
@@ -15,7 +17,7 @@ use crate::{Burst, Frame, Rx, Tx};
 /// Most messages of one input: nobody reads the answers.
 pub(crate) const MESSAGES: usize = 100;
 /// Most descriptors beside one message, more than any may have.
-pub(crate) const MOST: usize = 15;
+const MOST: usize = 15;
 
 /// Takes an input apart; at its end come zeroes.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
@@ -86,6 +88,18 @@ pub(crate) fn descriptors(kinds: u8) -> Vec<OwnedFd> {
         _ => UnixStream::pair().expect("two sockets").0.into(),
     };
     (0..usize::from(kinds) % (MOST + 1)).map(|_| one()).collect()
+}
+
+/// Sends one message, of these parts, with any number of descriptors beside it.
+pub(crate) fn say(socket: impl AsFd, parts: &[&[u8]], fds: &[OwnedFd]) {
+    let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() {
+        assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+    }
+    let parts: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    sendmsg(socket, &parts, &mut control, SendFlags::NOSIGNAL).expect("room for a message");
 }
 
 /// Nobody comes to the port.

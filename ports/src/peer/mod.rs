@@ -3,6 +3,7 @@
 //! A port has one control thread ([`Link`]) that waits for the peer or goes to it, and speaks its protocol. What the two
 //! agree on is a session; control hands it to the port's halves and takes it away again ([`Shared`]).
 
+mod ahead;
 mod event;
 #[cfg(any(test, feature = "contract"))]
 pub(crate) mod hostile;
@@ -11,6 +12,7 @@ mod shared;
 pub(crate) mod socket;
 mod waiting;
 
+pub(crate) use ahead::{Ahead, Room};
 pub(crate) use event::event;
 pub(crate) use link::{End, Host, Link};
 pub(crate) use shared::{Held, Shared, lock};

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use rustix::net::SocketType;
 
+use crate::draft::{DRAFT_BYTES, Drafting};
 use crate::peer::{Link, Place, Waiting};
 use crate::{BURST, Capabilities, Counters, Error, Port, Rings};
 
@@ -50,15 +51,16 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let link = Arc::new(Link::start(name, place, waiting, peers)?);
     let counters = Arc::<Counters>::default();
     let rx = rx::StreamRx::new(shared.clone(), link.clone(), counters.clone());
-    let tx = tx::StreamTx::new(shared, link, counters.clone());
+    let tx = tx::StreamTx::new(shared, link);
     let rings = Rings {
         tx_slots: BURST as u32,
         rx_slots: BURST as u32,
         tx_rings: 1,
         rx_rings: 1,
-        memory_bytes: rx.memory_bytes() + tx.memory_bytes(),
+        memory_bytes: rx.memory_bytes() + tx.memory_bytes() + DRAFT_BYTES,
         ..Rings::default()
     };
+    let tx = Drafting::new(tx, counters.clone());
     Ok(Port { counters, rings, notes, ..Port::new(rx, tx) })
 }
 

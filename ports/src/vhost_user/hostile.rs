@@ -1,14 +1,10 @@
 //! Front-ends and guests that mean harm: whatever they say, nothing here panics or touches what is not theirs. One function
 //! for each thing that a fuzzer can play with (`fuzz/`); the inputs it found are gone through again by the tests.
 
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use super::control::Control;
 use super::front_ends::hear;
@@ -18,9 +14,8 @@ use super::rx::VhostRx;
 use super::session::Shared;
 use super::tx::VhostTx;
 use super::{EVENT_IDX, GUEST_TSO4, INDIRECT_DESC, MRG_RXBUF, Options, VERSION_1, features};
-use crate::peer::hostile::{
-    Bytes, MESSAGES, MOST, descriptors, event, link, memfd, receive, transmit, write,
-};
+use crate::draft::Drafting;
+use crate::peer::hostile::{Bytes, MESSAGES, descriptors, event, link, memfd, receive, say, transmit, write};
 use crate::peer::socket;
 use crate::piece::Piece;
 use crate::{Counters, Rx};
@@ -30,7 +25,7 @@ struct Bare {
     shared: Arc<Shared>,
     control: Control,
     rx: VhostRx,
-    tx: VhostTx,
+    tx: Drafting<VhostTx>,
 }
 
 impl Bare {
@@ -41,7 +36,7 @@ impl Bare {
         Self {
             control: Control::new("hostile", options, shared.clone()),
             rx: VhostRx::new(shared.clone(), link.clone()),
-            tx: VhostTx::new(shared.clone(), link, Arc::<Counters>::default()),
+            tx: Drafting::new(VhostTx::new(shared.clone(), link), Arc::<Counters>::default()),
             shared,
         }
     }
@@ -71,15 +66,7 @@ pub fn messages(input: &[u8]) {
         let announced = if announced == u8::MAX { u32::MAX - 7 } else { announced.into() };
         let header = [request.into(), flags.into(), announced].map(u32::to_le_bytes).concat();
         let payload = bytes.take(size.into());
-        let fds = descriptors(kinds);
-        let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !fds.is_empty() {
-            assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
-        }
-        let message = [IoSlice::new(&header), IoSlice::new(payload)];
-        sendmsg(&theirs, &message, &mut control, SendFlags::NOSIGNAL).expect("room for a message");
+        say(&theirs, &[&header, payload], &descriptors(kinds));
     }
     theirs.shutdown(Shutdown::Write).expect("to hang up");
     while let Ok(true) = hear(&ours, &mut port.control) {

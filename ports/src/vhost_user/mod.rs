@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use rustix::net::SocketType;
 
+use crate::draft::Drafting;
 use crate::offload::Offloads;
 use crate::peer::{Link, Place, Waiting};
 use crate::{Capabilities, Counters, Error, Port, Rings};
@@ -107,7 +108,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     };
     let rx = rx::VhostRx::new(shared.clone(), link.clone());
     let counters = Arc::<Counters>::default();
-    let tx = tx::VhostTx::new(shared, link, counters.clone());
+    let tx = Drafting::new(tx::VhostTx::new(shared, link), counters.clone());
     Ok(Port { counters, rings, notes, ..Port::new(rx, tx) })
 }
 

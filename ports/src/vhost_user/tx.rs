@@ -8,26 +8,22 @@ use arrayvec::ArrayVec;
 use super::queue::{Broken, Chain, Direction, Queue};
 use super::session::{Held, Shared};
 use super::{GUEST_CSUM, HEADER, MRG_RXBUF, PAIRS};
-use crate::draft::Draft;
-use crate::peer::Link;
+use crate::draft::Outlet;
+use crate::peer::{Ahead, Link, Room};
 use crate::piece::Piece;
 use crate::prefetch::{claim, prefetch};
-use crate::{Capabilities, Counters, Frame, Offload, OffloadFlags, Sent, Tx};
+use crate::{Capabilities, Frame, Offload, OffloadFlags, Sent};
 
 /// Most buffers that one frame is spread over, and most chains of them: a super-frame takes 44 of 1500 bytes.
 const BUFFERS: usize = 256;
-/// Chains that are looked at ahead of those that are filled, so that the processor fetches the buffers of all at once.
-const AHEAD: usize = 32;
 
 /// The transmitting half.
 pub(super) struct VhostTx {
     shared: Arc<Shared>,
     /// The last half to go ends it.
     _link: Arc<Link>,
-    counters: Arc<Counters>,
-    draft: Draft,
     /// For each ring, scratch memory of [`Filling`].
-    ahead: Box<[Ahead; PAIRS]>,
+    ahead: Box<[Ahead<Chain>; PAIRS]>,
 }
 
 /// What became of one frame.
@@ -37,8 +33,28 @@ enum Put {
     Failed,
 }
 
-type Ahead = ArrayVec<Chain, AHEAD>;
 type Buffers = ArrayVec<(NonNull<u8>, u32), BUFFERS>;
+
+impl Room for Queue {
+    type Slot = Chain;
+    type Broken = Broken;
+    const BACKWARDS: Broken = Broken::Index;
+
+    #[inline]
+    fn there(&self) -> Result<u16, Broken> {
+        self.waiting()
+    }
+
+    #[inline]
+    fn look(&self, n: u16) -> Result<Chain, Broken> {
+        let chain = self.chain(n, Direction::ToGuest)?;
+        if let Some((at, _)) = chain.lone() {
+            prefetch(at.as_ptr());
+            claim(at.as_ptr().wrapping_add(HEADER));
+        }
+        Ok(chain)
+    }
+}
 
 /// A burst on its way into one ring.
 struct Filling<'q> {
@@ -46,29 +62,16 @@ struct Filling<'q> {
     mergeable: bool,
     /// The flags of headers that the guest is to see: none, unless it agreed to checksums (virtio 1.2, 5.1.6.4.1).
     flags: OffloadFlags,
-    /// Chains that waited when last looked; of these, how many were looked at, and how many are filled.
-    waiting: u16,
-    seen: u16,
     filled: u16,
-    /// Chains that were looked at last, and how many of them frames have got.
-    ahead: &'q mut Ahead,
-    next: usize,
+    /// The chains from `filled` on.
+    ahead: &'q mut Ahead<Chain>,
 }
 
 impl<'q> Filling<'q> {
-    fn new(queue: &'q Queue, features: u64, ahead: &'q mut Ahead) -> Self {
+    fn new(queue: &'q Queue, features: u64, ahead: &'q mut Ahead<Chain>) -> Self {
         let flags = if features & GUEST_CSUM == 0 { OffloadFlags::empty() } else { OffloadFlags::all() };
-        ahead.clear();
-        Self {
-            queue,
-            mergeable: features & MRG_RXBUF != 0,
-            flags,
-            waiting: 0,
-            seen: 0,
-            filled: 0,
-            ahead,
-            next: 0,
-        }
+        ahead.begin();
+        Self { queue, mergeable: features & MRG_RXBUF != 0, flags, filled: 0, ahead }
     }
 
     /// The header of a frame in so many chains.
@@ -82,42 +85,10 @@ impl<'q> Filling<'q> {
         header
     }
 
-    /// The next chain, if one is there. `want` is how many may follow.
-    #[inline]
-    fn chain(&mut self, want: usize) -> Result<Option<Chain>, Broken> {
-        if self.next == self.ahead.len() && !self.look(want)? {
-            return Ok(None);
-        }
-        let chain = self.ahead.get(self.next).copied();
-        self.next += 1;
-        Ok(chain)
-    }
-
-    /// Looks at more chains. Says whether there are any.
-    fn look(&mut self, want: usize) -> Result<bool, Broken> {
-        if self.seen >= self.waiting {
-            self.waiting = self.queue.waiting()?;
-        }
-        // Less than what is filled already: it goes backwards.
-        let more = self.waiting.checked_sub(self.seen).ok_or(Broken::Index)?;
-        self.ahead.clear();
-        self.next = 0;
-        for _ in 0..usize::from(more).min(want).min(AHEAD) {
-            let chain = self.queue.chain(self.seen, Direction::ToGuest)?;
-            if let Some((at, _)) = chain.lone() {
-                prefetch(at.as_ptr());
-                claim(at.as_ptr().wrapping_add(HEADER));
-            }
-            self.ahead.push(chain);
-            self.seen += 1;
-        }
-        Ok(!self.ahead.is_empty())
-    }
-
     /// Copies one frame into as many chains as it takes; `want` are still to come, with this one.
     #[inline]
     fn put(&mut self, frame: &Frame<'_>, want: usize) -> Result<Put, Broken> {
-        let Some(chain) = self.chain(want)? else { return Ok(Put::NoRoom) };
+        let Some(chain) = self.ahead.next(self.queue, want)? else { return Ok(Put::NoRoom) };
         let total = HEADER + frame.len();
         match chain.lone() {
             Some((at, len)) if total <= len as usize => {
@@ -162,19 +133,13 @@ impl<'q> Filling<'q> {
                 return Err(Broken::Small);
             }
             if !self.mergeable {
-                self.rewind();
+                self.ahead.rewind(self.filled);
                 return Ok(Put::Failed);
             }
-            next = self.chain(AHEAD)?;
+            next = self.ahead.next(self.queue, usize::MAX)?;
         }
-        self.rewind();
+        self.ahead.rewind(self.filled);
         Ok(Put::NoRoom)
-    }
-
-    /// Gives back the chains that the last frame did not get after all.
-    fn rewind(&mut self) {
-        self.ahead.clear();
-        (self.next, self.seen) = (0, self.filled);
     }
 }
 
@@ -201,13 +166,12 @@ fn scatter(header: [u8; HEADER], frame: &Frame<'_>, buffers: &[(NonNull<u8>, u32
 }
 
 impl VhostTx {
-    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>, counters: Arc<Counters>) -> Self {
-        let ahead = Box::new(std::array::from_fn(|_| Ahead::new()));
-        Self { shared, _link: link, counters, draft: Draft::new(), ahead }
+    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>) -> Self {
+        Self { shared, _link: link, ahead: Box::new([const { Ahead::new() }; PAIRS]) }
     }
 
     /// Copies frames into the rings of a session: by its flow, each has a ring.
-    fn fill(session: &Held, frames: &[Frame<'_>], ahead: &mut [Ahead]) -> (Sent, Option<Broken>) {
+    fn fill(session: &Held, frames: &[Frame<'_>], ahead: &mut [Ahead<Chain>]) -> (Sent, Option<Broken>) {
         let (mut sent, mut broken) = (Sent::default(), None);
         let running = session.receive_rings().iter().filter_map(|ring| ring.running());
         let filling = running.zip(ahead).map(|(queue, ahead)| Filling::new(queue, session.features, ahead));
@@ -235,24 +199,6 @@ impl VhostTx {
         }
         (sent, broken)
     }
-
-    /// Copies frames into the rings of the session that is; without one they fail.
-    fn send(shared: &Shared, frames: &[Frame<'_>], ahead: &mut [Ahead]) -> Sent {
-        let Some(session) = shared.session() else {
-            return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
-        };
-        let (sent, broken) = Self::fill(&session, frames, ahead);
-        if let Some(broken) = broken {
-            shared.fail(&session, broken);
-        }
-        sent
-    }
-
-    /// Whether nothing waits: what was committed has been sent, or has failed and been counted.
-    fn settle(&mut self) -> bool {
-        let Self { shared, draft, counters, ahead, .. } = self;
-        draft.settle(counters, |frames| Self::send(shared, frames, &mut ahead[..]))
-    }
 }
 
 /// The ring of a frame: by its stations, so that frames between the same two keep their order.
@@ -261,29 +207,24 @@ fn spread(frame: &Frame<'_>, rings: usize) -> usize {
     usize::try_from(bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).unwrap_or(0) % rings
 }
 
-impl Tx for VhostTx {
+impl Outlet for VhostTx {
     fn capabilities(&self) -> Capabilities {
         self.shared.session().map_or(super::ABSENT, |session| session.capabilities)
     }
 
-    fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
-        self.draft.abandon();
-        if self.settle() { Self::send(&self.shared, frames, &mut self.ahead[..]) } else { Sent::default() }
+    /// Copies frames into the rings of the session that is; without one they fail.
+    fn send(&mut self, frames: &[Frame<'_>]) -> Sent {
+        let Some(session) = self.shared.session() else {
+            return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
+        };
+        let (sent, broken) = Self::fill(&session, frames, &mut *self.ahead);
+        if let Some(broken) = broken {
+            self.shared.fail(&session, broken);
+        }
+        sent
     }
 
-    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.draft.abandon();
-        self.settle();
-        self.draft.reserve(len)
-    }
-
-    fn commit(&mut self, len: usize, offload: Offload) {
-        self.draft.commit(len, offload);
-        self.settle();
-    }
-
-    fn flush(&mut self) -> bool {
-        let settled = self.settle();
+    fn flush(&mut self, settled: bool) -> bool {
         if let Some(session) = self.shared.session() {
             session.receive_rings().iter().for_each(super::session::Ring::call_if_wanted);
         }
