@@ -5,18 +5,15 @@
 
 # ours_ping: the line of quantiles, "RTT ns: min 1 p50 2 p90 3 p99 4 ...".
 ours_ping() {
-    local daemon pong
-    transient valed --cores 0,1 --idle busy >"$scratch/valed.log" 2>&1
-    daemon=$started
-    until_true test -S "$VALE_SOCKET"
+    local pong
+    switch_up 0,1
     transient pkt-gen -i vale0:1 -f pong -a 1 >"$scratch/pong.out" 2>&1
     pong=$started
     until_true has_port vale0:1
     timeout -s INT "$pps_seconds" pkt-gen -i vale0:2 -f ping -a 0 -l 60 2>"$scratch/ping.err" | grep '^RTT ns:' || true
     kill -INT "$pong"
     wait "$pong" || true
-    kill "$daemon"
-    wait "$daemon" || true
+    switch_down
 }
 
 # quantile NAME LINE: the figure after its name.

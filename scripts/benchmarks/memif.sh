@@ -24,16 +24,9 @@ memif_through() {
 }
 
 ours_memif() {
-    local daemon id
-    transient valed --cores 1 --idle busy >"$scratch/valed.log" 2>&1
-    daemon=$started
-    until_true test -S "$VALE_SOCKET"
-    for id in 1 2; do
-        vale-ctl -a "vale0:m$id@memif:id=$id,path=$scratch/m$id.sock" 2>/dev/null
-    done
+    switch_up 1 "vale0:m1@memif:id=1,path=$scratch/m1.sock" "vale0:m2@memif:id=2,path=$scratch/m2.sock"
     memif_through
-    kill "$daemon"
-    wait "$daemon" || true
+    switch_down
 }
 
 dpdk_memif() {

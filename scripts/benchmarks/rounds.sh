@@ -101,6 +101,20 @@ ends_with_us() {
     fi
 }
 
+# switch_up CORES [PORT...]: a daemon that spins on these cores, with these ports attached, until switch_down.
+switch_up() {
+    local cores=$1 port; shift
+    transient valed --cores "$cores" --idle busy >"$scratch/valed.log" 2>&1
+    switch_pid=$started
+    until_true test -S "$VALE_SOCKET"
+    for port in "$@"; do vale-ctl -a "$port" 2>/dev/null; done
+}
+
+switch_down() {
+    kill "$switch_pid"
+    wait "$switch_pid" || true
+}
+
 # The measuring programs are cargo's, built once; run directly, since cargo takes longer to start than they do.
 bench_programs_build() {
     bench_programs=$(cargo bench --locked --quiet -p switch --bench forward --bench core-to-core --no-run \

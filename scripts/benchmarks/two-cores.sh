@@ -7,18 +7,15 @@
 
 # appliance_rate LENGTH: Mpps that arrive at a receiver on core 1 from a sender on core 0.
 appliance_rate() {
-    local daemon receiver
-    transient valed --cores 0,1 --idle busy >"$scratch/valed.log" 2>&1
-    daemon=$started
-    until_true test -S "$VALE_SOCKET"
+    local receiver
+    switch_up 0,1
     transient pkt-gen -N -i vale0:1 -f rx -a 1 >"$scratch/rx.out" 2>"$scratch/rx.err"
     receiver=$started
     until_true has_port vale0:1
     timeout -s INT "$pps_seconds" pkt-gen -N -i vale0:2 -f tx -a 0 -l "$1" >"$scratch/tx.out" 2>"$scratch/tx.err" || true
     kill -INT "$receiver"
     wait "$receiver" || true
-    kill "$daemon"
-    wait "$daemon" || true
+    switch_down
     received_rate "$scratch/rx.out"
 }
 

@@ -30,16 +30,11 @@ guest_rate() {
 }
 
 ours_in() {
-    local daemon
-    transient valed --cores 1 --idle busy >"$scratch/valed.log" 2>&1
-    daemon=$started
-    until_true test -S "$VALE_SOCKET"
-    vale-ctl -a "vale0:vm1@vhost-user:path=$scratch/in.sock" 2>/dev/null
+    switch_up 1 "vale0:vm1@vhost-user:path=$scratch/in.sock"
     guest_sends "$scratch/in.sock"
     guest_rate
     testpmd_quit "$tag-gt"
-    kill "$daemon"
-    wait "$daemon" || true
+    switch_down
 }
 
 dpdk_in() {
@@ -65,16 +60,10 @@ through() {
 }
 
 ours_through() { # LENGTH
-    local daemon id
-    transient valed --cores 1 --idle busy >"$scratch/valed.log" 2>&1
-    daemon=$started
-    until_true test -S "$VALE_SOCKET"
-    for id in 1 2; do
-        vale-ctl -a "vale0:vm$id@vhost-user:path=$scratch/through$id.sock,client" 2>/dev/null
-    done
+    switch_up 1 "vale0:vm1@vhost-user:path=$scratch/through1.sock,client" \
+        "vale0:vm2@vhost-user:path=$scratch/through2.sock,client"
     through "$1"
-    kill "$daemon"
-    wait "$daemon" || true
+    switch_down
 }
 
 ovs_through() { # LENGTH
