@@ -10,9 +10,15 @@ use ports::Time;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-/// How long a poller spins without progress before it goes to sleep: a wake-up costs about as much (50 us with
+/// How long a poller spins without progress before it goes to sleep, at most: a wake-up costs about as much (50 us with
 /// the scheduler and the cold caches), so that by then spinning has cost as much as sleeping would have.
-const SPIN: Duration = Duration::from_micros(64);
+const LONG_SPIN: Duration = Duration::from_micros(64);
+/// The same, at least. Where spinning finds nothing, others have more use for the core: a guest's processor, from which the
+/// next frame is to come.
+const SHORT_SPIN: Duration = Duration::from_micros(8);
+/// Progress that comes no later than this after the last, with the time that it takes to wake up, would have been found by
+/// spinning for longer.
+const SOON: Duration = Duration::from_micros(112);
 /// How long it rests while frames wait for room at their destination: nobody kicks when room appears.
 const NAP: Duration = Duration::from_micros(20);
 /// A deadline nearer than this is awaited spinning: the sleep would overrun it.
@@ -61,25 +67,37 @@ impl Outcome {
 pub struct Idler {
     policy: Policy,
     last_progress: Time,
+    /// How long it spins at present, [`SHORT_SPIN`] to [`LONG_SPIN`].
+    spin: Duration,
 }
 
 impl Idler {
     /// An idler that saw progress at `now`.
     #[must_use]
     pub const fn new(policy: Policy, now: Time) -> Self {
-        Self { policy, last_progress: now }
+        Self { policy, last_progress: now, spin: LONG_SPIN }
     }
 
     /// After a pass at `now`: until when to sleep, or `None` to poll on.
     pub fn rest(&mut self, pass: Outcome, now: Time) -> Option<Time> {
         if pass.progress {
+            self.adapt(now.since(self.last_progress));
             self.last_progress = now;
         }
-        if self.policy == Policy::Busy || now.since(self.last_progress) < SPIN {
+        if self.policy == Policy::Busy || now.since(self.last_progress) < self.spin {
             return None;
         }
         let until = if pass.held { pass.deadline.min(now + NAP) } else { pass.deadline };
         (pass.held || until.since(now) > SHORT).then_some(until)
+    }
+
+    /// After progress, and so long without any: spins for longer if that would have found it, for shorter if it would not.
+    fn adapt(&mut self, gap: Duration) {
+        if gap > SOON {
+            self.spin = (self.spin / 2).max(SHORT_SPIN);
+        } else if gap > self.spin {
+            self.spin = (self.spin * 2).min(LONG_SPIN);
+        }
     }
 }
 
@@ -182,6 +200,27 @@ mod tests {
         assert_eq!(idler.rest(soon, us(200)), Some(us(300)));
         assert_eq!(idler.rest(soon, us(290)), None, "too short to sleep");
         assert_eq!(idler.rest(soon, us(310)), None, "overdue");
+    }
+
+    /// How long an idler spins that saw these gaps between progress, us.
+    fn spin_after(gaps: &[u64]) -> u64 {
+        let mut idler = Idler::new(Policy::Adaptive, Time::ZERO);
+        let mut now = Time::ZERO;
+        for gap in gaps {
+            now = now + Duration::from_micros(*gap);
+            idler.rest(BUSY, now);
+        }
+        (0..100).find(|us| idler.rest(Outcome::NOTHING, now + Duration::from_micros(*us)).is_some()).unwrap()
+    }
+
+    #[test]
+    fn spins_for_as_long_as_that_finds_something() {
+        assert_eq!(spin_after(&[1, 60, 1]), 64, "it does");
+        assert_eq!(spin_after(&[200]), 32, "it did not");
+        assert_eq!(spin_after(&[200; 9]), 8, "it never does");
+        assert_eq!(spin_after(&[200, 200, 200, 1, 5]), 8, "what is found at once says nothing");
+        assert_eq!(spin_after(&[200, 200, 200, 20]), 16, "a little longer would");
+        assert_eq!(spin_after(&[200, 200, 200, 100, 100, 100, 100]), 64, "it would, a wake-up takes its time too");
     }
 
     #[test]
