@@ -5,7 +5,8 @@
 image="$root/target/guest"
 
 # qemu_command kvm|qemu NETWORK WHERE ADDRESS [JOB]: the command line of a guest, into the array $qemu.
-#   NETWORK  vhost-user or stream (WHERE: its socket), tap (WHERE: an interface that is there) or user
+#   NETWORK  vhost-user, stream, stream-server or dgram (WHERE: the port's socket), tap (WHERE: an interface that is there)
+#            or user
 #   ADDRESS  as 10.0.0.2/24
 #   JOB      a shell script that it runs before it goes down, instead of a shell
 qemu_command() {
@@ -19,6 +20,8 @@ qemu_command() {
             [ "$kind" = kvm ] || device+=",vectors=0"
             ;;
         stream) netdev=(-netdev "stream,id=n0,server=off,addr.type=unix,addr.path=$where") ;;
+        stream-server) netdev=(-netdev "stream,id=n0,server=on,addr.type=unix,addr.path=$where") ;;
+        dgram) netdev=(-netdev "dgram,id=n0,local.type=unix,local.path=$where.q,remote.type=unix,remote.path=$where") ;;
         tap) netdev=(-netdev "tap,id=n0,ifname=$where,script=no,downscript=no$(vhost_net "$kind")") ;;
         user) netdev=(-netdev "user,id=n0,net=10.0.0.0/24,host=10.0.0.200") ;;
     esac

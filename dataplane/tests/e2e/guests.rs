@@ -119,6 +119,38 @@ fn a_stock_guest_joins_by_a_stream_socket() {
     assert!(!bed.path("vale0-vm1.sock").exists(), "the socket stays");
 }
 
+/// Each frame a datagram, both ways.
+#[test]
+fn a_stock_guest_joins_by_datagrams() {
+    let Some(bed) = Bed::new() else { return };
+    let _server = bed.server("vale0:ep", "10.0.0.1/24", &[]);
+    bed.ctl(&["-a", "vale0:vm1@dgram"]);
+    let job = "ping -c 3 -W 5 10.0.0.1 && iperf3 -c 10.0.0.1 -t 1 && iperf3 -c 10.0.0.1 -t 1 -R";
+    let guest = Guest::boot_by("--dgram", &bed, "vm1", 2, job);
+    let said = guest.until("GUEST-RC");
+    assert!(said.contains("GUEST-RC 0") && said.matches("receiver").count() == 2, "{said}");
+}
+
+/// QEMU listens and we come to it: also the next daemon, after the first was killed under traffic.
+#[test]
+fn a_guest_that_listens_survives_its_daemon() {
+    let Some(mut bed) = Bed::new() else { return };
+    let port = format!("vale0:vm1@stream:path={},client", bed.path("vale0-vm1.sock").display());
+    let start = |bed: &Bed| {
+        bed.ctl(&["-a", &port]);
+        bed.server("vale0:ep", "10.0.0.1/24", &[])
+    };
+    let server = start(&bed);
+    let guest = Guest::boot_by("--stream-server", &bed, "vm1", 2, TRAFFIC);
+    guest.until("PING 2 ANSWERED");
+    bed.stop("-KILL");
+    drop(server);
+    bed.start();
+    let _server = start(&bed);
+    guest.lines.try_iter().for_each(drop); // what was said before it was back
+    guest.until("ANSWERED");
+}
+
 /// In the guest: a stream to the endpoint without end, and an echo request a second, told of one by one.
 const TRAFFIC: &str = "
     while :; do iperf3 -c 10.0.0.1 -t 1000 >/dev/null 2>&1; sleep 1; done &
