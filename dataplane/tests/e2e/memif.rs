@@ -19,15 +19,21 @@ struct Testpmd {
 }
 
 impl Testpmd {
-    /// Starts one with these devices, and waits until it listens to us.
-    fn start(bed: &Bed, prefix: &str, devices: &[&str]) -> Self {
+    /// Starts one with these devices of so many rings each way, and waits until it listens to us.
+    fn start(bed: &Bed, prefix: &str, devices: &[String], rings: usize) -> Self {
         // Its lines are to come as they are said: stdbuf becomes testpmd.
         let mut child = Command::new("stdbuf")
             .args(["-oL", "dpdk-testpmd"])
             .args(["--lcores", "0@(0-1),1@(0-1)", "--no-huge", "-m", "256", "--no-pci", "--no-telemetry"])
             .arg(format!("--file-prefix=vale{}{prefix}", std::process::id()))
             .args(devices.iter().map(|device| format!("--vdev={device}")))
-            .args(["--", "-i", "--total-num-mbufs=16384"])
+            .args([
+                "--",
+                "-i",
+                "--total-num-mbufs=16384",
+                &format!("--rxq={rings}"),
+                &format!("--txq={rings}"),
+            ])
             .env("RUNTIME_DIRECTORY", bed.path(""))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -82,14 +88,15 @@ fn total(bed: &Bed, what: &str) -> i64 {
     if what == "balance" { &switch[what] } else { &switch["total"][what] }.as_i64().unwrap()
 }
 
-/// Attaches a port on which we listen, and one that goes to where testpmd listens; gives testpmd's devices for both.
-fn attach(bed: &Bed) -> [String; 2] {
+/// Attaches a port on which we listen, and one that goes to where testpmd listens, of so many rings each way; gives
+/// testpmd's devices for both.
+fn attach(bed: &Bed, rings: usize) -> [String; 2] {
     let theirs = bed.path("theirs.sock").display().to_string();
-    let attached = bed.try_ctl(&["-a", "vale0:dpdk1@memif"]);
+    let attached = bed.try_ctl(&["-a", &format!("vale0:dpdk1@memif:queues={rings}")]);
     let said = String::from_utf8_lossy(&attached.stderr).into_owned();
     assert!(said.contains("role=client") && said.contains("slave no-zero-copy"), "{said}");
     assert!(said.contains("vale0-dpdk1.sock"), "{said}");
-    bed.ctl(&["-a", &format!("vale0:dpdk2@memif:client,id=7,secret=sesame,path={theirs}")]);
+    bed.ctl(&["-a", &format!("vale0:dpdk2@memif:client,id=7,secret=sesame,queues={rings},path={theirs}")]);
     let ours = bed.path("vale0-dpdk1.sock").display().to_string();
     [
         format!("net_memif0,role=client,id=0,socket-abstract=no,socket={ours}"),
@@ -99,9 +106,18 @@ fn attach(bed: &Bed) -> [String; 2] {
 
 #[test]
 fn a_stock_dpdk_program_exchanges_frames_in_both_roles() {
+    exchange("a", 1);
+}
+
+#[test]
+fn a_stock_dpdk_program_exchanges_frames_by_several_rings() {
+    exchange("d", 3);
+}
+
+fn exchange(prefix: &str, rings: usize) {
     let Some(bed) = Bed::new() else { return };
-    let devices = attach(&bed);
-    let mut testpmd = Testpmd::start(&bed, "a", &devices.each_ref().map(String::as_str));
+    let devices = attach(&bed, rings);
+    let mut testpmd = Testpmd::start(&bed, prefix, &devices, rings);
     testpmd.forward("flowgen");
     until("frames flow both ways", PATIENCE, || testpmd.frames().0 > 100_000);
     // It stops sending, takes what is left, and both sides say the same.
@@ -123,10 +139,10 @@ fn a_stock_dpdk_program_exchanges_frames_in_both_roles() {
 #[test]
 fn a_killed_program_frees_its_ports() {
     let Some(bed) = Bed::new() else { return };
-    let devices = attach(&bed);
+    let devices = attach(&bed, 1);
     for round in ["b", "c"] {
         let before = total(&bed, "rx_frames");
-        let mut testpmd = Testpmd::start(&bed, round, &devices.each_ref().map(String::as_str));
+        let mut testpmd = Testpmd::start(&bed, round, &devices, 1);
         testpmd.forward("flowgen");
         until("frames flow", PATIENCE, || testpmd.frames().0 > 10_000);
         testpmd.child.kill().unwrap();
