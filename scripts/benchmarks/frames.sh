@@ -55,6 +55,7 @@ curves() {
     curve size-gbits "bare copy" Gbit/s '[0-9]+/copy'
     local length
     for length in 64 1514; do
+        curve ports "$length B, unicast in pairs" ns "$length/pairs/[0-9]+"
         curve ports "$length B, unicast in turn" ns "$length/ports/[0-9]+"
         curve ports "$length B, flood, a copy" ns "$length/flood/[0-9]+"
         curve burst "$length B, one frame again and again" Mpps "$length/repeat/[0-9]+"
@@ -74,6 +75,7 @@ theme_frames() {
     beside "1514 B, one core / Snabb's bridge (when measured)" Gbit/s 12112 "ratio >= 1.2" 1514/repeat/256 263
     local ports
     for ports in 4:1.3 16:1.3 64:2 128:2; do
+        within "64 B, ${ports%:*} ports, unicast in pairs / 2 ports" "ratio <= ${ports#*:}" "64/pairs/${ports%:*}" 64/pairs/2
         within "64 B, ${ports%:*} ports, unicast in turn / 2 ports" "ratio <= ${ports#*:}" "64/ports/${ports%:*}" 64/ports/2
     done
     for ports in 4 17 65; do

@@ -114,6 +114,19 @@ impl Bed {
         to.map(|n| self.drain(n)).sum()
     }
 
+    /// Sends a burst of its own frame from every other port, moves all, and takes them out of the ports between. Says how
+    /// many frames came out.
+    pub(crate) fn pairs(&mut self, frames: &[Vec<u8>], burst: usize) -> usize {
+        for (pair, template) in frames.iter().enumerate() {
+            let tx = &mut *self.apps[2 * pair].tx;
+            write(tx, template.len(), burst, |slot| slot.copy_from_slice(template));
+            tx.flush();
+        }
+        (0..self.apps.len()).for_each(|n| self.forward(n));
+        self.flush();
+        (0..frames.len()).map(|pair| self.drain(2 * pair + 1)).sum()
+    }
+
     /// Sends a burst of one frame again and again to port 1, as a generator does.
     pub(crate) fn repeat(&mut self, template: &[u8], burst: usize) -> usize {
         let tx = &mut *self.apps[0].tx;

@@ -35,6 +35,7 @@ fn main() {
         steps::steps(&report, len);
         for ports in [2, 4, 8, 16, 32, 64, 128] {
             shapes::ports(&report, len, ports);
+            shapes::pairs(&report, len, ports);
         }
         for ports in [4, 17, 65] {
             shapes::flood(&report, len, ports);

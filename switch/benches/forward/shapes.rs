@@ -50,6 +50,14 @@ pub(crate) fn ports(report: &Report, len: usize, ports: usize) {
     report.case(&format!("ports/{ports}"), &name, || bed.burst(&frames, 1..ports));
 }
 
+/// Unicast from every other port of a switch with `ports` to its neighbour: all senders, one pass, all receivers.
+pub(crate) fn pairs(report: &Report, len: usize, ports: usize) {
+    let frames: Vec<_> = (0..ports).step_by(2).map(|n| frame(mac(n + 1), mac(n), len)).collect();
+    let mut bed = Bed::new(ports, Capabilities::all(1500), STATIONS);
+    let name = format!("unicast in {} pairs of ports", ports / 2);
+    report.case(&format!("pairs/{ports}"), &name, || bed.pairs(&frames, BURST));
+}
+
 /// Broadcast to every other port of a switch with `ports`; what is counted are the copies.
 pub(crate) fn flood(report: &Report, len: usize, ports: usize) {
     let bytes = frame(Mac::BROADCAST, mac(0), len);
