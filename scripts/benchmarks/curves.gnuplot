@@ -12,6 +12,8 @@ set style line 1 lc rgb "#0b6e99" lw 2.2 pt 7 ps 0.55
 set style line 2 lc rgb "#d1662b" lw 2.2 pt 7 ps 0.55
 set style line 3 lc rgb "#0b6e99" lw 2.2 dt (6,4) pt 7 ps 0.45
 set style line 4 lc rgb "#d1662b" lw 2.2 dt (6,4) pt 7 ps 0.45
+set style line 5 lc rgb "#0b6e99" lw 2.2 dt (1,3) pt 7 ps 0.45
+set style line 6 lc rgb "#d1662b" lw 2.2 dt (1,3) pt 7 ps 0.45
 set lmargin 10
 set rmargin 4
 set logscale x 2
@@ -51,9 +53,17 @@ set xrange [1.85:138]
 set xtics (2, 4, 8, 16, 32, 64, 128)
 set xlabel "ports"
 set ylabel "ns a frame"
-styles = "1 3 2 4"
+set logscale y 2
+set yrange [4:*]
+set rmargin 31
+set key outside right top
+styles = "1 3 5 2 4 6"
 file = from."/ports.tsv"
 @draw
+unset logscale y
+set yrange [0:*]
+set rmargin 4
+set key inside top left
 
 set output to."/burst.svg"
 set title "One core: what goes through, over the burst of the generator" font ",15"
@@ -61,6 +71,7 @@ set xrange [0.9:1140]
 set xtics (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 set xlabel "frames a burst"
 set ylabel "Mpps"
+styles = "1 3 2 4"
 file = from."/burst.tsv"
 @draw
 
