@@ -9,8 +9,10 @@ mod bisection;
 mod plan;
 mod probe;
 mod table;
+mod trial;
 
 pub use bisection::{Found, Outcome, Search, Step, Terms};
 pub use plan::{Goal, Plan};
-pub use probe::{Probe, Trial, TrialEvent, TrialSink};
+pub use probe::Probe;
 pub use table::Table;
+pub use trial::{Trial, TrialEvent, TrialSink};

@@ -1,81 +1,19 @@
-//! One trial: the app that sends frames with a mark, counts those that arrive, or both on one port.
+//! The app of one end of a trial: it sends frames with a mark, counts those that arrive, or both on one port.
 
 use std::time::Duration;
 
 use ports::wire::Headers;
 use ports::{App, BURST, Burst, Frame, Mac, Offload, Port, Progress, Rx, Time, Tx};
-use serde::{Deserialize, Serialize};
 
+use super::{Trial, TrialEvent, TrialSink};
 use crate::packet::Series;
 use crate::role::{RETRY, Sender};
-use crate::{Config, Error, Event, Frames, Payload};
+use crate::{Config, Error, Event};
 
 /// How long nothing may have come before a receiver takes it that nothing more will.
 const QUIET: Duration = Duration::from_millis(300);
 /// Bursts taken in one pass at the most.
 const BURSTS: usize = 4;
-
-/// What one end of a trial does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Trial {
-    /// Tells the frames of this trial from those of others.
-    pub id: u32,
-    /// What is sent and how fast; of a receiver, the frame by which it makes itself known.
-    pub config: Config,
-    /// It sends the frames of the trial.
-    pub sends: bool,
-    /// It counts them.
-    pub receives: bool,
-    /// How long it sends, milliseconds; until its count is reached if zero.
-    pub duration_ms: u32,
-}
-
-/// What one end of a trial has to say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "event")]
-pub enum TrialEvent {
-    /// It receives from now on.
-    Ready,
-    /// It is over.
-    Over {
-        /// Frames of the trial that it sent.
-        sent: u64,
-        /// Frames of the trial that it received.
-        received: u64,
-        /// How long it sent, nanoseconds.
-        ns: u64,
-    },
-    /// The port does not suit.
-    Failed {
-        /// Why, in words for the user.
-        message: String,
-    },
-}
-
-impl Trial {
-    /// The bytes at the start of the payload.
-    const fn mark(&self) -> [u8; 8] {
-        let [a, b, c, d] = self.id.to_be_bytes();
-        [b'2', b'5', b'4', b'4', a, b, c, d]
-    }
-
-    fn frames(&self) -> Frames {
-        let payload = if self.sends { Payload::Bytes(self.mark().to_vec()) } else { Payload::Netmap };
-        Frames { payload, rubbish: false, ..self.config.frames.clone() }
-    }
-
-    /// Checks every number against its range, and the frames for room for the mark.
-    ///
-    /// # Errors
-    /// The first that is out of it.
-    pub fn check(&self) -> Result<(), Error> {
-        self.config.check()?;
-        let (len, body) = (self.config.frames.size.shortest(), self.config.frames.layout().body());
-        let least = u32::try_from(body + self.mark().len()).unwrap_or(u32::MAX);
-        if len < least { Err(Error::NoMark { frame_len: len, least }) } else { Ok(()) }
-    }
-}
 
 enum Phase {
     New,
@@ -85,9 +23,6 @@ enum Phase {
     Quiet(Time),
     Done,
 }
-
-/// Where a trial's events go.
-pub type TrialSink = Box<dyn FnMut(TrialEvent) + Send>;
 
 /// One end of a trial on a port.
 ///

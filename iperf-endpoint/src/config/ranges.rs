@@ -1,202 +1,8 @@
-//! What an endpoint is told to do. It crosses the control socket, so it is checked where it arrives.
+//! What the numbers and addresses of an endpoint may be.
 
-use ports::Mac;
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::net::Ipv4Addr;
-use std::str::FromStr;
 use std::time::Duration;
 
-/// The port of iperf3.
-pub const PORT: u16 = 5201;
-/// The IP MTU of an endpoint that is not told otherwise: Ethernet's.
-pub const MTU: u16 = 1500;
-
-/// An IPv4 address with its prefix length, `10.0.0.2/24`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr {
-    /// The address.
-    pub address: Ipv4Addr,
-    /// Bits of the network part.
-    pub prefix: u8,
-}
-
-/// The text is not an address with a prefix length.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no IPv4 address with prefix length (try: 10.0.0.2/24)")]
-pub struct BadCidr(String);
-
-impl Cidr {
-    /// Whether `other` is on the same network.
-    #[must_use]
-    pub fn contains(self, other: Ipv4Addr) -> bool {
-        let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
-        self.address.to_bits() & mask == other.to_bits() & mask
-    }
-
-    /// Whether `other` is the network's own address or its broadcast address. Networks of two stations or one have
-    /// neither (RFC 3021).
-    fn is_everybody(self, other: Ipv4Addr) -> bool {
-        let host = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
-        let bits = other.to_bits() & host;
-        self.prefix < 31 && self.contains(other) && (bits == 0 || bits == host)
-    }
-}
-
-impl FromStr for Cidr {
-    type Err = BadCidr;
-    fn from_str(s: &str) -> Result<Self, BadCidr> {
-        let bad = || BadCidr(s.to_owned());
-        let (address, prefix) = s.split_once('/').ok_or_else(bad)?;
-        let address = address.parse().map_err(|_| bad())?;
-        let digits = !prefix.is_empty() && prefix.bytes().all(|b| b.is_ascii_digit());
-        let prefix = prefix.parse().ok().filter(|&p: &u8| digits && p <= 32).ok_or_else(bad)?;
-        Ok(Self { address, prefix })
-    }
-}
-
-impl fmt::Display for Cidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
-    }
-}
-
-impl Serialize for Cidr {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Cidr {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// An endpoint: an address on a network, and what to do there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Config {
-    /// Our address (`--ip`).
-    pub address: Cidr,
-    /// Where packets for other networks go (`--gateway`).
-    pub gateway: Option<Ipv4Addr>,
-    /// Our station address (`--mac`); the host of the endpoint chooses one if it is `None`.
-    pub mac: Option<Mac>,
-    /// IP MTU (`--mtu`), 576..=65535: the longest packet that is no super-frame, if the port takes as much.
-    pub mtu: u16,
-    /// Server or client.
-    pub mode: Mode,
-}
-
-/// Server or client.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Waits for tests (`-s`).
-    Server(ServerConfig),
-    /// Runs one test (`-c`).
-    Client(ClientConfig),
-}
-
-/// A server's part.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ServerConfig {
-    /// TCP port to listen on (`-p`).
-    pub port: u16,
-    /// Serve one test, then end (`-1`).
-    pub one_off: bool,
-    /// Time between interval reports (`-i`); zero for none.
-    pub interval: Duration,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self { port: PORT, one_off: false, interval: Duration::from_secs(1) }
-    }
-}
-
-/// Who sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// The client.
-    Forward,
-    /// The server (`-R`).
-    Reverse,
-    /// Both at once, each on connections of its own (`--bidir`).
-    Both,
-}
-
-/// When a test ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Until {
-    /// After this time (`-t`), whole seconds; zero means when somebody stops it.
-    Time(Duration),
-    /// After this many bytes in either direction (`-n`), all streams together.
-    Bytes(u64),
-    /// After this many blocks of [`ClientConfig::length`] (`-k`).
-    Blocks(u64),
-}
-
-/// A client's part.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ClientConfig {
-    /// The server as the user named it, for the report.
-    pub host: String,
-    /// The server's address.
-    pub server: Ipv4Addr,
-    /// The server's TCP port (`-p`).
-    pub port: u16,
-    /// Who sends.
-    pub direction: Direction,
-    /// When the test ends.
-    pub until: Until,
-    /// Time before the test that does not count (`-O`), whole seconds.
-    pub omit: Duration,
-    /// Streams of each direction (`-P`).
-    pub parallel: u16,
-    /// Time between interval reports (`-i`); zero for none.
-    pub interval: Duration,
-    /// Bits per second of each stream (`-b`); zero is unlimited.
-    pub bitrate: u64,
-    /// Blocks sent back to back (`-b RATE/BURST`); zero paces every send from the clock.
-    pub burst: u32,
-    /// Bytes of a block (`-l`).
-    pub length: usize,
-    /// Socket buffers, bytes (`-w`).
-    pub window: Option<usize>,
-    /// Largest segment to send, payload bytes (`-M`).
-    pub mss: Option<u16>,
-    /// Send small segments at once (`-N`).
-    pub no_delay: bool,
-    /// How long to wait for the server to accept the connection (`--connect-timeout`).
-    pub connect_timeout: Duration,
-}
-
-impl ClientConfig {
-    /// A ten-second test of one stream towards `server`, as `iperf3 -c` runs it.
-    #[must_use]
-    pub fn new(server: Ipv4Addr) -> Self {
-        Self {
-            host: server.to_string(),
-            server,
-            port: PORT,
-            direction: Direction::Forward,
-            until: Until::Time(Duration::from_secs(10)),
-            omit: Duration::ZERO,
-            parallel: 1,
-            interval: Duration::from_secs(1),
-            bitrate: 0,
-            burst: 0,
-            length: 128 << 10,
-            window: None,
-            mss: None,
-            no_delay: false,
-            connect_timeout: Duration::from_secs(10),
-        }
-    }
-}
+use super::{Cidr, ClientConfig, Config, Mode, ServerConfig, Until};
 
 /// The ranges of the numbers, both ends included.
 #[derive(Debug)]
@@ -327,24 +133,17 @@ impl ClientConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use ports::Mac;
+
     use super::*;
+    use crate::config::MTU;
 
     fn client() -> (Config, ClientConfig) {
         let client = ClientConfig::new(Ipv4Addr::new(10, 0, 0, 1));
         let address = "10.0.0.2/24".parse().unwrap();
         (Config { address, gateway: None, mac: None, mtu: MTU, mode: Mode::Client(client.clone()) }, client)
-    }
-
-    #[test]
-    fn cidr_text() {
-        assert_eq!("10.0.0.2/24".parse::<Cidr>().unwrap().to_string(), "10.0.0.2/24");
-        for bad in ["10.0.0.2", "10.0.0.2/33", "10.0.0.2/", "10.0.0.2/+8", "x/8", "10.0.0/8", "::1/64"] {
-            assert!(bad.parse::<Cidr>().is_err(), "{bad}");
-        }
-        let net: Cidr = "10.0.0.2/24".parse().unwrap();
-        assert!(net.contains(Ipv4Addr::new(10, 0, 0, 77)));
-        assert!(!net.contains(Ipv4Addr::new(10, 0, 1, 2)));
-        assert!("10.0.0.2/0".parse::<Cidr>().unwrap().contains(Ipv4Addr::new(1, 2, 3, 4)));
     }
 
     #[test]
