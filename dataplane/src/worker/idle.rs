@@ -220,7 +220,11 @@ mod tests {
         assert_eq!(spin_after(&[200; 9]), 8, "it never does");
         assert_eq!(spin_after(&[200, 200, 200, 1, 5]), 8, "what is found at once says nothing");
         assert_eq!(spin_after(&[200, 200, 200, 20]), 16, "a little longer would");
-        assert_eq!(spin_after(&[200, 200, 200, 100, 100, 100, 100]), 64, "it would, a wake-up takes its time too");
+        assert_eq!(
+            spin_after(&[200, 200, 200, 100, 100, 100, 100]),
+            64,
+            "it would, a wake-up takes its time too"
+        );
     }
 
     #[test]
