@@ -20,7 +20,7 @@ use ports::{Port, Time};
 use switch::{Joining, Switch, WhenFull};
 
 use crate::backend;
-use crate::control::message::Attached;
+use crate::control::message::{Attached, Detached};
 use crate::name::{Backend, Source, ValePort};
 use crate::trouble::Watchman;
 use crate::worker::Worker;
@@ -221,17 +221,18 @@ impl Appliance {
     ///
     /// # Errors
     /// If it is not there, or belongs to an app.
-    pub fn detach(&self, name: &ValePort) -> Result<(), Error> {
+    pub fn detach(&self, name: &ValePort) -> Result<Detached, Error> {
         let mut roster = self.roster();
         let (_, entry) = roster.entry(name).ok_or_else(|| Error::NoPort(name.short()))?;
         if let Some(no) = entry.is_in_use() {
             return Err(no);
         }
+        let detached = Detached { port_idx: entry.index.number().into() };
         if !name.is_host() {
             self.leave(&mut roster, &name.host(), false);
         }
         self.leave(&mut roster, name, false);
-        Ok(())
+        Ok(detached)
     }
 
     fn refresh(&self, switch: &Arc<Switch>) {

@@ -21,7 +21,8 @@ fn answers_what_is_asked() {
     assert!(client.refused(r#"{"op":"attach","port":"vale0:x@null"}"#).contains("already attached"));
     assert!(client.refused(r#"{"op":"stats","of":"vale7"}"#).contains("vale7: no such switch"));
     assert!(client.refused(r#"{"op":"stop"}"#).contains("no app"));
-    assert_eq!(client.ask(r#"{"op":"detach","port":"vale0:x"}"#).to_string(), r#"{"ok":{}}"#);
+    let detached = client.ask(r#"{"op":"detach","port":"vale0:x"}"#);
+    assert_eq!(detached.to_string(), r#"{"ok":{"port_idx":0}}"#);
     assert_eq!(client.ask(LIST).to_string(), r#"{"ok":[]}"#);
 }
 

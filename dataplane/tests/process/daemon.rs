@@ -11,7 +11,7 @@ fn netmaps_flags_and_lines() {
     let valed = Valed::start();
     assert_eq!(valed.ctl_ok(&[]), "");
     assert_eq!(valed.ctl_ok(&["-a", "vale0:a@null"]), "");
-    assert_eq!(valed.ctl_ok(&["-v", "-a", "vale0:b@null"]), "vale0:b bridge_idx 0 port_idx 1\n");
+    assert_eq!(valed.ctl_ok(&["-v", "-a", "vale0:b@null"]), "port_index: 1\n");
     assert_eq!(valed.ctl_ok(&["attach", "vale1:a@null"]), "vale1:a bridge_idx 1 port_idx 0\n");
     let list =
         "vale0:a bridge_idx 0 port_idx 0\nvale0:b bridge_idx 0 port_idx 1\nvale1:a bridge_idx 1 port_idx 0\n";
@@ -56,7 +56,7 @@ fn netmaps_flags_and_lines() {
         assert!(said.starts_with(says), "{args:?}: {said}");
     }
     assert_eq!(valed.ctl_ok(&["-d", "vale0:a"]), "");
-    assert_eq!(valed.ctl_ok(&["-d", "vale0:b"]), "");
+    assert_eq!(valed.ctl_ok(&["-v", "-d", "vale0:b"]), "port_index: 1\n");
     assert_eq!(valed.ctl_ok(&[]), "vale1:a bridge_idx 1 port_idx 0\n");
 }
 
@@ -227,7 +227,8 @@ fn taps_persistent_and_not_in_a_namespace_and_idle() {
         (output.status.success(), text(&output.stdout) + &text(&output.stderr))
     };
     let there = |name: &str| run("ip", &["link", "show", name]).status.success();
-    assert_eq!(ctl(&["-n", "per0"]), (true, String::new()));
+    let rings = "tx_slots:   1\nrx_slots:   256\ntx_rings:   1\nrx_ring:    1\nmem_id:     1\n";
+    assert_eq!(ctl(&["-v", "-n", "per0"]), (true, rings.to_owned()));
     assert!(there("per0"));
     assert_eq!(
         ctl(&["-n", "per0"]),
@@ -282,7 +283,7 @@ fn taps_persistent_and_not_in_a_namespace_and_idle() {
         assert_eq!(ctl(&["-d", port]), (true, String::new()));
     }
     assert!(ctl(&["-d", "vale0:per0"]).0);
-    assert_eq!(ctl(&["-r", "per0"]), (true, String::new()));
+    assert_eq!(ctl(&["-v", "-r", "per0"]), (true, String::new()));
     assert!(!there("per0"));
     valed.kill().unwrap();
     valed.wait().unwrap();
