@@ -22,14 +22,16 @@ need() {
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     say "installing ${missing[*]}"
+    is_root || command -v sudo >/dev/null || die "missing packages (try, as root: apt-get install ${missing[*]})"
+    apt_get update -qq
+    apt_get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# apt_get ARGUMENT...: apt-get, as root, with no questions.
+apt_get() {
     local as_root=()
-    if ! is_root; then
-        command -v sudo >/dev/null || die "missing packages (try, as root: apt-get install ${missing[*]})"
-        as_root=(sudo)
-    fi
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    is_root || as_root=(sudo)
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@"
 }
 
 need_rust() {

@@ -136,6 +136,15 @@ impl Config {
         }
     }
 
+    /// What the user calls the app: the program that runs it.
+    #[must_use]
+    pub const fn program(&self) -> &'static str {
+        match self {
+            Self::Pktgen(_) | Self::Trial(_) => "pkt-gen",
+            Self::Iperf(_) => "iperf-endpoint",
+        }
+    }
+
     /// The file that the app sends, if it does.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {

@@ -29,6 +29,7 @@ pub mod tables;
 pub mod terminal;
 pub mod tool;
 mod trouble;
+pub mod usage;
 pub mod vale_ctl;
 pub mod worker;
 

@@ -209,7 +209,7 @@ fn switches_are_apart_and_numbered_and_vanish() {
     });
     std::thread::sleep(Duration::from_millis(20));
     assert_eq!(take(&mut far), 0, "the other sink is on another switch");
-    assert!(matches!(appliance.detach(&vale("valea:rx")), Err(Error::Hosted(_))));
+    assert!(matches!(appliance.detach(&vale("valea:rx")), Err(Error::InUse { .. })));
     drop(sink_a);
     assert!(matches!(appliance.stats(Some("valea")), Err(Error::NoSwitch(_))));
     drop(sink_b);

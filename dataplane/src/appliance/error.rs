@@ -25,8 +25,13 @@ pub enum Error {
     #[error("{0}: no such switch (try: vale-ctl)")]
     NoSwitch(String),
     /// The port was made for an app and leaves with it.
-    #[error("{0}: belongs to an app that runs (stop the app, and the port goes)")]
-    Hosted(String),
+    #[error("{name}: in use by {program} (end that program, and the port goes)")]
+    InUse {
+        /// The port.
+        name: String,
+        /// Whose it is.
+        program: &'static str,
+    },
     /// The app's port was asked for with a backend that has no room for apps.
     #[error(
         "{name}: an app's port is virtual, not {backend} (try: attach {name}, and name another port here)"

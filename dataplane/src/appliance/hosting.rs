@@ -41,10 +41,10 @@ impl Appliance {
     ) -> Result<Hosting, Error> {
         let mut make = Some(make);
         let once = |_, port: &Port| make.take().map_or_else(|| Err("no app".to_owned()), |make| make(port));
-        self.host_threads(name, &[core], once)
+        self.host_threads(name, "an app", &[core], once)
     }
 
-    /// As [`host`](Self::host), with a thread for each of `cores` (the first where the port is received, others the next
+    /// As [`host`](Self::host), for an app that users know as `program`, with a thread for each of `cores` (the first where the port is received, others the next
     /// workers in turn, unless they name one), each with a queue of the port to itself. `make` is called for the threads
     /// in their order.
     ///
@@ -53,6 +53,7 @@ impl Appliance {
     pub fn host_threads(
         self: &Arc<Self>,
         name: &ValePort,
+        program: &'static str,
         cores: &[Option<usize>],
         mut make: impl FnMut(usize, &Port) -> Result<Box<dyn App>, String>,
     ) -> Result<Hosting, Error> {
@@ -64,9 +65,7 @@ impl Appliance {
         let mac = Some(identity::station(&name.short()));
         far.iter_mut().for_each(|port| port.mac = mac);
         let mut roster = self.roster();
-        if roster.entry(name).is_some() {
-            return Err(Error::Attached(name.short()));
-        }
+        roster.check_free(name)?;
         let apps = (0..).zip(&far).map(|(thread, port)| make(thread, port).map_err(Error::App));
         let apps = apps.collect::<Result<Vec<_>, _>>()?;
         let first = asked.iter().flatten().next().map(|worker| self.workers[*worker].core());
@@ -74,7 +73,7 @@ impl Appliance {
             name: name.clone(),
             port: Port { mac, ..near },
             backend: Backend::Virtual,
-            purpose: Purpose::Hosted(Vec::new()),
+            purpose: Purpose::Hosted { program, seats: Vec::new() },
             core: first,
             far: None,
         };
@@ -102,7 +101,9 @@ impl Appliance {
             id: AppId(self.apps.fetch_add(1, Ordering::Relaxed)),
         };
         let seats = asked.into_iter().enumerate().map(turn).collect::<Vec<_>>();
-        entry.purpose = Purpose::Hosted(seats.clone());
+        if let Purpose::Hosted { seats: of_port, .. } = &mut entry.purpose {
+            of_port.clone_from(&seats);
+        }
         seats
     }
 
@@ -112,7 +113,7 @@ impl Appliance {
         let mut roster = self.roster();
         roster.closing = true;
         for entry in roster.homes.values().flat_map(|h| h.entries.values()) {
-            if let Purpose::Hosted(seats) = &entry.purpose {
+            if let Purpose::Hosted { seats, .. } = &entry.purpose {
                 seats.iter().for_each(|seat| self.workers[seat.worker].stop_app(seat.id));
             }
         }

@@ -20,7 +20,7 @@ use ports::{Port, Time};
 use switch::{Joining, Switch, WhenFull};
 
 use crate::backend;
-use crate::control::message::Attached;
+use crate::control::message::{Attached, Detached};
 use crate::name::{Backend, Source, ValePort};
 use crate::trouble::Watchman;
 use crate::worker::Worker;
@@ -112,9 +112,7 @@ impl Appliance {
 
     fn attach_one(&self, name: &ValePort) -> Result<Attached, Error> {
         let mut roster = self.roster();
-        if roster.entry(name).is_some() {
-            return Err(Error::Attached(name.short()));
-        }
+        roster.check_free(name)?;
         let plain_tap = Some(Source::new(Backend::Tap));
         let joiner = match roster.persistent.get_mut(&name.port) {
             Some(held) if name.source.is_none() || name.source == plain_tap => {
@@ -176,9 +174,7 @@ impl Appliance {
 
     fn join(&self, roster: &mut Roster, joiner: Joiner) -> Result<Attached, Error> {
         let Joiner { name, port, backend, purpose, core, far } = joiner;
-        if roster.entry(&name).is_some() {
-            return Err(Error::Attached(name.short()));
-        }
+        roster.check_free(&name)?;
         let asked = core.map(|c| self.worker_on(c)).transpose()?;
         let mem_id = match (&purpose, roster.persistent.get(&name.port)) {
             (Purpose::Persistent(_), Some(held)) => held.mem_id,
@@ -186,7 +182,8 @@ impl Appliance {
         };
         let home = roster.home(&name.switch, self.workers.len(), &self.switch_options);
         let worker = asked.unwrap_or(home.worker);
-        let when_full = if matches!(purpose, Purpose::Hosted(_)) { WhenFull::Wait } else { WhenFull::Drop };
+        let when_full =
+            if matches!(purpose, Purpose::Hosted { .. }) { WhenFull::Wait } else { WhenFull::Drop };
         let Port { rx, tx, mac, counters, rings, notes } = port;
         let about = About { mac, counters, rings, mem_id, notes };
         let joining = Joining { name: name.key(), tx, counters: about.counters.clone(), when_full };
@@ -224,17 +221,18 @@ impl Appliance {
     ///
     /// # Errors
     /// If it is not there, or belongs to an app.
-    pub fn detach(&self, name: &ValePort) -> Result<(), Error> {
+    pub fn detach(&self, name: &ValePort) -> Result<Detached, Error> {
         let mut roster = self.roster();
         let (_, entry) = roster.entry(name).ok_or_else(|| Error::NoPort(name.short()))?;
-        if matches!(entry.purpose, Purpose::Hosted(_)) {
-            return Err(Error::Hosted(name.short()));
+        if let Some(no) = entry.is_in_use() {
+            return Err(no);
         }
+        let detached = Detached { port_idx: entry.index.number().into() };
         if !name.is_host() {
             self.leave(&mut roster, &name.host(), false);
         }
         self.leave(&mut roster, name, false);
-        Ok(())
+        Ok(detached)
     }
 
     fn refresh(&self, switch: &Arc<Switch>) {

@@ -7,6 +7,7 @@ use crossbeam::channel::Receiver;
 use ports::{Counters, Mac, Port, Rings, Rx, Tx};
 use switch::{PortIndex, Switch};
 
+use super::Error;
 use crate::control::message::Counts;
 use crate::name::{Backend, ValePort};
 use crate::trouble::Watchman;
@@ -19,8 +20,13 @@ pub(super) enum Purpose {
     /// Attached by a user; goes back to the persistent ports when detached, and its transmitting half comes
     /// this way.
     Persistent(Receiver<Box<dyn Tx>>),
-    /// Made for an app, which has these threads.
-    Hosted(Vec<Seat>),
+    /// Made for an app, and leaves with it.
+    Hosted {
+        /// What the user calls it.
+        program: &'static str,
+        /// Its threads.
+        seats: Vec<Seat>,
+    },
 }
 
 /// Where one thread of an app runs.
@@ -60,6 +66,18 @@ pub(super) struct Entry {
     pub(super) far: Option<Port>,
     /// Tells the user of trouble.
     pub(super) watchman: Watchman,
+}
+
+impl Entry {
+    /// Whose the port is, if it is an app's.
+    pub(super) const fn program(&self) -> Option<&'static str> {
+        if let Purpose::Hosted { program, .. } = self.purpose { Some(program) } else { None }
+    }
+
+    /// What to tell whoever wants the port away, if it is an app's: only the end of the app's program removes it.
+    pub(super) fn is_in_use(&self) -> Option<Error> {
+        self.program().map(|program| Error::InUse { name: self.name.short(), program })
+    }
 }
 
 /// A switch, with everybody on it.
@@ -122,6 +140,13 @@ impl Roster {
     pub(super) fn entry(&self, port: &ValePort) -> Option<(&Home, &Entry)> {
         let home = self.homes.get(&port.switch)?;
         Some((home, home.entries.get(&port.key())?))
+    }
+
+    /// Says who has this name, if somebody does.
+    pub(super) fn check_free(&self, port: &ValePort) -> Result<(), Error> {
+        self.entry(port).map_or(Ok(()), |(_, entry)| {
+            Err(entry.is_in_use().unwrap_or_else(|| Error::Attached(port.short())))
+        })
     }
 
     pub(super) fn entry_mut(&mut self, port: &ValePort) -> Option<&mut Entry> {

@@ -2,7 +2,7 @@
 
 use ports::Time;
 
-use super::roster::{Entry, Home, Purpose};
+use super::roster::{Entry, Home};
 use super::{Appliance, Error};
 use crate::control::message::{PortRow, PortStats, Station, SwitchStats};
 use crate::name::{Backend, ValePort};
@@ -44,8 +44,7 @@ impl Appliance {
             name: entry.name.short(),
             bridge_idx: Some(home.bridge_idx),
             port_idx: Some(entry.index.number().into()),
-            backend: if matches!(entry.purpose, Purpose::Hosted(_)) { "app" } else { entry.backend.name() }
-                .to_owned(),
+            backend: entry.program().map_or_else(|| entry.backend.name(), |_| "app").to_owned(),
             core: Some(self.workers[entry.worker].core()),
             mac: entry.about.mac,
             rings: entry.about.rings,

@@ -4,15 +4,17 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-use dataplane::apps;
 use dataplane::control::message::Thread;
 use dataplane::control::place::Place;
 use dataplane::tool::{self, Job, News};
+use dataplane::{apps, usage};
 use iperf_endpoint::{Args, Event, Printer};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match usage::parse::<Args>() {
+        Ok(args) => args,
+        Err(status) => return status,
+    };
     let (on, format) = (args.on.clone(), args.report_format());
     let config = match args.into_config() {
         Ok(config) => config,

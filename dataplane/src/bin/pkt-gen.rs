@@ -6,18 +6,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
 use dataplane::control::message::Thread;
 use dataplane::control::place::Place;
 use dataplane::tool::{self, Job, News};
 use dataplane::worker::cores;
-use dataplane::{apps, search, terminal};
+use dataplane::{apps, search, terminal, usage};
 use pktgen::search::{Plan, Table};
 use pktgen::{Args, Config, Event, Format, HdrLog, Printer, Style, Sum, Task};
 
 fn main() -> ExitCode {
     let cpus = u32::try_from(cores::of_machine()).unwrap_or(u32::MAX);
-    let args = Args::parse();
+    let args = match usage::parse::<Args>() {
+        Ok(args) => args,
+        Err(status) => return status,
+    };
     for note in args.notes() {
         eprintln!("pkt-gen: {note}");
     }

@@ -3,11 +3,15 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use dataplane::usage;
 use dataplane::vale_ctl::{self, Args};
 
 fn main() -> ExitCode {
-    match vale_ctl::run(Args::parse(), &mut std::io::stdout(), &mut std::io::stderr()) {
+    let args = match usage::parse::<Args>() {
+        Ok(args) => args,
+        Err(status) => return status,
+    };
+    match vale_ctl::run(args, &mut std::io::stdout(), &mut std::io::stderr()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("{e}");

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
-use dataplane::appliance;
 use dataplane::control::place::Place;
 use dataplane::daemon::{self, Options};
 use dataplane::worker::idle::Policy;
+use dataplane::{appliance, usage};
 use tracing::Level;
 
 // A paragraph is one line here: clap wraps it to the terminal.
@@ -73,7 +73,10 @@ impl Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match usage::parse::<Args>() {
+        Ok(args) => args,
+        Err(status) => return status,
+    };
     let level = [Level::INFO, Level::DEBUG, Level::TRACE][usize::from(args.verbose).min(2)];
     tracing_subscriber::fmt()
         .with_max_level(level)

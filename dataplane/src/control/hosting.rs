@@ -61,13 +61,14 @@ fn host(
     voices: Vec<Voice>,
 ) -> Result<Hosting, String> {
     let name = on.parse::<ValePort>().map_err(|e| e.to_string())?;
+    let program = threads.first().map_or("an app", |thread| thread.app.program());
     let cores = threads.iter().map(|thread| thread.core).collect::<Vec<_>>();
     let mut apps = threads.into_iter().zip(voices);
     let make = |_, port: &Port| match apps.next() {
         Some((thread, voice)) => thread.app.build(port, voice),
         None => Err("no such thread".to_owned()),
     };
-    appliance.host_threads(&name, &cores, make).map_err(|e| e.to_string())
+    appliance.host_threads(&name, program, &cores, make).map_err(|e| e.to_string())
 }
 
 /// Hears the client out; returning (and dropping the sender) says that it is gone.

@@ -35,7 +35,7 @@ pub enum Request {
         #[serde(default)]
         host: bool,
     },
-    /// Takes a port off its switch, and the host stack's with it. Answered by `{}`.
+    /// Takes a port off its switch, and the host stack's with it. Answered by [`Detached`].
     Detach {
         /// A name with a switch.
         port: String,
@@ -147,6 +147,13 @@ pub struct Attached {
     pub port_idx: usize,
     /// What a user should know of how the port came up.
     pub notes: Vec<String>,
+}
+
+/// A port that has just left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detached {
+    /// The number that it had on the switch.
+    pub port_idx: usize,
 }
 
 /// A port, as lists show it.

@@ -60,7 +60,7 @@ fn answer(request: Request, appliance: &Appliance) -> Result<Reply, Error> {
         Request::Attach { port, host } => {
             Ok(Reply::with(&appliance.attach(&port.parse::<ValePort>()?, host)?))
         }
-        Request::Detach { port } => appliance.detach(&port.parse::<ValePort>()?).map(|()| Reply::done()),
+        Request::Detach { port } => Ok(Reply::with(&appliance.detach(&port.parse::<ValePort>()?)?)),
         Request::List {} => Ok(Reply::with(&appliance.list())),
         Request::Stats { of } => Ok(Reply::with(&appliance.stats(of.as_deref())?)),
         Request::Fdb { switch } => Ok(Reply::with(&appliance.fdb(switch.as_deref(), Time::now())?)),

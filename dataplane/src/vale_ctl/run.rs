@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::args::{Args, Verb};
 use crate::control::client::{Client, Error};
-use crate::control::message::{Attached, PortRow, Request, Station, SwitchStats};
+use crate::control::message::{Attached, Detached, PortRow, Request, Station, SwitchStats};
 use crate::control::place::Place;
 use crate::control::start;
 use crate::name::ValePort;
@@ -62,14 +62,14 @@ pub fn run(args: Args, out: &mut impl Write, err: &mut impl Write) -> Result<(),
         }
     }
     let place = Place::new(args.socket.as_deref());
-    let mut session = Session { place, json: args.json, out, err };
+    let mut session = Session { place, json: args.json, verbose: args.verbose > 0, out, err };
     if let Some(verb) = args.verb {
         return session.verb(verb);
     }
     if let Some(port) = args.attach {
-        session.attach(&port, false, args.verbose > 0)
+        session.attach_as_netmap(&port, false)
     } else if let Some(port) = args.attach_host {
-        session.attach(&port, true, args.verbose > 0)
+        session.attach_as_netmap(&port, true)
     } else if let Some(port) = args.detach {
         session.detach(&port)
     } else if let Some(port) = args.list {
@@ -79,7 +79,7 @@ pub fn run(args: Args, out: &mut impl Write, err: &mut impl Write) -> Result<(),
     } else if let Some(name) = args.remove {
         session.remove(&name)
     } else if let Some(port) = args.info {
-        session.info(&port, args.verbose > 0)
+        session.info(&port)
     } else {
         session.list()
     }
@@ -88,6 +88,7 @@ pub fn run(args: Args, out: &mut impl Write, err: &mut impl Write) -> Result<(),
 struct Session<'a, O, E> {
     place: Place,
     json: bool,
+    verbose: bool,
     out: &'a mut O,
     err: &'a mut E,
 }
@@ -95,7 +96,7 @@ struct Session<'a, O, E> {
 impl<O: Write, E: Write> Session<'_, O, E> {
     fn verb(&mut self, verb: Verb) -> Result<(), Failure> {
         match verb {
-            Verb::Attach { port, host } => self.attach(&port, host, true),
+            Verb::Attach { port, host } => self.attach_and_list(&port, host),
             Verb::Detach { port } => self.detach(&port),
             Verb::List => self.list(),
             Verb::Stats { of } => self.stats(of),
@@ -104,7 +105,7 @@ impl<O: Write, E: Write> Session<'_, O, E> {
         }
     }
 
-    fn attach(&mut self, port: &str, host: bool, verbose: bool) -> Result<(), Failure> {
+    fn attach(&mut self, port: &str, host: bool) -> Result<Vec<Attached>, Failure> {
         let failed = failed("attach", port);
         // Before a daemon is started for it.
         port.parse::<ValePort>().map_err(|e| failed(Error::Refused(e.to_string())))?;
@@ -115,23 +116,51 @@ impl<O: Write, E: Write> Session<'_, O, E> {
             for note in &port.notes {
                 writeln!(self.err, "{}: {note}", port.name)?;
             }
-            if verbose && !self.json {
-                let Attached { name, bridge_idx, port_idx, .. } = port;
-                writeln!(self.out, "{name} bridge_idx {bridge_idx} port_idx {port_idx}")?;
-            }
         }
-        self.print_json(&attached)
+        self.print_json(&attached)?;
+        Ok(attached)
+    }
+
+    fn attach_and_list(&mut self, port: &str, host: bool) -> Result<(), Failure> {
+        let attached = self.attach(port, host)?;
+        for Attached { name, bridge_idx, port_idx, .. } in attached.iter().filter(|_| !self.json) {
+            writeln!(self.out, "{name} bridge_idx {bridge_idx} port_idx {port_idx}")?;
+        }
+        Ok(())
+    }
+
+    /// Of an interface and its host stack, netmap has the interface's number to tell.
+    fn attach_as_netmap(&mut self, port: &str, host: bool) -> Result<(), Failure> {
+        let attached = self.attach(port, host)?;
+        attached.first().map_or(Ok(()), |port| self.print_index(port.port_idx))
+    }
+
+    /// netmap's line for a port that came or went, with -v.
+    fn print_index(&mut self, port_idx: usize) -> Result<(), Failure> {
+        if self.verbose && !self.json {
+            writeln!(self.out, "port_index: {port_idx}")?;
+        }
+        Ok(())
     }
 
     fn detach(&mut self, port: &str) -> Result<(), Failure> {
         let request = Request::Detach { port: port.to_owned() };
-        self.ask::<Value>(&request).map_err(failed("detach", port)).map(drop)
+        let Detached { port_idx } = self.ask(&request).map_err(failed("detach", port))?;
+        self.print_index(port_idx)
     }
 
     fn create(&mut self, name: &str) -> Result<(), Failure> {
         let request = Request::Create { name: name.to_owned() };
         let asked = start::connect(&self.place).and_then(|mut c| c.ask::<Value>(&request));
-        asked.map_err(failed("create", name)).map(drop)
+        asked.map_err(failed("create", name))?;
+        if self.verbose && !self.json {
+            let PortRow { rings, mem_id, .. } = self.row("create", name)?;
+            let Rings { tx_slots, rx_slots, tx_rings, rx_rings, .. } = rings;
+            writeln!(self.out, "tx_slots:   {tx_slots}\nrx_slots:   {rx_slots}")?;
+            // Not as -g spells it: netmap's word again.
+            writeln!(self.out, "tx_rings:   {tx_rings}\nrx_ring:    {rx_rings}\nmem_id:     {mem_id}")?;
+        }
+        Ok(())
     }
 
     fn remove(&mut self, name: &str) -> Result<(), Failure> {
@@ -163,7 +192,7 @@ impl<O: Write, E: Write> Session<'_, O, E> {
     }
 
     /// netmap's six lines, its missing colon included: scripts read them.
-    fn info(&mut self, port: &str, verbose: bool) -> Result<(), Failure> {
+    fn info(&mut self, port: &str) -> Result<(), Failure> {
         let row = self.row("obtain info for", port)?;
         if self.json {
             return self.print_json(&row);
@@ -171,7 +200,7 @@ impl<O: Write, E: Write> Session<'_, O, E> {
         let Rings { tx_slots, rx_slots, tx_rings, rx_rings, memory_bytes, page_bytes } = row.rings;
         writeln!(self.out, "memsize:    {memory_bytes}\ntx_slots:   {tx_slots}\nrx_slots:   {rx_slots}")?;
         writeln!(self.out, "tx_rings:   {tx_rings}\nrx_rings    {rx_rings}\nmem_id:     {}", row.mem_id)?;
-        if verbose {
+        if self.verbose {
             writeln!(self.out, "page_size:  {page_bytes}")?;
             self.print(&tables::ports(&[row]))?;
         }

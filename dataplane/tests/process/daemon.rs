@@ -1,8 +1,5 @@
 //! The daemon's life: started, doubled, killed, left alone.
 
-use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
-
 use crate::common::{Valed, program, text, wait};
 use rustix::process::Signal;
 
@@ -11,7 +8,7 @@ fn netmaps_flags_and_lines() {
     let valed = Valed::start();
     assert_eq!(valed.ctl_ok(&[]), "");
     assert_eq!(valed.ctl_ok(&["-a", "vale0:a@null"]), "");
-    assert_eq!(valed.ctl_ok(&["-v", "-a", "vale0:b@null"]), "vale0:b bridge_idx 0 port_idx 1\n");
+    assert_eq!(valed.ctl_ok(&["-v", "-a", "vale0:b@null"]), "port_index: 1\n");
     assert_eq!(valed.ctl_ok(&["attach", "vale1:a@null"]), "vale1:a bridge_idx 1 port_idx 0\n");
     let list =
         "vale0:a bridge_idx 0 port_idx 0\nvale0:b bridge_idx 0 port_idx 1\nvale1:a bridge_idx 1 port_idx 0\n";
@@ -56,7 +53,7 @@ fn netmaps_flags_and_lines() {
         assert!(said.starts_with(says), "{args:?}: {said}");
     }
     assert_eq!(valed.ctl_ok(&["-d", "vale0:a"]), "");
-    assert_eq!(valed.ctl_ok(&["-d", "vale0:b"]), "");
+    assert_eq!(valed.ctl_ok(&["-v", "-d", "vale0:b"]), "port_index: 1\n");
     assert_eq!(valed.ctl_ok(&[]), "vale1:a bridge_idx 1 port_idx 0\n");
 }
 
@@ -160,131 +157,4 @@ fn leaves_when_nobody_needs_it() {
     drop(client);
     assert_eq!(valed.end().0, Some(0));
     assert!(!valed.socket().exists());
-}
-
-/// Seconds of processor time that a process has used.
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields = stat.rsplit(") ").next().unwrap().split(' ').collect::<Vec<_>>();
-    let ticks = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-    ticks / 100.0 // USER_HZ
-}
-
-#[test]
-fn idle_it_stays_cool() {
-    let valed = Valed::start();
-    for port in ["vale0:a@virtual", "vale0:b@virtual", "vale1:c@null", "vale1:d@virtual"] {
-        valed.ctl_ok(&["-a", port]);
-    }
-    let before = cpu_seconds(valed.child.id());
-    std::thread::sleep(std::time::Duration::from_secs(2));
-    let used = cpu_seconds(valed.child.id()) - before;
-    assert!(used < 2.0 * 0.02, "{used} s in 2 s");
-}
-
-/// A network namespace of the test's own, gone with it.
-struct Namespace(String);
-
-impl Namespace {
-    fn new(name: &str) -> Self {
-        let name = format!("vale-{name}-{}", std::process::id());
-        assert!(Command::new("ip").args(["netns", "add", &name]).status().unwrap().success());
-        Self(name)
-    }
-
-    fn run(&self, program: &str, args: &[&str], socket: &std::path::Path) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.0, program]).args(args).env("VALE_SOCKET", socket);
-        command
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
-    }
-}
-
-#[test]
-fn taps_persistent_and_not_in_a_namespace_and_idle() {
-    if !rustix::process::geteuid().is_root() {
-        println!("needs root: not run");
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("s");
-    let namespace = Namespace::new("tap");
-    let mut valed = namespace
-        .run(env!("CARGO_BIN_EXE_valed"), &[], &socket)
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait("valed answers", || UnixStream::connect(&socket).is_ok());
-    let run = |program: &str, args: &[&str]| namespace.run(program, args, &socket).output().unwrap();
-    let ctl = |args: &[&str]| {
-        let output = run(env!("CARGO_BIN_EXE_vale-ctl"), args);
-        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
-    };
-    let there = |name: &str| run("ip", &["link", "show", name]).status.success();
-    assert_eq!(ctl(&["-n", "per0"]), (true, String::new()));
-    assert!(there("per0"));
-    assert_eq!(
-        ctl(&["-n", "per0"]),
-        (false, "failed to create per0: exists already (try: another name, or ip link)\n".to_owned())
-    );
-    for _ in 0..3 {
-        assert_eq!(ctl(&["-a", "vale0:per0"]), (true, String::new()));
-        let busy = "failed to remove per0: busy: attached as vale0:per0 (try: vale-ctl -d vale0:per0)\n";
-        assert_eq!(ctl(&["-r", "per0"]), (false, busy.to_owned()));
-        assert_eq!(ctl(&["-d", "vale0:per0"]), (true, String::new()));
-        assert!(there("per0"), "it is persistent");
-    }
-    assert!(ctl(&["-a", "vale0:per0@tap"]).0);
-    for other in ["vale1:per0@tap", "vale1:per0@packet", "vale1:per0"] {
-        let (ok, said) = ctl(&["-a", other]);
-        assert!(!ok && said.contains("busy: attached as vale0:per0 (try: vale-ctl -d vale0:per0)"), "{said}");
-    }
-    for tap in ["tap1", "tap2", "tap3"] {
-        assert_eq!(ctl(&["-a", &format!("vale0:{tap}@tap")]), (true, String::new()));
-        assert!(there(tap));
-    }
-    std::thread::sleep(std::time::Duration::from_secs(3)); // what the kernel says when links come up
-    // `ip netns exec` becomes the program: the child is valed itself.
-    let before = cpu_seconds(valed.id());
-    std::thread::sleep(std::time::Duration::from_secs(2));
-    let used = cpu_seconds(valed.id()) - before;
-    assert!(used < 2.0 * 0.02, "{used} s in 2 s");
-    let stats = ctl(&["stats", "vale0"]).1;
-    assert!(stats.contains("balance 0"), "{stats}");
-    assert!(ctl(&["-d", "vale0:tap1"]).0 && !there("tap1"));
-    // An interface that vanishes under its port must not keep the worker awake, and can be detached.
-    let pair = ["link", "add", "v0", "type", "veth", "peer", "name", "v1"];
-    assert!(run("ip", &pair).status.success());
-    for link in ["v0", "v1"] {
-        assert!(run("ip", &["link", "set", link, "up"]).status.success());
-    }
-    assert_eq!(ctl(&["-a", "vale0:v0"]), (true, String::new()));
-    assert_eq!(ctl(&["-a", "vale0:v1@packet"]), (true, String::new()));
-    for link in ["v0", "tap3"] {
-        assert!(run("ip", &["link", "del", link]).status.success());
-    }
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    let before = cpu_seconds(valed.id());
-    std::thread::sleep(std::time::Duration::from_secs(2));
-    let used = cpu_seconds(valed.id()) - before;
-    assert!(used < 2.0 * 0.02, "{used} s in 2 s without the interfaces");
-    let stats = ctl(&["stats", "vale0"]).1;
-    for port in ["vale0:v0", "vale0:v1"] {
-        assert!(stats.contains(&format!("{port}: the interface is gone")), "{stats}");
-    }
-    for port in ["vale0:v0", "vale0:v1", "vale0:tap3"] {
-        assert_eq!(ctl(&["-d", port]), (true, String::new()));
-    }
-    assert!(ctl(&["-d", "vale0:per0"]).0);
-    assert_eq!(ctl(&["-r", "per0"]), (true, String::new()));
-    assert!(!there("per0"));
-    valed.kill().unwrap();
-    valed.wait().unwrap();
-    wait("the kernel removes the TAPs of a killed valed", || !there("tap2"));
 }

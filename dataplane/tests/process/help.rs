@@ -1,4 +1,4 @@
-//! `--help` on terminals of any width.
+//! `--help` on terminals of any width, and command lines that are none.
 
 use std::process::Command;
 
@@ -67,6 +67,22 @@ fn examples_stand_on_a_line_each() {
         let name = program.rsplit('/').next().unwrap();
         for command in commands {
             assert!(command.trim_start().starts_with(name), "{command}");
+        }
+    }
+}
+
+/// Scripts know 1 from netmap's programs and iperf3, and look for nothing else.
+#[test]
+fn a_bad_command_line_is_status_1_and_help_is_0() {
+    for program in PROGRAMS {
+        let run = |flag: &str| Command::new(program).arg(flag).output().unwrap();
+        let bad = run("--sideways");
+        assert_eq!(bad.status.code(), Some(1), "{program}");
+        assert!(text(&bad.stderr).contains("'--sideways'"), "{program}: {}", text(&bad.stderr));
+        for flag in ["--help", "--version"] {
+            let good = run(flag);
+            assert_eq!(good.status.code(), Some(0), "{program} {flag}");
+            assert!(!good.stdout.is_empty() && good.stderr.is_empty(), "{program} {flag}");
         }
     }
 }

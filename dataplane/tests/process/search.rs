@@ -56,7 +56,7 @@ fn where_nothing_arrives_is_said_and_what_is_wrong_named() {
     for (args, says) in [
         (&["-i", "null", "--trial", "0.01"][..], "null: no frame comes back (try: --to"),
         (&["-i", "vale0:1", "--to", "vale1:1", "--trial", "0.01"], "vale0:1 to vale1:1: no frame arrives"),
-        (&["-i", "vale0:1", "--to", "vale0:1"], "vale0:1: already attached"),
+        (&["-i", "vale0:1", "--to", "vale0:1"], "--to vale0:1: the frames are sent by it (leave --to out"),
         (&["-i", "vale0:1", "--to", "nosuch0"], "nosuch0: no such interface"),
         (&["-i", "pcap:x"], "pcap:x: a capture is no port to search by"),
         (&["-i", "vale0:1", "--loss", "200"], "--loss 200: out of range (0 to 100)"),

@@ -128,6 +128,21 @@ fn nobody_listens() {
     assert!(pair.client.log.errors()[0].contains("connection refused"), "{:?}", pair.client.log.errors());
 }
 
+/// The server asks for the data connections, and falls silent.
+#[test]
+fn a_data_connection_that_nobody_answers_is_not_refused() {
+    let mut pair = Pair::new(client(), Capabilities::wire(1500));
+    while !pair.client.log.events().iter().any(|e| matches!(e, Event::Connecting { .. })) {
+        pair.pass();
+    }
+    pair.server.poll(pair.now);
+    (pair.server.done, pair.server.deadline) = (true, Time::NEVER);
+    while !pair.client.done && pair.now < Time::from_secs(30) {
+        pair.pass();
+    }
+    assert_eq!(pair.client.log.errors(), ["unable to connect stream 1: timed out (no answer in 10 s)"]);
+}
+
 #[test]
 fn a_stop_ends_either_side_within_a_second() {
     for stop_client in [true, false] {

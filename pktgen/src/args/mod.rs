@@ -155,7 +155,7 @@ impl Args {
         let one = given.then(|| search::one(config.frames.size)).transpose()?;
         let sizes = one.map_or_else(|| Plan::SIZES.to_vec(), |len| vec![Plan::on_wire(len)]);
         let (trial, terms) = (search.trial()?, search.terms()?);
-        Ok(Plan { goal, config, to: search.to, sizes, trial, terms })
+        Ok(Plan { goal, to: search.to(&config.port)?, config, sizes, trial, terms })
     }
 
     /// The config that the flags ask for, on a machine with `have_cpus` CPUs.
@@ -304,6 +304,7 @@ mod tests {
         assert!(matches!(task("pkt-gen -i null -f tx"), Ok(Task::Run(_))));
         for (flags, expected) in [
             ("-f tx --to vale0:2", "--to: only with -f throughput and -f back-to-back"),
+            ("-f throughput --to vale0:1", "--to vale0:1: the frames are sent by it"),
             ("-f throughput --trial 0", "--trial 0: out of range (0.01 to 3600)"),
             ("-f throughput --loss 101", "--loss 101: out of range (0 to 100)"),
             ("-f throughput --resolution -1", "--resolution -1: out of range (0.001 to 50)"),

@@ -12,7 +12,7 @@ use crate::{Error, Size};
 pub(super) struct SearchArgs {
     /// Port at which the frames arrive [default: the one they are sent by, for a device that returns them]
     #[arg(long, value_name = "PORT")]
-    pub(super) to: Option<String>,
+    to: Option<String>,
     /// Seconds that a trial sends [default: 2; RFC 2544 wants 60]
     #[arg(long, value_name = "SECS", allow_negative_numbers = true)]
     trial: Option<f64>,
@@ -34,6 +34,14 @@ impl SearchArgs {
             ("--resolution", self.resolution.is_some()),
         ];
         given.into_iter().find(|(_, given)| *given).map_or(Ok(()), |(flag, _)| Err(Error::NoSearch(flag)))
+    }
+
+    /// Where the frames that `from` sends arrive, if elsewhere.
+    pub(super) fn to(&self, from: &str) -> Result<Option<String>, Error> {
+        match &self.to {
+            Some(to) if to == from => Err(Error::SamePort(to.clone())),
+            to => Ok(to.clone()),
+        }
     }
 
     /// How long a trial sends.

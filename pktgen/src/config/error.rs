@@ -122,6 +122,9 @@ pub enum Error {
     /// A flag is for searches.
     #[error("{0}: only with -f throughput and -f back-to-back")]
     NoSearch(&'static str),
+    /// `--to` names the port that `-i` names.
+    #[error("--to {0}: the frames are sent by it (leave --to out for a device that returns them)")]
+    SamePort(String),
     /// A fraction is out of range.
     #[error("{flag} {value}: out of range ({least} to {most})")]
     Fraction {

@@ -60,7 +60,7 @@ impl Client {
                 let mut opening = Control::new(connection);
                 opening.queue_cookie(&self.cookie);
                 self.opening = Some(opening);
-                self.enter(Phase::Opening, turn.now + ANSWER_WAIT);
+                self.enter(Phase::Opening, turn.now + self.config.connect_timeout);
                 true
             }
             Err(e) => {

@@ -26,6 +26,10 @@ impl Client {
                     format!("unable to connect to server {server}: no answer in {wait} s (try: ping)");
                 self.fail(&message, turn);
             }
+            Phase::Opening if late && !gone => {
+                let wait = self.config.connect_timeout.as_secs_f64();
+                self.fail_opening(&format!("timed out (no answer in {wait} s)"), turn);
+            }
             _ if gone || late => {
                 self.summarize(turn);
                 let what =
@@ -39,13 +43,15 @@ impl Client {
     }
 
     pub(super) fn watch_opening<T: Transport>(&mut self, turn: &mut Turn<'_, T>) {
+        // The stack waits for longer than we do, so it has not given up by itself.
         let refused = |o: &Control| turn.transport.state(o.connection) == State::Closed;
         if self.opening.as_ref().is_some_and(refused) {
-            self.fail(
-                &format!("unable to connect stream {}: connection refused", self.opened.len() + 1),
-                turn,
-            );
+            self.fail_opening("connection refused", turn);
         }
+    }
+
+    fn fail_opening<T: Transport>(&mut self, why: &str, turn: &mut Turn<'_, T>) {
+        self.fail(&format!("unable to connect stream {}: {why}", self.opened.len() + 1), turn);
     }
 
     pub(super) fn watch_running<T: Transport>(&mut self, turn: &mut Turn<'_, T>) {

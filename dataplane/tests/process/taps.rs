@@ -1,0 +1,165 @@
+//! TAPs, persistent and not, and interfaces that vanish.
+
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::common::{text, wait};
+use crate::idle::Sleeps;
+
+/// A network namespace of the test's own, gone with it.
+struct Namespace(String);
+
+impl Namespace {
+    fn new(name: &str) -> Self {
+        let name = format!("vale-{name}-{}", std::process::id());
+        assert!(Command::new("ip").args(["netns", "add", &name]).status().unwrap().success());
+        Self(name)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
+    }
+}
+
+/// A daemon in a namespace, both gone with this.
+struct Bed {
+    valed: Child,
+    dir: tempfile::TempDir,
+    namespace: Namespace,
+}
+
+impl Bed {
+    /// None where there are no privileges for it.
+    fn new(name: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("needs root: not run");
+            return None;
+        }
+        let (dir, namespace) = (tempfile::tempdir().unwrap(), Namespace::new(name));
+        // `ip netns exec` becomes the program: the child is valed itself.
+        let mut valed = Command::new("ip");
+        valed.args(["netns", "exec", &namespace.0, env!("CARGO_BIN_EXE_valed")]);
+        valed.env("VALE_SOCKET", dir.path().join("s")).stdout(Stdio::null()).stderr(Stdio::null());
+        let bed = Self { valed: valed.spawn().unwrap(), dir, namespace };
+        wait("valed answers", || UnixStream::connect(bed.dir.path().join("s")).is_ok());
+        Some(bed)
+    }
+
+    fn run(&self, program: &str, args: &[&str]) -> Output {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace.0, program]).args(args);
+        command.env("VALE_SOCKET", self.dir.path().join("s")).output().unwrap()
+    }
+
+    /// Whether `vale-ctl` succeeds, and what it says.
+    fn ctl(&self, args: &[&str]) -> (bool, String) {
+        let output = self.run(env!("CARGO_BIN_EXE_vale-ctl"), args);
+        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+    }
+
+    #[track_caller]
+    fn ip(&self, args: &str) {
+        let output = self.run("ip", &args.split(' ').collect::<Vec<_>>());
+        assert!(output.status.success(), "ip {args}: {}", text(&output.stderr));
+    }
+
+    fn is_there(&self, interface: &str) -> bool {
+        self.run("ip", &["link", "show", interface]).status.success()
+    }
+
+    /// Frames that came in, such as what the kernel says when links come up.
+    fn frames(&self) -> u64 {
+        let stats = serde_json::from_str::<Value>(&self.ctl(&["stats", "vale0", "--json"]).1).unwrap();
+        stats["switches"][0]["total"]["rx_frames"].as_u64().unwrap()
+    }
+
+    #[track_caller]
+    fn only_frames_wake(&self) {
+        let came = self.frames();
+        let before = Sleeps::of(self.valed.id());
+        std::thread::sleep(Duration::from_secs(2));
+        let after = Sleeps::of(self.valed.id());
+        let (woken, came) = (after.of_workers - before.of_workers, self.frames() - came);
+        assert!(woken <= came, "{woken} times for {came} frames");
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        let _ = self.valed.kill();
+        let _ = self.valed.wait();
+    }
+}
+
+const DONE: (bool, String) = (true, String::new());
+
+#[test]
+fn persistent_ones_stay_when_they_are_detached() {
+    let Some(bed) = Bed::new("per") else { return };
+    let rings = "tx_slots:   1\nrx_slots:   256\ntx_rings:   1\nrx_ring:    1\nmem_id:     1\n";
+    assert_eq!(bed.ctl(&["-v", "-n", "per0"]), (true, rings.to_owned()));
+    assert!(bed.is_there("per0"));
+    let exists = "failed to create per0: exists already (try: another name, or ip link)\n";
+    assert_eq!(bed.ctl(&["-n", "per0"]), (false, exists.to_owned()));
+    for _ in 0..3 {
+        assert_eq!(bed.ctl(&["-a", "vale0:per0"]), DONE);
+        let busy = "failed to remove per0: busy: attached as vale0:per0 (try: vale-ctl -d vale0:per0)\n";
+        assert_eq!(bed.ctl(&["-r", "per0"]), (false, busy.to_owned()));
+        assert_eq!(bed.ctl(&["-d", "vale0:per0"]), DONE);
+        assert!(bed.is_there("per0"), "it is persistent");
+    }
+    assert_eq!(bed.ctl(&["-a", "vale0:per0@tap"]), DONE);
+    for other in ["vale1:per0@tap", "vale1:per0@packet", "vale1:per0"] {
+        let (ok, said) = bed.ctl(&["-a", other]);
+        assert!(!ok && said.contains("busy: attached as vale0:per0 (try: vale-ctl -d vale0:per0)"), "{said}");
+    }
+    bed.only_frames_wake();
+    assert_eq!(bed.ctl(&["-d", "vale0:per0"]), DONE);
+    assert_eq!(bed.ctl(&["-v", "-r", "per0"]), DONE);
+    assert!(!bed.is_there("per0"));
+}
+
+#[test]
+fn others_go_with_their_port_and_idle_ones_wake_nobody() {
+    let Some(mut bed) = Bed::new("tap") else { return };
+    for tap in ["tap1", "tap2", "tap3"] {
+        assert_eq!(bed.ctl(&["-a", &format!("vale0:{tap}@tap")]), DONE);
+        assert!(bed.is_there(tap));
+    }
+    bed.only_frames_wake();
+    let stats = bed.ctl(&["stats", "vale0"]).1;
+    assert!(stats.contains("balance 0"), "{stats}");
+    assert_eq!(bed.ctl(&["-d", "vale0:tap1"]), DONE);
+    assert!(!bed.is_there("tap1"));
+    bed.valed.kill().unwrap();
+    bed.valed.wait().unwrap();
+    wait("the kernel removes the TAPs of a killed valed", || !bed.is_there("tap2"));
+}
+
+/// An interface that vanishes under its port must not keep the worker awake, and can be detached.
+#[test]
+fn interfaces_that_vanish_wake_nobody() {
+    let Some(bed) = Bed::new("gone") else { return };
+    bed.ip("link add v0 type veth peer name v1");
+    bed.ip("link set v0 up");
+    bed.ip("link set v1 up");
+    for port in ["vale0:v0", "vale0:v1@packet", "vale0:tap3@tap"] {
+        assert_eq!(bed.ctl(&["-a", port]), DONE);
+    }
+    bed.ip("link del v0");
+    bed.ip("link del tap3");
+    std::thread::sleep(Duration::from_millis(500)); // the news of it may wake the worker
+    bed.only_frames_wake();
+    let stats = bed.ctl(&["stats", "vale0"]).1;
+    for port in ["vale0:v0", "vale0:v1"] {
+        assert!(stats.contains(&format!("{port}: the interface is gone")), "{stats}");
+    }
+    for port in ["vale0:v0", "vale0:v1", "vale0:tap3"] {
+        assert_eq!(bed.ctl(&["-d", port]), DONE);
+    }
+}
