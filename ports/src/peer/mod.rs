@@ -10,12 +10,14 @@ pub(crate) mod hostile;
 mod link;
 mod shared;
 pub(crate) mod socket;
+mod span;
 mod waiting;
 
 pub(crate) use ahead::{Ahead, Room};
 pub(crate) use event::event;
 pub(crate) use link::{End, Host, Link};
 pub(crate) use shared::{Held, Shared, lock};
+pub(crate) use span::Span;
 pub(crate) use waiting::{Waiting, wake};
 
 use std::path::PathBuf;
