@@ -5,6 +5,7 @@
 
 mod ahead;
 mod event;
+mod filling;
 #[cfg(any(test, feature = "contract"))]
 pub(crate) mod hostile;
 mod link;
@@ -15,6 +16,7 @@ mod waiting;
 
 pub(crate) use ahead::{Ahead, Room};
 pub(crate) use event::event;
+pub(crate) use filling::{Filling, Put, fill};
 pub(crate) use link::{End, Host, Link};
 pub(crate) use shared::{Held, Shared, lock};
 pub(crate) use span::Span;
