@@ -1,6 +1,50 @@
-//! Which flow a frame belongs to, as one number: the same both ways.
+//! Which flow a frame belongs to: by its stations ([`Flow`]), and by its addresses and ports as one number, the same both ways
+//! ([`hash`]).
 
-use crate::Frame;
+use crate::{Frame, Mac};
+
+/// Who a frame is from and to, as it says: quick to compare with that of the frame before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Bytes 0 to 7 of the frame.
+    start: u64,
+    /// Bytes 4 to 11.
+    end: u64,
+}
+
+impl Flow {
+    /// Of bytes 0 to 7 and 4 to 11, as they are in memory.
+    #[inline]
+    pub(crate) const fn new(start: u64, end: u64) -> Self {
+        Self { start, end }
+    }
+
+    /// What no frame says: the bytes that it holds twice differ.
+    pub const NONE: Self = Self { start: 0, end: u64::MAX };
+    /// Another that no frame says.
+    pub const RUNT: Self = Self { start: u64::MAX, end: 0 };
+
+    /// The destination station.
+    #[must_use]
+    #[inline]
+    pub const fn dst(self) -> Mac {
+        Mac::from_bits(u64::from_be(self.start) >> 16)
+    }
+
+    /// The source station.
+    #[must_use]
+    #[inline]
+    pub const fn src(self) -> Mac {
+        Mac::from_bits(u64::from_be(self.end))
+    }
+
+    /// Whether both are from the same station.
+    #[must_use]
+    #[inline]
+    pub const fn is_from_same(self, other: Self) -> bool {
+        u64::from_be(self.end ^ other.end) & Mac::BROADCAST.to_bits() == 0
+    }
+}
 
 /// Bytes of a frame that may be looked at: Ethernet, two VLAN tags, the longest IPv4 header, the ports.
 const HEAD: usize = 14 + 8 + 60 + 4;
@@ -18,6 +62,15 @@ pub fn hash(frame: &Frame<'_>) -> u64 {
     let mut bytes = [0; HEAD];
     let len = frame.head(&mut bytes);
     mix(network(bytes.get(..len).unwrap_or_default()).unwrap_or_else(|| stations(&bytes)))
+}
+
+/// Which of so many queues a frame goes to: that of its flow, which keeps its order.
+#[must_use]
+#[inline]
+pub(crate) fn spread(frame: &Frame<'_>, queues: usize) -> usize {
+    // The upper half of the hash as a fraction of one, of the number of queues: no division.
+    let share = ((hash(frame) >> 32) * queues as u64) >> 32;
+    usize::try_from(share).unwrap_or(0)
 }
 
 fn stations(head: &[u8; HEAD]) -> u64 {
@@ -118,15 +171,32 @@ mod tests {
     }
 
     #[test]
+    fn any_byte_of_the_stations_makes_another_flow() {
+        let bytes = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 7, 8, 0];
+        let flow = Frame::new(&bytes).flow().unwrap();
+        assert_eq!((flow.dst(), flow.src()), (Mac::BROADCAST, Mac::new([2, 0, 0, 0, 0, 7])));
+        assert_eq!(Some(flow), Frame::new(&bytes.clone()).flow());
+        assert_ne!(flow, Flow::NONE);
+        assert_ne!(flow, Flow::RUNT);
+        for at in 0..12 {
+            let mut other = bytes;
+            other[at] ^= 1;
+            let other = Frame::new(&other).flow().unwrap();
+            assert_ne!(flow, other, "byte {at}");
+            assert_eq!(flow.is_from_same(other), at < 6, "byte {at}");
+        }
+    }
+
+    #[test]
     fn flows_spread() {
         for (step, what) in [(1, "ports"), (0, "addresses")] {
-            let mut queues = [0; 4];
+            let mut queues = [0; 5];
             for n in 0..1000u16 {
                 let [a, b] = n.to_be_bytes();
                 let dst = if step == 1 { ([10, 1, 0, 1], n) } else { ([10, 1, a, b], 9) };
-                queues[of(&udp(None, ([10, 0, 0, 1], 1234), dst)) as usize % 4] += 1;
+                queues[spread(&Frame::new(&udp(None, ([10, 0, 0, 1], 1234), dst)), 5)] += 1;
             }
-            assert!(queues.iter().all(|n| (200..300).contains(n)), "{what}: {queues:?}");
+            assert!(queues.iter().all(|n| (150..250).contains(n)), "{what}: {queues:?}");
         }
     }
 

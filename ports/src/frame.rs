@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 
 use crate::piece::{Piece, gather};
 use crate::prefetch::prefetch;
-use crate::{Mac, Offload};
+use crate::{Flow, Mac, Offload};
 
 /// Most frames that one pass takes from one port.
 pub const BURST: usize = 256;
@@ -137,7 +137,7 @@ impl<'a> Frame<'a> {
         let start = unsafe { self.start.cast::<u64>().read_unaligned() };
         // SAFETY: 4 + 8 = 12 bytes are readable at `start`.
         let end = unsafe { self.start.wrapping_add(4).cast::<u64>().read_unaligned() };
-        Some(Flow { start, end })
+        Some(Flow::new(start, end))
     }
 
     /// The flow of a frame in pieces, which is no runt.
@@ -146,7 +146,7 @@ impl<'a> Frame<'a> {
         let mut head = [0; Self::HEADER];
         self.copy_at(0, &mut head);
         let word = |at: usize| head[at..].first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-        Flow { start: word(0), end: word(4) }
+        Flow::new(word(0), word(4))
     }
 
     /// Copies the first bytes of the frame into `to`, and says how many there were.
@@ -216,43 +216,6 @@ impl<'a> Frame<'a> {
     #[inline]
     pub fn prefetch(&self) {
         prefetch(self.start);
-    }
-}
-
-/// Who a frame is from and to, as it says: quick to compare with that of the frame before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flow {
-    /// Bytes 0 to 7 of the frame.
-    start: u64,
-    /// Bytes 4 to 11.
-    end: u64,
-}
-
-impl Flow {
-    /// What no frame says: the bytes that it holds twice differ.
-    pub const NONE: Self = Self { start: 0, end: u64::MAX };
-    /// Another that no frame says.
-    pub const RUNT: Self = Self { start: u64::MAX, end: 0 };
-
-    /// The destination station.
-    #[must_use]
-    #[inline]
-    pub const fn dst(self) -> Mac {
-        Mac::from_bits(u64::from_be(self.start) >> 16)
-    }
-
-    /// The source station.
-    #[must_use]
-    #[inline]
-    pub const fn src(self) -> Mac {
-        Mac::from_bits(u64::from_be(self.end))
-    }
-
-    /// Whether both are from the same station.
-    #[must_use]
-    #[inline]
-    pub const fn is_from_same(self, other: Self) -> bool {
-        u64::from_be(self.end ^ other.end) & Mac::BROADCAST.to_bits() == 0
     }
 }
 
@@ -348,13 +311,6 @@ mod tests {
         let (dst, src) = Frame::new(&bytes).stations().unwrap();
         assert_eq!(dst, Mac::BROADCAST);
         assert_eq!(src, Mac::new([2, 0, 0, 0, 0, 7]));
-        assert_eq!(Frame::new(&bytes).flow(), Frame::new(&bytes.clone()).flow());
-        assert_ne!(Frame::new(&bytes).flow(), Some(Flow::NONE));
-        for at in 0..12 {
-            let mut other = bytes;
-            other[at] ^= 1;
-            assert_ne!(Frame::new(&bytes).flow(), Frame::new(&other).flow(), "byte {at}");
-        }
         assert!(Frame::new(&bytes[..13]).stations().is_none());
         assert!(Frame::new(&[]).stations().is_none());
     }

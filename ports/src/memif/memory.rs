@@ -11,6 +11,7 @@ use rustix::fs::{
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::Error;
+use crate::peer::Span;
 
 /// Most regions of a peer: DPDK has one, or with `zero-copy` one and one for each of its memory segments.
 pub(super) const REGIONS: u16 = 256;
@@ -86,23 +87,11 @@ pub(super) struct Memory {
     spans: Vec<Span>,
 }
 
-/// A region's bytes.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    at: NonNull<u8>,
-    len: u64,
-}
-
-// SAFETY: an address, of a region that `Memory` holds beside it.
-unsafe impl Send for Span {}
-// SAFETY: as above.
-unsafe impl Sync for Span {}
-
 impl Memory {
     /// Adds a region, whose number is the next.
     pub(super) fn add(&mut self, file: impl AsFd, size: u64) -> Result<(), Refusal> {
         let region = Region::map(file, size)?;
-        self.spans.push(Span { at: region.at, len: size });
+        self.spans.push(Span::new(region.at, size));
         self.regions.push(Arc::new(region));
         Ok(())
     }
@@ -116,10 +105,7 @@ impl Memory {
     /// alive.
     #[inline]
     pub(super) fn find(&self, region: u16, offset: u64, len: u64) -> Option<NonNull<u8>> {
-        let span = self.spans.get(usize::from(region))?;
-        let inside = offset <= span.len && len <= span.len - offset;
-        let at = span.at.as_ptr().wrapping_add(usize::try_from(offset).ok()?);
-        if inside { NonNull::new(at) } else { None }
+        self.spans.get(usize::from(region))?.find(offset, len)
     }
 }
 

@@ -2,17 +2,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::fstat;
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::net::SocketType;
 
 use super::memory::file;
 use super::message::{ETHERNET, LEN, Message, S2M, VERSION, padded};
-use crate::peer::{Place, socket};
+use crate::peer::{Memory, Place, socket};
 use crate::ring::layout::COOKIE;
 
 /// Slots of its rings.
@@ -45,16 +42,12 @@ pub struct Stranger {
     socket: OwnedFd,
     /// What is told of on the socket.
     pub file: OwnedFd,
-    memory: NonNull<u8>,
-    mapped: usize,
+    memory: Memory,
     /// By which either ring's other end is kicked.
     pub events: [OwnedFd; 2],
     /// Where either ring is.
     rings: [u32; 2],
 }
-
-// SAFETY: the memory belongs to the stranger, and is shared only as the protocol says.
-unsafe impl Send for Stranger {}
 
 impl Stranger {
     /// Connects to a port that listens, and hears its greeting.
@@ -78,8 +71,8 @@ impl Stranger {
         socket::open(&socket).expect("prepare the socket");
         let event = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("eventfd");
         let file = file("stranger", MEMORY).expect("memory");
-        let (memory, mapped) = map(&file);
-        let stranger = Self { socket, file, memory, mapped, events: [event(), event()], rings: RINGS };
+        let memory = Memory::map(&file);
+        let stranger = Self { socket, file, memory, events: [event(), event()], rings: RINGS };
         for (number, ring) in RINGS.into_iter().enumerate() {
             stranger.put(ring, &COOKIE.to_le_bytes());
             for slot in 0..SLOTS {
@@ -91,8 +84,7 @@ impl Stranger {
 
     /// Takes the memory that a client brings in place of its own.
     fn adopt(&mut self, file: OwnedFd) {
-        self.unmap();
-        (self.memory, self.mapped) = map(&file);
+        self.memory = Memory::map(&file);
         self.file = file;
     }
 
@@ -186,32 +178,19 @@ impl Stranger {
         self.say(&Message::Connected { name: padded("stranger") }, &[]);
     }
 
-    /// A byte of the memory.
-    fn byte(&self, offset: u32) -> *mut u8 {
-        assert!((offset as usize) < self.mapped, "outside the memory");
-        self.memory.as_ptr().wrapping_add(offset as usize)
-    }
-
     /// Writes bytes into the memory.
     pub fn put(&self, offset: u32, bytes: &[u8]) {
-        assert!(offset as usize + bytes.len() <= self.mapped, "outside the memory");
-        // SAFETY: within the memory.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.byte(offset), bytes.len()) };
+        self.memory.put(offset as usize, bytes);
     }
 
     /// Reads bytes of the memory.
     #[must_use]
     pub fn get(&self, offset: u32, len: u32) -> Vec<u8> {
-        let mut bytes = vec![0; len as usize];
-        assert!(offset as usize + bytes.len() <= self.mapped, "outside the memory");
-        // SAFETY: within the memory.
-        unsafe { std::ptr::copy_nonoverlapping(self.byte(offset), bytes.as_mut_ptr(), bytes.len()) };
-        bytes
+        self.memory.get(offset as usize, len as usize)
     }
 
     fn word(&self, offset: u32) -> &AtomicU16 {
-        // SAFETY: within the memory and even, as all offsets of words are; only ever accessed as an atomic.
-        unsafe { AtomicU16::from_ptr(self.byte(offset).cast()) }
+        self.memory.word(offset as usize)
     }
 
     /// Where a slot's buffer is by the book.
@@ -224,7 +203,7 @@ impl Stranger {
     pub fn describe(&self, ring: usize, slot: u16, [flags, region]: [u16; 2], len: u32, offset: u32) {
         let words = u64::from(flags) | u64::from(region) << 16 | u64::from(len) << 32;
         let at = self.rings[ring] + at::SLOTS + 16 * u32::from(slot % SLOTS);
-        self.put(at, &[words.to_le_bytes(), u64::from(offset).to_le_bytes()].concat());
+        self.put(at, [words.to_le_bytes(), u64::from(offset).to_le_bytes()].as_flattened());
     }
 
     /// Sets the client's index of a ring.
@@ -258,24 +237,4 @@ impl Stranger {
         self.describe(FROM_CLIENT, head, [0, 0], len, offset);
         self.set_head(FROM_CLIENT, head.wrapping_add(1));
     }
-
-    fn unmap(&self) {
-        // SAFETY: unmaps exactly what `map` mapped, to which no reference is left.
-        let _ = unsafe { munmap(self.memory.as_ptr().cast(), self.mapped) };
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        self.unmap();
-    }
-}
-
-/// Maps all of a file.
-fn map(file: &OwnedFd) -> (NonNull<u8>, usize) {
-    let len = usize::try_from(fstat(file).expect("fstat").st_size).expect("a length");
-    let prot = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping at an address of the kernel's choice.
-    let at = unsafe { mmap(std::ptr::null_mut(), len, prot, MapFlags::SHARED, file, 0) };
-    (NonNull::new(at.expect("mmap").cast()).expect("mmap gives no null"), len)
 }

@@ -9,11 +9,11 @@ use super::RINGS;
 use super::ring::{Broken, Buffer, Ring};
 use super::session::{Session, Shared};
 use crate::draft::Outlet;
-use crate::peer::{Ahead, Link, Room};
+use crate::peer::{Ahead, Filling, Link, Put, Room, fill};
 use crate::piece::scatter;
 use crate::prefetch::claim;
 use crate::ring::layout::NEXT;
-use crate::{Capabilities, Frame, Sent, flow};
+use crate::{Capabilities, Frame, Sent};
 
 /// Most buffers that one frame is spread over.
 const BUFFERS: usize = 256;
@@ -23,14 +23,8 @@ pub(super) struct MemifTx {
     shared: Arc<Shared>,
     /// The last half to go ends it.
     _link: Arc<Link>,
-    /// For each ring, scratch memory of [`Filling`].
+    /// For each ring, scratch memory of [`Filled`].
     ahead: Box<[Ahead<Buffer>; RINGS]>,
-}
-
-/// What became of one frame.
-enum Put {
-    Delivered,
-    NoRoom,
 }
 
 impl Room for Ring {
@@ -52,20 +46,17 @@ impl Room for Ring {
 }
 
 /// A burst on its way into one ring.
-struct Filling<'r> {
+struct Filled<'r> {
     ring: &'r Ring,
     filled: u16,
     /// The slots from `filled` on.
     ahead: &'r mut Ahead<Buffer>,
 }
 
-impl<'r> Filling<'r> {
-    fn new(ring: &'r Ring, ahead: &'r mut Ahead<Buffer>) -> Self {
-        ahead.begin();
-        Self { ring, filled: 0, ahead }
-    }
+impl Filling for Filled<'_> {
+    type Broken = Broken;
 
-    /// Copies one frame into as many slots as it takes; `want` are still to come, with this one.
+    /// Into as many slots as it takes.
     #[inline]
     fn put(&mut self, frame: &Frame<'_>, want: usize) -> Result<Put, Broken> {
         let Some(buffer) = self.ahead.next(self.ring, want)? else { return Ok(Put::NoRoom) };
@@ -78,6 +69,13 @@ impl<'r> Filling<'r> {
         self.ring.fill(self.filled, 0, buffer, frame.len() as u32);
         self.filled += 1;
         Ok(Put::Delivered)
+    }
+}
+
+impl<'r> Filled<'r> {
+    fn new(ring: &'r Ring, ahead: &'r mut Ahead<Buffer>) -> Self {
+        ahead.begin();
+        Self { ring, filled: 0, ahead }
     }
 
     /// Copies a frame into a chain of slots of which the first has not room for all of it.
@@ -122,38 +120,15 @@ impl MemifTx {
     }
 }
 
-/// Copies frames into the rings of a session: by its flow, each has a ring.
-fn fill(session: &Session, frames: &[Frame<'_>], ahead: &mut [Ahead<Buffer>]) -> (Sent, Option<Broken>) {
-    let (mut sent, mut broken) = (Sent::default(), None);
-    let rings = session.transmit.iter().zip(ahead).map(|(ring, ahead)| Filling::new(ring, ahead));
-    let mut rings: ArrayVec<_, RINGS> = rings.take(RINGS).collect();
-    for (i, frame) in frames.iter().enumerate() {
-        let ring = if rings.len() > 1 { spread(frame, rings.len()) } else { 0 };
-        let Some(ring) = rings.get_mut(ring) else { break };
-        if session.capabilities.takes(frame.len(), frame.offload()) {
-            match ring.put(frame, frames.len() - i) {
-                Ok(Put::Delivered) => {
-                    sent.frames += 1;
-                    sent.bytes += frame.len() as u64;
-                }
-                Ok(Put::NoRoom) => break,
-                Err(why) => broken = Some(why),
-            }
-        }
-        sent.taken += 1;
-        if broken.is_some() {
-            break;
-        }
-    }
+/// Copies frames into the rings of a session.
+fn send(session: &Session, frames: &[Frame<'_>], ahead: &mut [Ahead<Buffer>]) -> (Sent, Option<Broken>) {
+    let rings = session.transmit.iter().zip(ahead).map(|(ring, ahead)| Filled::new(ring, ahead));
+    let mut rings: ArrayVec<_, RINGS> = rings.collect();
+    let sent = fill(&mut rings, frames, &session.capabilities);
     for ring in rings.iter().filter(|ring| ring.filled > 0) {
         ring.ring.advance(ring.filled);
     }
-    (sent, broken)
-}
-
-/// The ring of a frame: by its flow, whose frames keep their order.
-fn spread(frame: &Frame<'_>, rings: usize) -> usize {
-    usize::try_from(flow::hash(frame) % rings as u64).unwrap_or(0)
+    sent
 }
 
 impl Outlet for MemifTx {
@@ -166,7 +141,7 @@ impl Outlet for MemifTx {
         let Some(session) = self.shared.session() else {
             return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
         };
-        let (sent, broken) = fill(&session, frames, &mut *self.ahead);
+        let (sent, broken) = send(&session, frames, &mut *self.ahead);
         if let Some(broken) = broken {
             self.shared.fail(&session, broken);
         }

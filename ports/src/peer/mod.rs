@@ -5,17 +5,25 @@
 
 mod ahead;
 mod event;
+mod filling;
 #[cfg(any(test, feature = "contract"))]
 pub(crate) mod hostile;
 mod link;
+#[cfg(any(test, feature = "contract"))]
+mod memory;
 mod shared;
 pub(crate) mod socket;
+mod span;
 mod waiting;
 
 pub(crate) use ahead::{Ahead, Room};
 pub(crate) use event::event;
+pub(crate) use filling::{Filling, Put, fill};
 pub(crate) use link::{End, Host, Link};
+#[cfg(any(test, feature = "contract"))]
+pub(crate) use memory::Memory;
 pub(crate) use shared::{Held, Shared, lock};
+pub(crate) use span::Span;
 pub(crate) use waiting::{Waiting, wake};
 
 use std::path::PathBuf;

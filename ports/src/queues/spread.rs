@@ -54,9 +54,7 @@ impl Spread {
     }
 
     fn queue_of(&self, frame: &Frame<'_>) -> u8 {
-        // The upper half of the hash as a fraction of one, of the number of queues: no division.
-        let share = ((flow::hash(frame) >> 32) * self.queues.len() as u64) >> 32;
-        u8::try_from(share).unwrap_or(0) // there are at most `MAX_QUEUES`
+        u8::try_from(flow::spread(frame, self.queues.len())).unwrap_or(0) // there are at most `MAX_QUEUES`
     }
 
     /// Frames of one queue, as far as it, or one in its place, takes them.

@@ -6,18 +6,17 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU16, Ordering, fence};
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 
 use super::{EVENT_IDX, GUEST_TSO4, GUEST_TSO6, GUEST_USO4, HEADER, INDIRECT_DESC, MRG_RXBUF};
 use crate::Offload;
 use crate::contract::Far;
+use crate::peer::Memory;
 
 /// How the driver goes about it.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +60,7 @@ pub struct Driver {
     style: Style,
     /// What was agreed on.
     pub features: u64,
-    memory: NonNull<u8>,
+    memory: Memory,
     file: OwnedFd,
     kicks: [OwnedFd; 2],
     calls: [OwnedFd; 2],
@@ -73,9 +72,6 @@ pub struct Driver {
     /// For each head of the transmit ring, how many descriptors its chain has.
     lengths: [u16; SLOTS as usize],
 }
-
-// SAFETY: the memory belongs to the driver, and is shared only as the protocol says.
-unsafe impl Send for Driver {}
 
 /// Ring numbers.
 const RX: usize = 0;
@@ -100,15 +96,12 @@ impl Driver {
         socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
         let file = memfd_create("guest", MemfdFlags::CLOEXEC).expect("memfd");
         ftruncate(&file, MEMORY as u64).expect("ftruncate");
-        let prot = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice.
-        let memory = unsafe { mmap(std::ptr::null_mut(), MEMORY, prot, MapFlags::SHARED, &file, 0) };
         let event = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("eventfd");
         let mut driver = Self {
             socket,
             style,
             features: 0,
-            memory: NonNull::new(memory.expect("mmap").cast()).expect("mmap gives no null"),
+            memory: Memory::map(&file),
             kicks: [event(), event()],
             calls: [event(), event()],
             available: [0; 2],
@@ -149,7 +142,7 @@ impl Driver {
         let region = [GUEST, MEMORY as u64, USER, 0].map(u64::to_le_bytes).concat();
         self.say(5, &[pair(1, 0).to_vec(), region].concat(), &[self.file.as_fd()]);
         for ring in 0..2u32 {
-            let used = self.word(ring as usize * RING + USED + 2).load(Ordering::Acquire);
+            let used = self.memory.word(ring as usize * RING + USED + 2).load(Ordering::Acquire);
             self.start_ring(ring, used);
         }
     }
@@ -211,7 +204,6 @@ impl Driver {
 
     /// Whether the port has hung up.
     pub fn is_alone(&mut self) -> bool {
-        use rustix::net::{RecvFlags, recv};
         let mut byte = [0; 1];
         !matches!(
             recv(&self.socket, &mut byte, RecvFlags::DONTWAIT),
@@ -223,17 +215,6 @@ impl Driver {
         BUFFERS + (ring * SLOTS as usize + slot as usize) * BUFFER
     }
 
-    /// The address of a byte of guest memory.
-    fn at(&self, offset: usize) -> *mut u8 {
-        assert!(offset < MEMORY, "outside guest memory");
-        self.memory.as_ptr().wrapping_add(offset)
-    }
-
-    fn word(&self, offset: usize) -> &AtomicU16 {
-        // SAFETY: within guest memory and even, as all offsets of rings are; only ever accessed as an atomic.
-        unsafe { AtomicU16::from_ptr(self.at(offset).cast()) }
-    }
-
     /// Writes a descriptor, lies included: `at` is an offset into guest memory.
     pub fn describe(&self, ring: usize, slot: u16, at: usize, len: usize, flags: u16) {
         self.describe_raw(ring, slot, [GUEST + at as u64, len as u64 | u64::from(flags) << 32]);
@@ -241,19 +222,18 @@ impl Driver {
 
     /// Writes the two words of a descriptor as they are; the next of a chain is the next slot.
     pub fn describe_raw(&self, ring: usize, slot: u16, [address, rest]: [u64; 2]) {
-        let at = self.at(ring * RING + 16 * usize::from(slot % SLOTS)).cast::<[u64; 2]>();
         let next = u64::from((slot + 1) % SLOTS) << 48;
-        // SAFETY: within the descriptor table, aligned; the port reads it only when it is made available.
-        unsafe { at.write_volatile([address, rest & 0xffff_ffff_ffff | next]) };
+        let words = [address, rest & 0xffff_ffff_ffff | next].map(u64::to_le_bytes);
+        self.memory.put(ring * RING + 16 * usize::from(slot % SLOTS), words.as_flattened());
     }
 
     /// Makes a chain available.
     pub fn make_available(&mut self, ring: usize, head: u16) {
         let index = self.available[ring];
         let at = ring * RING + AVAILABLE;
-        self.word(at + 4 + 2 * usize::from(index % SLOTS)).store(head, Ordering::Relaxed);
+        self.memory.word(at + 4 + 2 * usize::from(index % SLOTS)).store(head, Ordering::Relaxed);
         self.available[ring] = index.wrapping_add(1);
-        self.word(at + 2).store(self.available[ring], Ordering::Release);
+        self.memory.word(at + 2).store(self.available[ring], Ordering::Release);
     }
 
     /// Puts frames into several buffers from now on, or into one.
@@ -263,14 +243,14 @@ impl Driver {
 
     /// Claims that so many chains are available.
     pub fn claim(&self, ring: usize, index: u16) {
-        self.word(ring * RING + AVAILABLE + 2).store(index, Ordering::Release);
+        self.memory.word(ring * RING + AVAILABLE + 2).store(index, Ordering::Release);
     }
 
     /// Kicks the port, if it wants that.
     pub fn kick(&self, ring: usize) {
         fence(Ordering::SeqCst);
-        let event = self.word(ring * RING + USED + 4 + 8 * usize::from(SLOTS)).load(Ordering::Relaxed);
-        let flags = self.word(ring * RING + USED).load(Ordering::Relaxed);
+        let event = self.memory.word(ring * RING + USED + 4 + 8 * usize::from(SLOTS)).load(Ordering::Relaxed);
+        let flags = self.memory.word(ring * RING + USED).load(Ordering::Relaxed);
         let wanted = if self.features & EVENT_IDX != 0 {
             self.available[ring].wrapping_sub(1) == event
         } else {
@@ -284,15 +264,15 @@ impl Driver {
     /// The next used chain: its head, and the bytes written into it.
     fn next_used(&mut self, ring: usize) -> Option<(u16, usize)> {
         let at = ring * RING + USED;
-        let used = self.word(at + 2).load(Ordering::Acquire);
+        let used = self.memory.word(at + 2).load(Ordering::Acquire);
         if used == self.seen[ring] {
             return None;
         }
-        let entry = self.at(at + 4 + 8 * usize::from(self.seen[ring] % SLOTS)).cast::<[u32; 2]>();
-        // SAFETY: within the used ring, aligned, and published.
-        let [head, len] = unsafe { entry.read_volatile() };
+        let mut entry = [0; 8];
+        self.memory.read(at + 4 + 8 * usize::from(self.seen[ring] % SLOTS), &mut entry);
+        let [head, len] = [0, 32].map(|shift| (u64::from_le_bytes(entry) >> shift) as u32);
         let at = ring * RING + AVAILABLE + 4 + 2 * usize::from(self.seen[ring] % SLOTS);
-        assert_eq!(head, self.word(at).load(Ordering::Relaxed).into(), "not in order");
+        assert_eq!(head, self.memory.word(at).load(Ordering::Relaxed).into(), "not in order");
         self.seen[ring] = self.seen[ring].wrapping_add(1);
         Some((u16::try_from(head).expect("a head"), len as usize))
     }
@@ -302,18 +282,6 @@ impl Driver {
             let length = self.lengths[usize::from(head)];
             self.free.extend((0..length).map(|i| (head + i) % SLOTS));
         }
-    }
-
-    fn copy_in(&self, at: usize, bytes: &[u8]) {
-        assert!(at + bytes.len() <= MEMORY, "outside guest memory");
-        // SAFETY: within guest memory, which nobody else looks at before it is made available.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(at), bytes.len()) };
-    }
-
-    fn copy_out(&self, at: usize, to: &mut [u8]) {
-        assert!(at + to.len() <= MEMORY, "outside guest memory");
-        // SAFETY: within guest memory, written and given back by the port.
-        unsafe { std::ptr::copy_nonoverlapping(self.at(at), to.as_mut_ptr(), to.len()) };
     }
 
     /// Cuts a message into the buffers of a chain.
@@ -339,8 +307,7 @@ impl Driver {
     }
 
     fn drain(&mut self, head: u16, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        self.copy_out(Self::buffer(RX, head), &mut bytes);
+        let bytes = self.memory.get(Self::buffer(RX, head), len);
         self.make_available(RX, head);
         bytes
     }
@@ -358,7 +325,7 @@ impl Far for Driver {
         let slots: Vec<u16> = self.free.drain(..pieces.len()).collect();
         for (i, (piece, slot)) in pieces.iter().zip(&slots).enumerate() {
             let at = Self::buffer(TX, *slot);
-            self.copy_in(at, piece);
+            self.memory.put(at, piece);
             self.describe(TX, *slot, at, piece.len(), if i + 1 < pieces.len() { NEXT } else { 0 });
         }
         self.lengths[usize::from(slots[0])] = u16::try_from(slots.len()).expect("a short chain");
@@ -375,13 +342,6 @@ impl Far for Driver {
 
     fn carries_offloads(&self) -> bool {
         true
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        // SAFETY: maps exactly what `start` mapped, to which no reference is left.
-        let _ = unsafe { munmap(self.memory.as_ptr().cast(), MEMORY) };
     }
 }
 

@@ -8,6 +8,7 @@ use rustix::fs::fstat;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::message::Region as Claim;
+use crate::peer::Span;
 
 /// Most regions that a guest may have, in slots that come one by one: a guest of QEMU needs one for each piece of
 /// memory that was plugged in later.
@@ -81,26 +82,30 @@ impl Region {
             || meet(ours.user, theirs.user, ours.len, theirs.len)
     }
 
-    /// The region from the first of these addresses on.
-    const fn span(&self, first: u64) -> Span {
-        Span { first, len: self.claim.len, at: self.at }
+    /// Its bytes, by addresses of which this is the first.
+    const fn named(&self, first: u64) -> Named {
+        Named { first, span: Span::new(self.at, self.claim.len) }
     }
 }
 
-impl Span {
+/// A region's bytes by the addresses of the guest's descriptors, or of its front-end.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    first: u64,
+    span: Span,
+}
+
+impl Named {
     /// Where `len` bytes are that are called `address`, if all of them are here.
     #[inline]
     fn find(&self, address: u64, len: u64) -> Option<NonNull<u8>> {
-        let from = address.wrapping_sub(self.first);
-        let inside = from < self.len && len <= self.len - from;
-        let at = self.at.as_ptr().wrapping_add(usize::try_from(from).ok()?);
-        if inside { NonNull::new(at) } else { None }
+        self.span.find(address.wrapping_sub(self.first), len) // one before the first is far behind the last
     }
 }
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // SAFETY: maps exactly what `map` mapped; whoever found an address in it holds the memory alive.
+        // SAFETY: unmaps exactly what `map` mapped; whoever found an address in it holds the memory alive.
         let _ = unsafe { munmap(self.mapping.as_ptr().cast(), self.mapped) };
     }
 }
@@ -110,21 +115,8 @@ impl Drop for Region {
 pub(super) struct Memory {
     regions: Vec<Arc<Region>>,
     /// The same as descriptors have them: every buffer is looked up here.
-    spans: Vec<Span>,
+    spans: Vec<Named>,
 }
-
-/// A region by the addresses of descriptors.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    first: u64,
-    len: u64,
-    at: NonNull<u8>,
-}
-
-// SAFETY: an address, of a region that `Memory` holds beside it.
-unsafe impl Send for Span {}
-// SAFETY: as above.
-unsafe impl Sync for Span {}
 
 impl Memory {
     /// The regions of a whole table.
@@ -158,20 +150,20 @@ impl Memory {
     /// good while this memory is alive.
     #[inline]
     pub(super) fn guest(&self, address: u64, len: u32) -> Option<NonNull<u8>> {
-        self.spans.iter().find_map(|span| span.find(address, len.into()))
+        self.spans.iter().find_map(|region| region.find(address, len.into()))
     }
 
     /// The same for what the front-end calls `address`, as in the addresses of rings.
     pub(super) fn user(&self, address: u64, len: usize) -> Option<NonNull<u8>> {
         let len = u64::try_from(len).ok()?;
-        self.regions.iter().find_map(|region| region.span(region.claim.user).find(address, len))
+        self.regions.iter().find_map(|region| region.named(region.claim.user).find(address, len))
     }
 }
 
 impl FromIterator<Arc<Region>> for Memory {
     fn from_iter<I: IntoIterator<Item = Arc<Region>>>(regions: I) -> Self {
         let regions: Vec<_> = regions.into_iter().collect();
-        let spans = regions.iter().map(|region| region.span(region.claim.guest)).collect();
+        let spans = regions.iter().map(|region| region.named(region.claim.guest)).collect();
         Self { regions, spans }
     }
 }
@@ -249,9 +241,9 @@ mod tests {
             let fd = file(0x4000);
             let memory = Memory::default().with(claim(0x1000, 0x1000, 0x9000, 0x800), &fd).unwrap();
             for (address, len) in [(address, len), (near, len), (near, short), (address, short)] {
-                let inside = (0x1000..0x2000).contains(&address) && address + u64::from(len) <= 0x2000;
+                let inside = (0x1000..=0x2000).contains(&address) && address + u64::from(len) <= 0x2000;
                 prop_assert_eq!(memory.guest(address, len).is_some(), inside, "{:x} {:x}", address, len);
-                let inside = (0x9000..0xa000).contains(&address) && address + u64::from(len) <= 0xa000;
+                let inside = (0x9000..=0xa000).contains(&address) && address + u64::from(len) <= 0xa000;
                 prop_assert_eq!(memory.user(address, len as usize).is_some(), inside, "{:x} {:x}", address, len);
             }
         }

@@ -9,7 +9,7 @@ use super::queue::{Broken, Chain, Direction, Queue};
 use super::session::{Held, Shared};
 use super::{GUEST_CSUM, HEADER, MRG_RXBUF, PAIRS};
 use crate::draft::Outlet;
-use crate::peer::{Ahead, Link, Room};
+use crate::peer::{Ahead, Filling, Link, Put, Room, fill};
 use crate::piece::Piece;
 use crate::prefetch::{claim, prefetch};
 use crate::{Capabilities, Frame, Offload, OffloadFlags, Sent};
@@ -22,15 +22,8 @@ pub(super) struct VhostTx {
     shared: Arc<Shared>,
     /// The last half to go ends it.
     _link: Arc<Link>,
-    /// For each ring, scratch memory of [`Filling`].
+    /// For each ring, scratch memory of [`Filled`].
     ahead: Box<[Ahead<Chain>; PAIRS]>,
-}
-
-/// What became of one frame.
-enum Put {
-    Delivered,
-    NoRoom,
-    Failed,
 }
 
 type Buffers = ArrayVec<(NonNull<u8>, u32), BUFFERS>;
@@ -57,7 +50,7 @@ impl Room for Queue {
 }
 
 /// A burst on its way into one ring.
-struct Filling<'q> {
+struct Filled<'q> {
     queue: &'q Queue,
     mergeable: bool,
     /// The flags of headers that the guest is to see: none, unless it agreed to checksums (virtio 1.2, 5.1.6.4.1).
@@ -67,7 +60,26 @@ struct Filling<'q> {
     ahead: &'q mut Ahead<Chain>,
 }
 
-impl<'q> Filling<'q> {
+impl Filling for Filled<'_> {
+    type Broken = Broken;
+
+    /// Into as many chains as it takes.
+    #[inline]
+    fn put(&mut self, frame: &Frame<'_>, want: usize) -> Result<Put, Broken> {
+        let Some(chain) = self.ahead.next(self.queue, want)? else { return Ok(Put::NoRoom) };
+        let total = HEADER + frame.len();
+        match chain.lone() {
+            Some((at, len)) if total <= len as usize => {
+                write(self.header(frame, 1), frame, at);
+                self.complete(chain.head, total);
+                Ok(Put::Delivered)
+            }
+            _ => self.spread(frame, chain),
+        }
+    }
+}
+
+impl<'q> Filled<'q> {
     fn new(queue: &'q Queue, features: u64, ahead: &'q mut Ahead<Chain>) -> Self {
         let flags = if features & GUEST_CSUM == 0 { OffloadFlags::empty() } else { OffloadFlags::all() };
         ahead.begin();
@@ -83,21 +95,6 @@ impl<'q> Filling<'q> {
         header[..Offload::LEN].copy_from_slice(&offload.to_bytes());
         header[Offload::LEN..].copy_from_slice(&u16::try_from(chains).unwrap_or(u16::MAX).to_le_bytes());
         header
-    }
-
-    /// Copies one frame into as many chains as it takes; `want` are still to come, with this one.
-    #[inline]
-    fn put(&mut self, frame: &Frame<'_>, want: usize) -> Result<Put, Broken> {
-        let Some(chain) = self.ahead.next(self.queue, want)? else { return Ok(Put::NoRoom) };
-        let total = HEADER + frame.len();
-        match chain.lone() {
-            Some((at, len)) if total <= len as usize => {
-                write(self.header(frame, 1), frame, at);
-                self.complete(chain.head, total);
-                Ok(Put::Delivered)
-            }
-            _ => self.spread(frame, chain),
-        }
     }
 
     /// A chain is filled with so many bytes.
@@ -169,42 +166,18 @@ impl VhostTx {
     pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>) -> Self {
         Self { shared, _link: link, ahead: Box::new([const { Ahead::new() }; PAIRS]) }
     }
-
-    /// Copies frames into the rings of a session: by its flow, each has a ring.
-    fn fill(session: &Held, frames: &[Frame<'_>], ahead: &mut [Ahead<Chain>]) -> (Sent, Option<Broken>) {
-        let (mut sent, mut broken) = (Sent::default(), None);
-        let running = session.receive_rings().iter().filter_map(|ring| ring.running());
-        let filling = running.zip(ahead).map(|(queue, ahead)| Filling::new(queue, session.features, ahead));
-        let mut rings: ArrayVec<_, PAIRS> = filling.collect();
-        for (frame, want) in frames.iter().zip((1..=frames.len()).rev()) {
-            let ring = if rings.len() > 1 { spread(frame, rings.len()) } else { 0 };
-            let Some(ring) = rings.get_mut(ring) else { break }; // none: not started yet, and nobody knows when
-            let fits = session.capabilities.takes(frame.len(), frame.offload());
-            match if fits { ring.put(frame, want) } else { Ok(Put::Failed) } {
-                Ok(Put::Delivered) => {
-                    sent.frames += 1;
-                    sent.bytes += frame.len() as u64;
-                }
-                Ok(Put::Failed) => {}
-                Ok(Put::NoRoom) => break,
-                Err(why) => {
-                    broken = Some(why);
-                    break;
-                }
-            }
-            sent.taken += 1;
-        }
-        for ring in rings.iter().filter(|ring| ring.filled > 0 && !session.is_over()) {
-            ring.queue.publish(ring.filled);
-        }
-        (sent, broken)
-    }
 }
 
-/// The ring of a frame: by its stations, so that frames between the same two keep their order.
-fn spread(frame: &Frame<'_>, rings: usize) -> usize {
-    let bits = frame.stations().map_or(0, |(dst, src)| dst.to_bits() ^ src.to_bits());
-    usize::try_from(bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).unwrap_or(0) % rings
+/// Copies frames into the rings of a session that run.
+fn send(session: &Held, frames: &[Frame<'_>], ahead: &mut [Ahead<Chain>]) -> (Sent, Option<Broken>) {
+    let running = session.receive_rings().iter().filter_map(|ring| ring.running());
+    let rings = running.zip(ahead).map(|(queue, ahead)| Filled::new(queue, session.features, ahead));
+    let mut rings: ArrayVec<_, PAIRS> = rings.collect();
+    let sent = fill(&mut rings, frames, &session.capabilities);
+    for ring in rings.iter().filter(|ring| ring.filled > 0 && !session.is_over()) {
+        ring.queue.publish(ring.filled);
+    }
+    sent
 }
 
 impl Outlet for VhostTx {
@@ -217,7 +190,7 @@ impl Outlet for VhostTx {
         let Some(session) = self.shared.session() else {
             return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
         };
-        let (sent, broken) = Self::fill(&session, frames, &mut *self.ahead);
+        let (sent, broken) = send(&session, frames, &mut *self.ahead);
         if let Some(broken) = broken {
             self.shared.fail(&session, broken);
         }

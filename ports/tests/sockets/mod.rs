@@ -1,52 +1,41 @@
 //! For tests of ports that others come to by a unix socket.
 
-use std::fs::read_dir;
+use std::fs::{read_dir, read_to_string};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
-use ports::{Burst, Frame, Port, Time};
+use ports::{Burst, Frame, Port};
+use tempfile::TempDir;
+
+pub(crate) use ports::contract::eventually;
 
 /// A directory for sockets, gone with it.
-pub(crate) struct Place(PathBuf);
+pub(crate) struct Place(TempDir);
 
 impl Place {
     pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("vale-test-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a directory");
-        Self(path)
+        Self(tempfile::Builder::new().prefix(&format!("vale-{name}-")).tempdir().expect("a directory"))
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Polls until `done`, for up to a minute: machines are shared.
-pub(crate) fn eventually(otherwise: &str, mut done: impl FnMut() -> bool) {
-    let start = Time::now();
-    while !done() {
-        assert!(Time::now().since(start).as_secs() < 60, "{otherwise}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Takes what waits in the port and gives it back; how many frames that was, empty ones left out.
-pub(crate) fn poll(port: &mut Port) -> usize {
+/// Takes what waits in the port and gives it back.
+pub(crate) fn take(port: &mut Port) -> Vec<Vec<u8>> {
     let mut burst = Burst::new();
     port.rx.receive(&mut burst);
-    let frames = burst.iter().map(|frame| frame.to_vec().len()).filter(|len| *len > 0).count();
-    let n = burst.len();
+    let frames: Vec<_> = burst.iter().map(Frame::to_vec).collect();
     drop(burst);
-    port.rx.release(n);
+    port.rx.release(frames.len());
     port.tx.flush();
     frames
+}
+
+/// The same; how many frames that was, empty ones left out.
+pub(crate) fn poll(port: &mut Port) -> usize {
+    take(port).iter().filter(|frame| !frame.is_empty()).count()
 }
 
 /// Transmits frames once; how many were delivered.
@@ -57,10 +46,24 @@ pub(crate) fn send(port: &mut Port, frames: usize) -> u64 {
     sent.frames
 }
 
-/// Descriptors and threads of this process.
-pub(crate) fn held() -> (usize, usize) {
+/// What a process holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    descriptors: usize,
+    threads: usize,
+    /// Mappings of memory that others have, too.
+    pub(crate) memories: usize,
+}
+
+/// What this process holds.
+pub(crate) fn held() -> Held {
     let count = |dir: &str| read_dir(dir).map_or(0, Iterator::count);
-    (count("/proc/self/fd"), count("/proc/self/task"))
+    let maps = read_to_string("/proc/self/maps").unwrap_or_default();
+    Held {
+        descriptors: count("/proc/self/fd"),
+        threads: count("/proc/self/task"),
+        memories: maps.lines().filter(|map| map.contains("memfd:")).count(),
+    }
 }
 
 /// Whether this is the only test of its process. If not, it is run once more, alone: other tests have descriptors of their

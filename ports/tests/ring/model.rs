@@ -1,26 +1,13 @@
-//! The frame ring against a queue that is plainly right, and between two threads.
+//! The frame ring against a queue that is plainly right.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::iter::successors;
-use std::sync::LazyLock;
-use std::thread;
 
 use ports::ring::{Consumer, Producer, ring};
-use ports::{Burst, Capabilities, Frame, Offload};
+use ports::{Burst, Frame, Offload};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-const LONGEST: usize = Capabilities::MAX_SUPER_FRAME as usize;
-
-/// What a frame of this number and length holds: a window of one run of noise.
-fn contents(number: u32, len: usize) -> &'static [u8] {
-    static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let step = |seed: &u32| Some(seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-        let noise = successors(Some(1_u32), step).map(|seed| (seed >> 24) as u8);
-        noise.take(LONGEST + 1000).collect()
-    });
-    &NOISE[number as usize % 1000..][..len]
-}
+use crate::{LONGEST, contents};
 
 const fn metadata(number: u32) -> Offload {
     match number % 3 {
@@ -234,31 +221,6 @@ fn indices_wrap_many_times() {
     }
 }
 
-/// A ring that is drained in time uses the first of its slots over and over.
-#[test]
-fn a_drained_ring_starts_over() {
-    let (mut producer, mut consumer) = ring("short", 1024).expect("a ring");
-    let mut places = BTreeSet::new();
-    for number in 0..100_000 {
-        let slot = producer.reserve(60).expect("room");
-        slot.copy_from_slice(contents(number, 60));
-        places.insert(slot.as_ptr().addr());
-        producer.commit(60, Offload::NONE);
-        if number % 64 == 63 {
-            producer.flush();
-            let mut burst = Burst::new();
-            assert_eq!(consumer.receive(&mut burst), 0);
-            assert_eq!(burst.len(), 64);
-            for (frame, number) in burst.iter().zip(number - 63..) {
-                assert!(frame.to_vec() == contents(number, 60), "frame {number}");
-            }
-            drop(burst);
-            consumer.release(64);
-        }
-    }
-    assert!(places.len() <= 256, "{}", places.len());
-}
-
 /// What is repeated stays whole for as long as it is on its way, whatever is written meanwhile, for many laps.
 #[test]
 fn a_repeated_frame_is_one_frame() {
@@ -285,25 +247,6 @@ fn a_repeated_frame_is_one_frame() {
     }
 }
 
-/// Whatever pages the machine has, rings are had; large ones show in steps of 1024 slots only.
-#[test]
-fn rings_do_without_large_pages() {
-    let rings: Vec<_> = (0..40).map(|_| ring("pages", 1024).expect("a ring")).collect();
-    for (mut producer, mut consumer) in rings {
-        assert!([4 << 10, 2 << 20].contains(&producer.page_bytes()));
-        let bytes = contents(3, LONGEST);
-        for _ in 0..100 {
-            assert_eq!(producer.transmit(&[Frame::new(bytes)]).taken, 1); // across the end of the buffers, too
-            let mut burst = Burst::new();
-            assert_eq!(consumer.receive(&mut burst), 0);
-            assert!(burst[0].to_vec() == bytes);
-            drop(burst);
-            consumer.release(1);
-        }
-    }
-    assert_eq!(ring("small", 512).expect("a ring").0.page_bytes(), 4096);
-}
-
 /// What a labelled slot is said to hold it holds, for many laps, whatever else is sent.
 #[test]
 fn labelled_slots_keep_their_bytes() {
@@ -321,103 +264,4 @@ fn labelled_slots_keep_their_bytes() {
         modelled.receive(if turn % 3 == 0 { 255 } else { turn as u8 });
     }
     assert!(modelled.reused > 10_000, "{}", modelled.reused);
-}
-
-#[test]
-fn sizes_that_no_ring_has() {
-    for slots in [0, 1, 32, 63, 65, 1000, 1 << 15] {
-        assert!(ring("odd", slots).is_err(), "{slots}");
-    }
-    for slots in [64, 1 << 14] {
-        assert!(ring("even", slots).is_ok(), "{slots}");
-    }
-}
-
-/// Bytes of the frames that travel between the threads: mostly small, some of several slots.
-const fn travelling(number: u32) -> usize {
-    if number.is_multiple_of(1000) { 9014 } else { 60 + number as usize % 140 }
-}
-
-#[test]
-fn a_million_frames_pass_between_two_threads() {
-    const FRAMES: u32 = 1_000_000;
-    let (mut producer, mut consumer) = ring("threads", 256).unwrap();
-    let sender = thread::spawn(move || {
-        let mut number = 0;
-        while number < FRAMES {
-            let len = travelling(number);
-            let Some(slot) = producer.reserve(len) else {
-                producer.flush();
-                thread::yield_now();
-                continue;
-            };
-            slot.fill(number as u8);
-            slot[..4].copy_from_slice(&number.to_le_bytes());
-            producer.commit(len, Offload::NONE);
-            number += 1;
-            if number.is_multiple_of(17) {
-                producer.flush();
-            }
-        }
-        producer.flush();
-    });
-    let (mut expected, mut round) = (0_u32, 0_usize);
-    while expected < FRAMES {
-        let mut burst = Burst::new();
-        assert_eq!(consumer.receive(&mut burst), 0);
-        round += 1;
-        let keep = burst.len().saturating_sub(round % 3);
-        for frame in &burst[..keep] {
-            let (head, rest) = frame.bytes().expect("in one run").split_at(4);
-            assert_eq!(head, expected.to_le_bytes());
-            assert_eq!(rest.len() + 4, travelling(expected));
-            assert!(rest.iter().all(|byte| *byte == expected as u8), "frame {expected}");
-            expected += 1;
-        }
-        let waiting = !burst.is_empty();
-        drop(burst);
-        consumer.release(keep);
-        if !waiting || keep == 0 {
-            thread::yield_now();
-        }
-    }
-    sender.join().unwrap();
-}
-
-/// A consumer that sleeps whenever nothing waits is woken every time: the flags and the index cannot miss
-/// each other.
-#[test]
-fn a_sleeping_consumer_misses_nothing() {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    const FRAMES: u32 = 20_000;
-    let (mut producer, mut consumer) = ring("sleep", 64).unwrap();
-    let sender = thread::spawn(move || {
-        for number in 0..FRAMES {
-            let bytes = number.to_le_bytes();
-            while producer.transmit(&[Frame::new(&bytes)]).taken == 0 {
-                thread::yield_now();
-            }
-            producer.flush();
-        }
-    });
-    let mut expected = 0;
-    while expected < FRAMES {
-        let mut burst = Burst::new();
-        consumer.receive(&mut burst);
-        for frame in &burst {
-            assert_eq!(frame.to_vec(), expected.to_le_bytes());
-            expected += 1;
-        }
-        let all = burst.len();
-        drop(burst);
-        consumer.release(all);
-        if expected < FRAMES && !consumer.arm() {
-            let fd = consumer.fd();
-            let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
-            let woken = poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&patience));
-            assert_eq!(woken, Ok(1), "asleep with frames waiting, at {expected}");
-        }
-        consumer.disarm();
-    }
-    sender.join().unwrap();
 }
