@@ -1,11 +1,16 @@
 //! Ports of several queues, each in the hands of a thread of its own: AF_XDP, TAPs and raw sockets, each test in a network
 //! namespace of its own. Needs root.
 
+#[path = "flows/mod.rs"]
+mod flows;
+
 use std::process::Command;
 
 use ports::afxdp::{self, Options};
-use ports::contract::{Far, STATION, Wire, eventually, frame, in_namespace, ip, open_when_free, suite, veth};
-use ports::{Burst, Error, Frame, Offload, Port, packet, tap};
+use ports::contract::{Far, Wire, eventually, frame, in_namespace, ip, open_when_free, suite, veth};
+use ports::{BURST, Burst, Error, Frame, Port, packet, tap};
+
+use flows::{FLOWS, send_flows, take_flows};
 
 /// What `ip -d link` says of an interface.
 fn link_says(name: &str) -> String {
@@ -22,53 +27,15 @@ fn veth_with_queues(rx: usize, tx: usize) {
     ip("link set veth1 up");
 }
 
-const FLOWS: u16 = 64;
 const FRAMES_PER_FLOW: u32 = 10;
-
-/// Sends frames of UDP flows in turn, each with its number; the kernel spreads flows over queues.
-fn send_flows(far: &mut Wire) {
-    for number in 0..FRAMES_PER_FLOW {
-        for flow in 0..FLOWS {
-            let mut f = frame(number, 60);
-            f[12..14].copy_from_slice(&[0x08, 0x00]);
-            f[14..34].copy_from_slice(&[0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
-            f[34..36].copy_from_slice(&flow.to_be_bytes());
-            f[36..42].copy_from_slice(&[0, 9, 0, 26, 0, 0]); // no checksum
-            f[42..46].copy_from_slice(&number.to_be_bytes());
-            assert!(far.send(&f, Offload::NONE));
-        }
-    }
-}
-
-/// The flow of a frame of `send_flows`, and its number.
-fn flow_of(f: &[u8]) -> Option<(u16, u32)> {
-    let ours = Frame::new(f).stations()?.1 == STATION;
-    ours.then(|| (u16::from_be_bytes([f[34], f[35]]), u32::from_be_bytes([f[42], f[43], f[44], f[45]])))
-}
-
-/// Takes the frames of `send_flows` that there are, and checks the order of each flow.
-fn take_flows(port: &mut Port, next: &mut [u32]) -> u32 {
-    let mut burst = Burst::new();
-    port.rx.receive(&mut burst);
-    let all = burst.len();
-    let flows: Vec<_> = burst.iter().filter_map(|f| flow_of(&f.to_vec())).collect();
-    drop(burst);
-    port.rx.release(all);
-    for (flow, number) in &flows {
-        let next = &mut next[usize::from(*flow)];
-        assert_eq!(number, next, "flow {flow} out of order");
-        *next = number + 1;
-    }
-    u32::try_from(flows.len()).expect("a burst")
-}
 
 /// Every queue receives something, the flows keep their order, and nothing is lost.
 fn spread(ports: &mut [Port], far: &mut Wire) {
-    send_flows(far);
+    send_flows(far, FRAMES_PER_FLOW);
     let (mut taken, mut next) = (vec![0; ports.len()], [0; FLOWS as usize]);
     eventually("frames are missing", || {
         for (port, taken) in ports.iter_mut().zip(&mut taken) {
-            *taken += take_flows(port, &mut next);
+            *taken += take_flows(port, &mut next, BURST);
         }
         taken.iter().sum::<u32>() == u32::from(FLOWS) * FRAMES_PER_FLOW
     });

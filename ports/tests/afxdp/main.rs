@@ -1,5 +1,7 @@
 //! AF_XDP ports on veths, each test in a network namespace of its own. Needs root.
 
+#[path = "../flows/mod.rs"]
+mod flows;
 mod leaving;
 mod opening;
 mod queues;

@@ -2,11 +2,12 @@
 
 use std::os::fd::AsRawFd;
 
+use ports::Port;
 use ports::afxdp::{self, Options};
-use ports::contract::{Far, STATION, Wire, eventually, frame, in_namespace, ip, suite};
-use ports::{Burst, Frame, Offload, Port};
+use ports::contract::{Far, Wire, eventually, in_namespace, ip, suite};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::flows::{FLOWS, send_flows, take_flows};
 use crate::open;
 
 #[test]
@@ -25,45 +26,9 @@ fn veth_with_queues() {
     ip("link set veth1 up");
 }
 
-const FLOWS: u16 = 64;
 const FRAMES_PER_FLOW: u32 = 50;
-
-/// Sends frames of UDP flows in turn, each with its number; the kernel spreads flows over queues.
-fn send_flows(far: &mut Wire) {
-    for number in 0..FRAMES_PER_FLOW {
-        for flow in 0..FLOWS {
-            let mut f = frame(number, 60);
-            f[12..14].copy_from_slice(&[0x08, 0x00]);
-            f[14..34].copy_from_slice(&[0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
-            f[34..36].copy_from_slice(&flow.to_be_bytes());
-            f[36..42].copy_from_slice(&[0, 9, 0, 26, 0, 0]); // no checksum
-            f[42..46].copy_from_slice(&number.to_be_bytes());
-            assert!(far.send(&f, Offload::NONE));
-        }
-    }
-}
-
-/// The flow of a frame of `send_flows`, and its number.
-fn flow_of(f: &[u8]) -> Option<(u16, u32)> {
-    let ours = Frame::new(f).stations()?.1 == STATION;
-    ours.then(|| (u16::from_be_bytes([f[34], f[35]]), u32::from_be_bytes([f[42], f[43], f[44], f[45]])))
-}
-
-/// Takes frames of `send_flows`, releasing them a few at a time, and checks the order of each flow.
-fn take_flows(port: &mut Port, next: &mut [u32]) -> u32 {
-    let mut burst = Burst::new();
-    port.rx.receive(&mut burst);
-    let keep = burst.len().min(7);
-    let flows: Vec<_> = burst[..keep].iter().filter_map(|f| flow_of(&f.to_vec())).collect();
-    drop(burst);
-    port.rx.release(keep);
-    for (flow, number) in &flows {
-        let next = &mut next[usize::from(*flow)];
-        assert!(number >= next, "flow {flow} out of order");
-        *next = number + 1;
-    }
-    u32::try_from(flows.len()).expect("a burst")
-}
+/// Frames that are released at a time.
+const A_FEW: usize = 7;
 
 #[test]
 fn every_queue_is_received_and_wakes() {
@@ -72,13 +37,13 @@ fn every_queue_is_received_and_wakes() {
         let mut port = open(&Options::default());
         let mut far = Wire::open("veth1", false);
         assert!(!port.rx.arm());
-        send_flows(&mut far);
+        send_flows(&mut far, FRAMES_PER_FLOW);
         let fd = port.rx.fd().expect("a descriptor");
         let patience = Timespec { tv_sec: 20, tv_nsec: 0 };
         assert_eq!(poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&patience)), Ok(1), "not woken");
         let (mut taken, mut next) = (0, [0; FLOWS as usize]);
         eventually("frames are missing", || {
-            taken += take_flows(&mut port, &mut next);
+            taken += take_flows(&mut port, &mut next, A_FEW);
             taken == u32::from(FLOWS) * FRAMES_PER_FLOW
         });
         assert_eq!(next, [FRAMES_PER_FLOW; FLOWS as usize]);
@@ -116,10 +81,10 @@ fn a_queue_that_is_not_taken_stays_with_the_stack() {
         let mut port = open(&Options { queues: Some(1), ..Options::default() });
         assert_eq!(port.notes, ["veth0: receive queues 1 to 3 stay with the host's stack"]);
         let (mut far, mut stack) = (Wire::open("veth1", false), Wire::open("veth0", false));
-        send_flows(&mut far);
+        send_flows(&mut far, FRAMES_PER_FLOW);
         let (mut taken, mut passed) = (0, 0);
         eventually("frames are missing", || {
-            taken += take_flows(&mut port, &mut [0; FLOWS as usize]);
+            taken += take_flows(&mut port, &mut [0; FLOWS as usize], A_FEW);
             passed += u32::from(stack.receive().is_some());
             taken + passed == u32::from(FLOWS) * FRAMES_PER_FLOW
         });
