@@ -11,10 +11,7 @@ use dataplane::{apps, usage};
 use iperf_endpoint::{Args, Event, Printer};
 
 fn main() -> ExitCode {
-    let args = match usage::parse::<Args>() {
-        Ok(args) => args,
-        Err(status) => return status,
-    };
+    let args: Args = usage::parse();
     let (on, format) = (args.on.clone(), args.report_format());
     let config = match args.into_config() {
         Ok(config) => config,

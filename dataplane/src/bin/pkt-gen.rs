@@ -16,10 +16,7 @@ use pktgen::{Args, Config, Event, Format, HdrLog, Printer, Style, Sum, Task};
 
 fn main() -> ExitCode {
     let cpus = u32::try_from(cores::of_machine()).unwrap_or(u32::MAX);
-    let args = match usage::parse::<Args>() {
-        Ok(args) => args,
-        Err(status) => return status,
-    };
+    let args: Args = usage::parse();
     for note in args.notes() {
         eprintln!("pkt-gen: {note}");
     }

@@ -7,10 +7,7 @@ use dataplane::usage;
 use dataplane::vale_ctl::{self, Args};
 
 fn main() -> ExitCode {
-    let args = match usage::parse::<Args>() {
-        Ok(args) => args,
-        Err(status) => return status,
-    };
+    let args: Args = usage::parse();
     match vale_ctl::run(args, &mut std::io::stdout(), &mut std::io::stderr()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

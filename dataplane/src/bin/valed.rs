@@ -73,10 +73,7 @@ impl Args {
 }
 
 fn main() -> ExitCode {
-    let args = match usage::parse::<Args>() {
-        Ok(args) => args,
-        Err(status) => return status,
-    };
+    let args: Args = usage::parse();
     let level = [Level::INFO, Level::DEBUG, Level::TRACE][usize::from(args.verbose).min(2)];
     tracing_subscriber::fmt()
         .with_max_level(level)
