@@ -44,9 +44,9 @@ impl Appliance {
         self.host_threads(name, "an app", &[core], once)
     }
 
-    /// As [`host`](Self::host), for an app that users know as `program`, with a thread for each of `cores` (the first where the port is received, others the next
-    /// workers in turn, unless they name one), each with a queue of the port to itself. `make` is called for the threads
-    /// in their order.
+    /// As [`host`](Self::host), for an app that users know as `program`, with a thread for each of `cores` (the first
+    /// where the port is received, others the next workers in turn, unless they name one), each with a queue of the port
+    /// to itself. `make` is called for the threads in their order.
     ///
     /// # Errors
     /// As [`host`](Self::host), or if there are more threads than a port may have queues. Then nothing is hosted.

@@ -224,7 +224,7 @@ impl Appliance {
     pub fn detach(&self, name: &ValePort) -> Result<Detached, Error> {
         let mut roster = self.roster();
         let (_, entry) = roster.entry(name).ok_or_else(|| Error::NoPort(name.short()))?;
-        if let Some(no) = entry.is_in_use() {
+        if let Some(no) = entry.in_use() {
             return Err(no);
         }
         let detached = Detached { port_idx: entry.index.number().into() };

@@ -75,7 +75,7 @@ impl Entry {
     }
 
     /// What to tell whoever wants the port away, if it is an app's: only the end of the app's program removes it.
-    pub(super) fn is_in_use(&self) -> Option<Error> {
+    pub(super) fn in_use(&self) -> Option<Error> {
         self.program().map(|program| Error::InUse { name: self.name.short(), program })
     }
 }
@@ -144,9 +144,8 @@ impl Roster {
 
     /// Says who has this name, if somebody does.
     pub(super) fn check_free(&self, port: &ValePort) -> Result<(), Error> {
-        self.entry(port).map_or(Ok(()), |(_, entry)| {
-            Err(entry.is_in_use().unwrap_or_else(|| Error::Attached(port.short())))
-        })
+        self.entry(port)
+            .map_or(Ok(()), |(_, entry)| Err(entry.in_use().unwrap_or_else(|| Error::Attached(port.short()))))
     }
 
     pub(super) fn entry_mut(&mut self, port: &ValePort) -> Option<&mut Entry> {
