@@ -10,16 +10,21 @@ image="$root/target/guest"
 #   ADDRESS  as 10.0.0.2/24
 #   JOB      a shell script that it runs before it goes down, instead of a shell
 qemu_command() {
-    local kind=$1 network=$2 where=$3 address=$4 job=${5:-} device memory=() netdev=() again=""
+    local kind=$1 network=$2 where=$3 address=$4 job=${5:-} device memory=() netdev=() again="" version
+    version=$(qemu_version)
     # A front-end that lost us tries again, each second: by vhost-user always, by a stream from QEMU 8 on.
-    if qemu_is 10; then again=reconnect-ms=1000; elif qemu_is 8 || [ "$network" = vhost-user ]; then again=reconnect=1; fi
+    if [ "$version" -ge 10 ]; then
+        again=reconnect-ms=1000
+    elif [ "$version" -ge 8 ] || [ "$network" = vhost-user ]; then
+        again=reconnect=1
+    fi
     device="virtio-net-pci,netdev=n0,romfile=,mac=$(guest_mac "$address")"
     case $network in
         vhost-user)
             memory=(-object "memory-backend-memfd,id=m0,size=256M,share=on" -machine "memory-backend=m0")
             netdev=(-chardev "socket,id=c0,path=$where,$again" -netdev "vhost-user,id=n0,chardev=c0")
             # QEMU 7.2 without KVM crashes when it is to unmask MSI-X vectors of a vhost-user device.
-            [ "$kind" = kvm ] || qemu_is 10 || device+=",vectors=0"
+            [ "$kind" = kvm ] || [ "$version" -ge 10 ] || device+=",vectors=0"
             ;;
         stream) netdev=(-netdev "stream,id=n0,server=off,addr.type=unix,addr.path=$where${again:+,$again}") ;;
         stream-server) netdev=(-netdev "stream,id=n0,server=on,addr.type=unix,addr.path=$where") ;;
@@ -39,8 +44,8 @@ qemu_command() {
     [ -z "$job" ] || qemu+=(-fw_cfg "name=opt/run,file=$job")
 }
 
-# qemu_is MAJOR: whether QEMU is of that version, or a later one.
-qemu_is() { [ "$(qemu-system-x86_64 --version | sed -n 's/^QEMU emulator version \([0-9]*\).*/\1/p')" -ge "$1" ]; }
+# The major version of QEMU.
+qemu_version() { qemu-system-x86_64 --version | sed -n 's/^QEMU emulator version \([0-9]*\).*/\1/p'; }
 
 # guest_mac ADDRESS: it ends as the address does, so that two guests have two.
 guest_mac() {
