@@ -4,19 +4,13 @@
 #[path = "flows/mod.rs"]
 mod flows;
 
-use std::process::Command;
-
 use ports::afxdp::{self, Options};
-use ports::contract::{Far, Wire, eventually, frame, in_namespace, ip, open_when_free, suite, veth};
+use ports::contract::{
+    Far, Wire, eventually, frame, in_namespace, ip, link_says, open_when_free, suite, veth,
+};
 use ports::{BURST, Burst, Error, Frame, Port, packet, tap};
 
 use flows::{FLOWS, send_flows, take_flows};
-
-/// What `ip -d link` says of an interface.
-fn link_says(name: &str) -> String {
-    let output = Command::new("ip").args(["-d", "link", "show", name]).output().expect("run ip (iproute2)");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
 
 /// A veth pair with so many queues to receive by at its first end, and to send by.
 fn veth_with_queues(rx: usize, tx: usize) {

@@ -27,7 +27,7 @@ pub use conversation::{Seen, conversation};
 pub use corpus::corpus;
 pub use frames::{STATION, frame, sequence, super_frame};
 pub use link::{Link, eventually, open_when_free};
-pub use namespace::{beside, in_namespace, ip, veth};
+pub use namespace::{beside, in_namespace, ip, link_says, veth};
 pub use wire::Wire;
 
 use crate::{Offload, Port};

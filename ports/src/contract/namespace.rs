@@ -60,6 +60,16 @@ pub fn ip(arguments: &str) {
     assert!(output.status.success(), "ip {arguments}: {said}");
 }
 
+/// What `ip -d link` says of an interface; nothing if there is none.
+///
+/// # Panics
+/// If there is no `ip`.
+#[must_use]
+pub fn link_says(name: &str) -> String {
+    let output = Command::new("ip").args(["-d", "link", "show", name]).output().expect("run ip (iproute2)");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// Makes a veth pair, both ends up.
 ///
 /// # Panics

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use ports::afxdp::{self, Mode, Options};
 use ports::contract::{
-    Far, Link, Wire, eventually, frame, in_namespace, ip, open_when_free, sequence, suite, veth,
+    Far, Link, Wire, eventually, frame, in_namespace, ip, link_says, open_when_free, sequence, suite, veth,
 };
 use ports::{Burst, Frame, Offload, Port, Reason};
 
@@ -23,12 +23,6 @@ fn with(mode: Mode) -> Options {
 
 fn open(options: &Options) -> Port {
     open_when_free(|| afxdp::open("veth0", options))
-}
-
-/// What `ip -d link` says of an interface.
-fn link_says(name: &str) -> String {
-    let output = Command::new("ip").args(["-d", "link", "show", name]).output().expect("run ip (iproute2)");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn ethtool(arguments: &str) {

@@ -1,13 +1,23 @@
 //! Rings that break the rules: their session ends, and nothing else.
 
-use ports::Reason;
 use ports::contract::frame;
 use ports::memif::message::Message;
 use ports::memif::stranger::{BUFFER, FROM_CLIENT, MEMORY, SLOTS, Stranger, TO_CLIENT};
+use ports::{Port, Reason};
 use proptest::prelude::*;
 
 use crate::sockets::{Place, eventually, poll, send, take};
 use crate::{NEXT, accept, client, is_connected, listen, open, path, server, until_connected};
+
+/// The port gives up the session with this peer, and tells it.
+fn loses_its_session(name: &str, port: &mut Port, stranger: &Stranger) {
+    eventually(name, || {
+        poll(port);
+        send(port, 1);
+        !is_connected(port)
+    });
+    assert!(matches!(stranger.hear(), Some((Message::Disconnect { .. }, None))), "{name}: not told");
+}
 
 /// A peer that does this loses its session, and may come again.
 fn is_fatal(name: &str, attack: impl Fn(&Stranger)) {
@@ -19,12 +29,7 @@ fn is_fatal(name: &str, attack: impl Fn(&Stranger)) {
     stranger.send(&frame(0, 60));
     assert_eq!(take(&mut port), [frame(0, 60)]);
     attack(&stranger);
-    eventually(name, || {
-        poll(&mut port);
-        send(&mut port, 1);
-        !is_connected(&port)
-    });
-    assert!(matches!(stranger.hear(), Some((Message::Disconnect { .. }, None))), "{name}: not told");
+    loses_its_session(name, &mut port, &stranger);
     assert!(stranger.hear().is_none());
     assert_eq!((poll(&mut port), send(&mut port, 3)), (0, 0));
     let counters = port.counters.read();
@@ -84,12 +89,7 @@ fn a_server_that_breaks_the_rules_loses_its_session() {
         stranger.serve();
         until_connected(&port);
         attack(&stranger);
-        eventually(name, || {
-            poll(&mut port);
-            send(&mut port, 1);
-            !is_connected(&port)
-        });
-        assert!(matches!(stranger.hear(), Some((Message::Disconnect { .. }, None))), "{name}: not told");
+        loses_its_session(name, &mut port, &stranger);
         // It comes again, with other memory.
         let mut stranger = accept(&listener);
         stranger.serve();
