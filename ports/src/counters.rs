@@ -71,30 +71,48 @@ impl Reason {
 /// [`Tx`](crate::Tx): one thread at a time each, so that a plain sum does, which costs a sixth of an atomic one. Drops
 /// are counted from wherever they happen.
 #[derive(Debug, Default)]
-#[repr(align(128))] // its own pair of cache lines: a reader must not slow a neighbour's writer
 pub struct Counters {
-    rx_frames: AtomicU64,
-    rx_bytes: AtomicU64,
-    tx_frames: AtomicU64,
-    tx_bytes: AtomicU64,
+    rx: Ingress,
+    tx: Egress,
+    drops: Drops,
+}
+
+/// What the thread that has the [`Rx`](crate::Rx) counts.
+#[derive(Debug, Default)]
+#[repr(align(128))] // its own pair of cache lines, as of the next two: nobody slows the writer of another
+struct Ingress {
+    frames: AtomicU64,
+    bytes: AtomicU64,
     /// Copies made of flooded frames beyond the first.
     copies: AtomicU64,
-    drops: [AtomicU64; Reason::ALL.len()],
 }
+
+/// What the thread that has the [`Tx`](crate::Tx) counts.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Egress {
+    frames: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// By reason.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Drops([AtomicU64; Reason::ALL.len()]);
 
 impl Counters {
     /// Counts frames that came in. Of two threads that do so at once, one may be lost: see [`Counters`].
     #[inline]
     pub fn add_rx(&self, frames: u64, bytes: u64) {
-        add(&self.rx_frames, frames);
-        add(&self.rx_bytes, bytes);
+        add(&self.rx.frames, frames);
+        add(&self.rx.bytes, bytes);
     }
 
     /// Counts frames that went out. Of two threads that do so at once, one may be lost: see [`Counters`].
     #[inline]
     pub fn add_tx(&self, frames: u64, bytes: u64) {
-        add(&self.tx_frames, frames);
-        add(&self.tx_bytes, bytes);
+        add(&self.tx.frames, frames);
+        add(&self.tx.bytes, bytes);
     }
 
     /// Counts copies of flooded ingress frames beyond the first, so that
@@ -102,12 +120,12 @@ impl Counters {
     /// [`Rx`](crate::Rx), as [`Self::add_rx`].
     #[inline]
     pub fn add_copies(&self, n: u64) {
-        add(&self.copies, n);
+        add(&self.rx.copies, n);
     }
 
     /// Counts dropped frames.
     pub fn add_drops(&self, reason: Reason, n: u64) {
-        self.drops[reason as usize].fetch_add(n, Ordering::Relaxed);
+        self.drops.0[reason as usize].fetch_add(n, Ordering::Relaxed);
     }
 
     /// A reading of all counters. Each is exact; together they are as of slightly different moments.
@@ -115,12 +133,12 @@ impl Counters {
     pub fn read(&self) -> Totals {
         let read = |c: &AtomicU64| c.load(Ordering::Relaxed);
         Totals {
-            rx_frames: read(&self.rx_frames),
-            rx_bytes: read(&self.rx_bytes),
-            tx_frames: read(&self.tx_frames),
-            tx_bytes: read(&self.tx_bytes),
-            copies: read(&self.copies),
-            drops: Reason::ALL.map(|r| read(&self.drops[r as usize])),
+            rx_frames: read(&self.rx.frames),
+            rx_bytes: read(&self.rx.bytes),
+            tx_frames: read(&self.tx.frames),
+            tx_bytes: read(&self.tx.bytes),
+            copies: read(&self.rx.copies),
+            drops: Reason::ALL.map(|r| read(&self.drops.0[r as usize])),
         }
     }
 }

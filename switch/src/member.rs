@@ -48,12 +48,15 @@ pub struct Member {
     backlog: Mutex<Backlog>,
     /// There is something in it: the lock is taken only then.
     waiting: AtomicBool,
+    counters: Arc<Counters>,
     egress: Egress,
 }
 
-/// The half that every worker uses: one cache line.
+/// The half that every worker uses to send to the port: one cache line. What the worker that receives from it looks at is
+/// elsewhere, or the two would wait for each other with every frame.
 #[repr(align(128))]
 struct Egress {
+    /// As the member's.
     counters: Arc<Counters>,
     tx: Mutex<Option<Box<dyn Tx>>>,
     /// Since when the port accepted nothing, ns; `Time::NEVER` while it does.
@@ -72,6 +75,7 @@ impl Member {
             gone: AtomicBool::new(false),
             backlog: Mutex::default(),
             waiting: AtomicBool::new(false),
+            counters: counters.clone(),
             egress: Egress {
                 counters,
                 landing: tx.landing(),
@@ -96,7 +100,7 @@ impl Member {
     /// What is counted of the port.
     #[must_use]
     pub const fn counters(&self) -> &Arc<Counters> {
-        &self.egress.counters
+        &self.counters
     }
 
     /// What becomes of the port's own frames when their destination has no room.
