@@ -31,7 +31,9 @@ fn within(mapped: &Range<usize>, bytes: &[u8]) -> bool {
     mapped.start <= part.start.addr() && part.end.addr() <= mapped.end
 }
 
+/// Writes a descriptor, which no announcement is to stand in for.
 fn write(shared: &Shared, index: u32, desc: Desc) {
+    shared.map().header().newest.store(0, Ordering::Relaxed);
     shared.map().write(index, desc);
 }
 
@@ -76,6 +78,28 @@ proptest! {
             consumer.arm();
             consumer.disarm();
         }
+    }
+
+    #[test]
+    fn what_is_announced_is_within_or_nothing(
+        word in any::<u64>(),
+        offset in prop_oneof![0..16_u64, u64::from(REGION) - 9..u64::from(REGION) + 9, any::<u64>()],
+        index in 0..2_u64,
+    ) {
+        let (shared, mut producer, mut consumer) = ends();
+        producer.transmit(&[Frame::new(&[7; 60])]);
+        let lie = index << 48 | word & 0xffff_0000_0000 | offset & 0xffff_ffff;
+        shared.map().header().newest.store(lie, Ordering::Relaxed);
+        let mut burst = Burst::new();
+        prop_assert_eq!(consumer.receive(&mut burst), 0);
+        let bytes = burst[0].bytes().unwrap();
+        prop_assert!(within(&mapped(&shared), bytes));
+        prop_assert!(index == 0 || bytes == [7; 60], "it is of another slot");
+        drop(burst);
+        consumer.release(1);
+        let mut burst = Burst::new();
+        prop_assert_eq!(consumer.receive(&mut burst), 0);
+        prop_assert!(burst.is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The bytes of a memif ring, as `memif.h` of libmemif 4.0 (protocol 2.0) lays them out.
 
-use std::sync::atomic::AtomicU16;
+use std::sync::atomic::{AtomicU16, AtomicU64};
 
 /// `MEMIF_COOKIE`: what the first word of a ring must say.
 pub(crate) const COOKIE: u32 = 0x03E3_1F20;
@@ -38,7 +38,10 @@ pub(crate) struct Header {
     pub(crate) flags: AtomicU16,
     /// Written by the producer: slots filled so far.
     pub(crate) head: AtomicU16,
-    _line1: [u8; 56],
+    /// Ours, memif has nothing here: what the producer published last, [`Desc::brief`] with the index of its slot above.
+    /// A consumer that is awaiting it gets it with `head`, and waits for one line less.
+    pub(super) newest: AtomicU64,
+    _line1: [u8; 48],
     /// Written by the consumer: slots given back so far.
     pub(crate) tail: AtomicU16,
     _line2: [u8; 62],
@@ -47,6 +50,7 @@ pub(crate) struct Header {
 const _: () = assert!(size_of::<Header>() == 128);
 const _: () = assert!(std::mem::offset_of!(Header, flags) == 4);
 const _: () = assert!(std::mem::offset_of!(Header, head) == 6);
+const _: () = assert!(std::mem::offset_of!(Header, newest) == 8);
 const _: () = assert!(std::mem::offset_of!(Header, tail) == 64);
 
 /// `memif_desc_t`: flags, region, length, offset and metadata, in two words, each of which is read or written at once.
@@ -94,6 +98,15 @@ impl Desc {
     /// Bytes from the start of the region, whatever the other end says.
     pub(crate) const fn offset(self) -> usize {
         (self.place & 0xffff_ffff) as usize
+    }
+
+    /// Length, 16 bits, and offset, 32 bits, of a frame that this alone describes; zero if it does not, or is too long.
+    #[inline]
+    pub(super) const fn brief(self) -> u64 {
+        match self.plain_len() {
+            Some(len) if len <= ONE_SLOT => (len as u64) << 32 | self.place & 0xffff_ffff,
+            _ => 0,
+        }
     }
 
     /// The length of a frame that this alone describes and that has no metadata, if it is not too long.

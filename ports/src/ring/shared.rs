@@ -138,6 +138,22 @@ impl Map {
         &self.header().tail
     }
 
+    /// Says what the slot before `head` describes, to a consumer that waits for nothing else.
+    #[inline]
+    pub(super) fn announce(&self, head: u32) {
+        let index = head.wrapping_sub(1);
+        let word = u64::from(index) << 48 | self.read(index).brief();
+        self.header().newest.store(word, Ordering::Relaxed);
+    }
+
+    /// The offset and length of the frame in this slot, if it is the one published last and nothing special.
+    #[inline]
+    pub(super) fn newest(&self, index: u32) -> Option<(usize, usize)> {
+        let word = self.header().newest.load(Ordering::Relaxed);
+        let len = (word >> 32) as usize & 0xffff;
+        (word >> 48 == u64::from(index) & 0xffff && len > 0).then_some((word as usize & 0xffff_ffff, len))
+    }
+
     /// Whether the consumer sleeps, or is about to, and wants to be kicked.
     #[inline]
     pub(super) fn is_awaited(&self) -> bool {

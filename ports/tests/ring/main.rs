@@ -47,6 +47,23 @@ fn a_drained_ring_starts_over() {
     assert!(places.len() <= 256, "{}", places.len());
 }
 
+/// Frames that come alone, when indices are the same again: what is known of the one before is not taken for this one.
+#[test]
+fn a_frame_is_not_mistaken_for_one_of_its_index() {
+    let (mut producer, mut consumer) = ring("alone", 64).expect("a ring");
+    let special = Offload { flags: 1, csum_start: 34, csum_offset: 16, ..Offload::NONE };
+    for (number, len) in (0..=1 << 16).zip([60].into_iter().chain(std::iter::repeat(70))) {
+        let offload = if number == 0 { Offload::NONE } else { special };
+        producer.transmit(&[Frame::with_offload(contents(number, len), offload)]);
+        let mut burst = Burst::new();
+        assert_eq!(consumer.receive(&mut burst), 0);
+        assert_eq!((burst.len(), burst[0].offload()), (1, offload), "frame {number}");
+        assert!(burst[0].to_vec() == contents(number, len), "frame {number}");
+        drop(burst);
+        consumer.release(1);
+    }
+}
+
 /// Whatever pages the machine has, rings are had; large ones show in steps of 1024 slots only.
 #[test]
 fn rings_do_without_large_pages() {
