@@ -7,7 +7,7 @@ use crate::clock::Tick;
 use crate::members::Members;
 use crate::recent::{AsOf, Recent};
 use crate::table::MacTable;
-use crate::{MAX_PORTS, Member};
+use crate::{MAX_PORTS, Member, PortIndex};
 
 /// Where a frame goes: a port's number, or one of the two below.
 pub(crate) type Destination = u8;
@@ -144,28 +144,53 @@ impl<'p> Classifier<'p> {
         classes.drops = self.drops;
     }
 
-    /// Classifies a burst of which no frame was received before. A function of its own, so that all it works with is
-    /// in registers.
-    #[inline(never)]
+    /// Classifies a burst of which no frame was received before.
     fn fresh(&mut self, burst: &[Frame<'_>], classes: &mut Classes) {
         let mut sums = Sums::default();
-        let (mut flow, mut to) = (Flow::NONE, NOWHERE);
-        for (frame, its) in burst.iter().zip(&mut classes.to) {
+        let mut before = (Flow::NONE, NOWHERE);
+        let (mut frames, mut to) = (burst, &mut classes.to[..]);
+        while !frames.is_empty() {
+            let known = self.known(frames, to, &mut before, &mut sums);
+            (frames, to) = (&frames[known..], &mut to[known..]);
+            let ([frame, rest @ ..], [its, others @ ..]) = (frames, to) else { break };
             sums.add(frame);
-            match frame.flow() {
-                Some(next) if next == flow => {}
-                Some(next) => {
-                    to = self.known(next, flow).unwrap_or_else(|| self.flow(next));
-                    // Frames that go nowhere are counted one by one.
-                    flow = if to == NOWHERE { Flow::NONE } else { next };
-                }
-                None => (to, flow) = (self.flow(Flow::RUNT), Flow::NONE),
-            }
-            *its = to;
+            let flow = frame.flow().unwrap_or(Flow::RUNT);
+            *its = self.flow(flow);
+            // Frames that go nowhere are counted one by one.
+            before = if *its == NOWHERE { (Flow::NONE, NOWHERE) } else { (flow, *its) };
+            (frames, to) = (rest, others);
         }
         let first = classes.to[0];
         classes.mixed = classes.destinations().iter().fold(0, |other, to| other | (*to ^ first)) != 0;
         classes.sums = sums;
+    }
+
+    /// Classifies the first frames, as far as it is known without the table where they go. Says how many. `before` is the
+    /// flow of the frame before and where it went. A function of its own, so that all it works with is in registers.
+    #[inline(never)]
+    fn known(
+        &self,
+        burst: &[Frame<'_>],
+        to: &mut [Destination],
+        before: &mut (Flow, Destination),
+        sums: &mut Sums,
+    ) -> usize {
+        let look_up = self.quick();
+        let (mut flow, mut destination) = *before;
+        let mut added = std::mem::take(sums);
+        let mut known = 0;
+        for (frame, its) in burst.iter().zip(to) {
+            let Some(next) = frame.flow() else { break };
+            if next != flow {
+                let Some(found) = look_up(next, flow) else { break };
+                (flow, destination) = (next, found);
+            }
+            added.add(frame);
+            *its = destination;
+            known += 1;
+        }
+        (*before, *sums) = ((flow, destination), added);
+        known
     }
 
     /// Asks the processor for what this burst is going to be looked up in: all at once takes no longer than one
@@ -184,13 +209,27 @@ impl<'p> Classifier<'p> {
         }
     }
 
-    /// Where frames of a flow go, if that is known without the table. The source of the flow `before` was heard.
+    /// What says where frames of a flow go, if that is known without the table. The source of the flow before was heard.
     #[inline]
-    fn known(&self, flow: Flow, before: Flow) -> Option<Destination> {
-        let ingress = self.ingress.index();
-        let heard = flow.is_from_same(before) || self.recent.is_heard(flow.src(), ingress);
-        let company = self.members.count() >= 2; // else there is nobody to go to, and that is counted
-        self.recent.destination(flow.dst()).filter(|to| heard && company && *to != ingress.number())
+    fn quick(&self) -> impl Fn(Flow, Flow) -> Option<Destination> {
+        let here = self.ingress.index();
+        let known = self.recent.known().filter(|_| self.has_company());
+        move |flow, before| {
+            let known = known?;
+            let heard = flow.is_from_same(before) || known.is_heard(flow.src(), here);
+            known.destination(flow.dst()).filter(|to| heard && *to != here.number())
+        }
+    }
+
+    /// Where this frame goes, if that is to one port, and known without the table.
+    #[inline]
+    pub(crate) fn alone(&self, frame: &Frame<'_>) -> Option<PortIndex> {
+        self.quick()(frame.flow()?, Flow::NONE).and_then(|to| PortIndex::new(to.into()))
+    }
+
+    /// Whether there is somebody to go to; else that is counted.
+    fn has_company(&self) -> bool {
+        self.members.count() >= 2
     }
 
     /// Where a frame of this flow goes.
@@ -209,7 +248,7 @@ impl<'p> Classifier<'p> {
             self.drops.reflected += 1;
             return NOWHERE;
         }
-        if self.members.count() < 2 {
+        if !self.has_company() {
             self.drops.lonely += 1;
             return NOWHERE;
         }

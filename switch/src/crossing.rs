@@ -64,6 +64,24 @@ struct Sorted<'b, 'f> {
 }
 
 impl<'p> Crossing<'p> {
+    /// Moves a frame that came alone, if there is nothing to it: it goes to one port, as it is, and that has room. What a burst
+    /// takes to set up is most of what it takes to move one frame. Says whether it is done; else nothing has happened.
+    pub(crate) fn alone(&mut self, frame: &Frame<'_>, workspace: &mut Workspace) -> bool {
+        let Workspace { recent, scratch, .. } = workspace;
+        let tick = self.switch.table().ageing().tick(self.now);
+        let classifier = Classifier::new(self.switch.table(), self.members, self.ingress, tick, recent);
+        let plain = frame.offload().is_none() && self.backlog.is_none();
+        let Some(to) = classifier.alone(frame).filter(|_| plain) else { return false };
+        let Some(egress) = self.members.at(to) else { return false };
+        let load = Load { frames: std::slice::from_ref(frame), starts: &[], plain: Some(frame.len()) };
+        self.touched.insert(to);
+        if egress.deliver(&load, scratch, self.now).done == 0 {
+            return false;
+        }
+        self.ingress.counters().add_rx(1, frame.len() as u64);
+        true
+    }
+
     /// Moves the burst, or the first frames of one that is too much to flood at a time. Says how many frames are counted
     /// now, and how many can be given back to the port.
     pub(crate) fn run(mut self, burst: &[Frame<'_>], workspace: &mut Workspace) -> (usize, usize) {

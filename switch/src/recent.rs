@@ -27,13 +27,18 @@ pub(crate) struct AsOf {
 
 /// See the module.
 pub(crate) struct Recent {
+    known: Known,
+    as_of: Option<AsOf>,
+    /// There are few enough stations.
+    asked: bool,
+}
+
+/// What is known now.
+pub(crate) struct Known {
     /// Stations and where frames for them go.
     destinations: Stations,
     /// Stations and the port that the table knows them behind.
     sources: Stations,
-    as_of: Option<AsOf>,
-    /// There are few enough stations.
-    asked: bool,
 }
 
 /// By place, a station in the upper 48 bits, and what there is to remember of it.
@@ -74,7 +79,8 @@ fn place(station: Mac) -> usize {
 
 impl Recent {
     pub(crate) fn new() -> Self {
-        Self { destinations: Stations::new(), sources: Stations::new(), as_of: None, asked: false }
+        let known = Known { destinations: Stations::new(), sources: Stations::new() };
+        Self { known, as_of: None, asked: false }
     }
 
     /// Before a burst, with this many stations known: forgets what it knows unless it is as of this.
@@ -88,28 +94,34 @@ impl Recent {
 
     #[cold]
     fn forget(&mut self, as_of: AsOf) {
-        self.destinations.clear();
-        self.sources.clear();
+        self.known.destinations.clear();
+        self.known.sources.clear();
         self.as_of = Some(as_of);
+    }
+
+    /// What is known, if there is any use in asking.
+    #[inline]
+    pub(crate) fn known(&self) -> Option<&Known> {
+        self.asked.then_some(&self.known)
     }
 
     /// Where frames for a station go.
     #[inline]
     pub(crate) fn destination(&self, station: Mac) -> Option<Destination> {
-        if self.asked { self.destinations.find(station) } else { None }
+        self.known()?.destination(station)
     }
 
     /// Whether the table knows a station behind a port, as heard at the present tick.
     #[inline]
     pub(crate) fn is_heard(&self, station: Mac, behind: PortIndex) -> bool {
-        self.asked && self.sources.find(station) == Some(behind.number())
+        self.known().is_some_and(|known| known.is_heard(station, behind))
     }
 
     /// Notes where frames for a station go.
     #[inline]
     pub(crate) fn seek(&mut self, station: Mac, to: Destination) {
         if self.asked {
-            self.destinations.note(station, to);
+            self.known.destinations.note(station, to);
         }
     }
 
@@ -117,8 +129,22 @@ impl Recent {
     #[inline]
     pub(crate) fn hear(&mut self, station: Mac, behind: PortIndex) {
         if self.asked {
-            self.sources.note(station, behind.number());
+            self.known.sources.note(station, behind.number());
         }
+    }
+}
+
+impl Known {
+    /// Where frames for a station go.
+    #[inline]
+    pub(crate) fn destination(&self, station: Mac) -> Option<Destination> {
+        self.destinations.find(station)
+    }
+
+    /// Whether a station is known behind a port.
+    #[inline]
+    pub(crate) fn is_heard(&self, station: Mac, behind: PortIndex) -> bool {
+        self.sources.find(station) == Some(behind.number())
     }
 }
 
