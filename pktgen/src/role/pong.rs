@@ -35,11 +35,14 @@ impl Pong {
     /// Answers up to a burst of what is there.
     fn answer(&mut self, rx: &mut dyn Rx, tx: &mut dyn Tx, now: Time, tell: &mut EventSink) -> Pass {
         let mut pass = Pass { packets: 0, bytes: 0, next: Time::NEVER, over: false };
+        let mut burst = Burst::new();
+        rx.receive(&mut burst);
+        if burst.is_empty() {
+            return pass; // at once: the sooner it looks again, the sooner the next is answered
+        }
         let takes = tx.capabilities();
         let most =
             usize::try_from(self.left.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(self.pacer.due(now));
-        let mut burst = Burst::new();
-        rx.receive(&mut burst);
         let mut handled = 0;
         for frame in burst.iter().take(most) {
             let (len, offload) = (frame.len(), frame.offload());
