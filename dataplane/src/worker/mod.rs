@@ -10,6 +10,7 @@ mod command;
 pub mod cores;
 mod hosted;
 pub mod idle;
+mod pass_clock;
 mod poller;
 
 use std::io;

@@ -1,7 +1,6 @@
 //! The loop of a worker.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossbeam::channel::Receiver;
 use ports::Time;
@@ -10,13 +9,8 @@ use switch::Switch;
 use super::bridge::Bridge;
 use super::command::Command;
 use super::idle::{Alarm, Idler, Outcome, Policy};
+use super::pass_clock::PassClock;
 use super::{AppId, Hosted};
-
-/// Passes that moved nothing for each reading of the clock, which takes as long as the rest of such a pass: what comes in
-/// meanwhile is not to wait for that.
-const UNTIMED: u32 = 8;
-/// A deadline so near is awaited clock in hand.
-const NEAR: Duration = Duration::from_micros(20);
 
 /// What a worker owns: its share of the ports, and its apps.
 pub(super) struct Poller {
@@ -33,24 +27,23 @@ impl Poller {
 
     /// Polls until told to quit.
     pub(super) fn run(mut self, policy: Policy) {
-        let mut idler = Idler::new(policy, Time::now());
-        let mut now = Time::now();
-        let mut idle_passes = 0_u32;
+        let mut clock = PassClock::new(Time::now);
+        let mut idler = Idler::new(policy, clock.now());
         loop {
+            let now = clock.now();
             if !self.commands.is_empty() && !self.obey(now) {
                 return;
             }
             let outcome = self.pass(now);
-            idle_passes = if outcome.progress { 0 } else { idle_passes.wrapping_add(1) };
             if let Some(until) = idler.rest(outcome, now) {
                 self.sleep(now, until);
-                idle_passes = 0;
-            } else if policy == Policy::Adaptive && !outcome.progress {
+                clock.wake();
+                continue;
+            }
+            if policy == Policy::Adaptive && !outcome.progress {
                 std::hint::spin_loop();
             }
-            if idle_passes.is_multiple_of(UNTIMED) || outcome.deadline <= now + NEAR {
-                now = Time::now();
-            }
+            clock.pass(outcome);
         }
     }
 
