@@ -16,6 +16,8 @@ pub(crate) struct Receiver {
     intake: Intake,
     /// Of stamped frames, if that is asked.
     delays: Option<Tally>,
+    /// Frames are found at its times, or else at those of the passes.
+    clock: Option<fn() -> Time>,
     dump: Option<Dump>,
 }
 
@@ -118,6 +120,7 @@ impl Receiver {
         Self {
             intake: Intake::new(config),
             delays: config.stamp.then(Tally::new),
+            clock: None,
             dump: Dump::new(config.dump),
         }
     }
@@ -132,19 +135,24 @@ impl Role for Receiver {
         false
     }
 
+    fn lend_clock(&mut self, clock: fn() -> Time) {
+        self.clock = Some(clock);
+    }
+
     fn begin(&mut self, now: Time) {
         self.intake.begin(now);
         self.delays.iter_mut().for_each(|delays| delays.begin(now));
     }
 
     fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
-        let Self { intake, delays, dump } = self;
+        let Self { intake, delays, clock, dump } = self;
         if delays.is_none() && dump.is_none() {
             return intake.take(&mut *port.rx, now, |_| ());
         }
+        let mut found = None; // when the first was
         intake.take(&mut *port.rx, now, |frame| {
             if let Some(delays) = delays {
-                delays.frame(frame, now);
+                delays.frame(frame, *found.get_or_insert_with(|| clock.map_or(now, |read| read())));
             }
             if let Some(dump) = dump {
                 dump.show(frame.bytes().unwrap_or_default(), tell);

@@ -37,3 +37,20 @@ fn stamps_tell_of_one_way_latency_and_of_loss() {
     assert_eq!(events.iter().map(received).sum::<u64>(), 580);
     assert!(events.iter().filter(|e| matches!(e, Event::Delay(_))).count() > 1);
 }
+
+#[test]
+fn a_lent_clock_says_when_the_frames_of_a_pass_were_found() {
+    let (mut tx, _) = generator(Config { stamp: true, count: 3, ..config(Function::Tx) });
+    let (rx, events) = generator(Config { stamp: true, count: 3, ..config(Function::Rx) });
+    let mut rx = rx.with_clock(|| Time(SEC + 70));
+    let (mut tx_far, mut tx_near) = cable(64);
+    let (mut rx_far, mut rx_near) = cable(64);
+    tx.poll(&mut tx_near, Time(SEC));
+    tx_near.tx.flush();
+    rx.poll(&mut rx_near, Time(SEC - 50)); // it began before they were sent
+    take(&mut tx_far).iter().for_each(|frame| send(&mut rx_far, frame));
+    while !rx.poll(&mut rx_near, Time(SEC - 50)).done {}
+    let events = events.lock().unwrap();
+    let total = events.iter().find_map(|e| if let Event::DelayTotal(d) = e { Some(d) } else { None });
+    assert_eq!(total.map(|d| &d.delay), Some(&Latency::of([70; 3])));
+}
