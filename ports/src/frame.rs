@@ -135,9 +135,9 @@ impl<'a> Frame<'a> {
         }
         // SAFETY: 14 bytes are readable at `start`; unaligned reads are asked for.
         let start = unsafe { self.start.cast::<u64>().read_unaligned() };
-        // SAFETY: 4 + 8 = 12 bytes are readable at `start`.
-        let end = unsafe { self.start.wrapping_add(4).cast::<u64>().read_unaligned() };
-        Some(Flow::new(start, end))
+        // SAFETY: 8 + 4 = 12 bytes are readable at `start`.
+        let rest = unsafe { self.start.wrapping_add(8).cast::<u32>().read_unaligned() };
+        Some(Flow::new(start, rest))
     }
 
     /// The flow of a frame in pieces, which is no runt.
@@ -145,8 +145,9 @@ impl<'a> Frame<'a> {
     fn flow_of_pieces(&self) -> Flow {
         let mut head = [0; Self::HEADER];
         self.copy_at(0, &mut head);
-        let word = |at: usize| head[at..].first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-        Flow::new(word(0), word(4))
+        let (start, rest) = head.split_at(size_of::<u64>());
+        let start = start.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+        Flow::new(start, rest.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes)))
     }
 
     /// Copies the first bytes of the frame into `to`, and says how many there were.
