@@ -64,8 +64,9 @@ struct Sorted<'b, 'f> {
 }
 
 impl<'p> Crossing<'p> {
-    /// Moves a frame that came alone, if there is nothing to it: it goes to one port, as it is, and that has room. What a burst
-    /// takes to set up is most of what it takes to move one frame. Says whether it is done; else nothing has happened.
+    /// Moves a frame that came alone, if there is nothing to it: it goes to one port, as it is, and needs not wait for room. What
+    /// a burst takes to set up is most of what it takes to move one frame. Says whether it is done; else nothing has
+    /// happened.
     pub(crate) fn alone(&mut self, frame: &Frame<'_>, workspace: &mut Workspace) -> bool {
         let Workspace { recent, scratch, .. } = workspace;
         let tick = self.switch.table().ageing().tick(self.now);
@@ -75,8 +76,12 @@ impl<'p> Crossing<'p> {
         let Some(egress) = self.members.at(to) else { return false };
         let load = Load { frames: std::slice::from_ref(frame), starts: &[], plain: Some(frame.len()) };
         self.touched.insert(to);
-        if egress.deliver(&load, scratch, self.now).done == 0 {
-            return false;
+        let delivered = egress.deliver(&load, scratch, self.now);
+        if delivered.done == 0 {
+            if self.ingress.when_full() == WhenFull::Wait && !delivered.stopped {
+                return false;
+            }
+            egress.counters().add_drops(Reason::Full, 1);
         }
         self.ingress.counters().add_rx(1, frame.len() as u64);
         true
