@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Nanoseconds on the monotonic clock (`CLOCK_MONOTONIC`), or on a test's virtual clock.
 ///
-/// Only a worker's loop reads the clock, once a pass; everything below it is handed the reading.
+/// Only a worker's loop reads the clock, once a pass or less; everything below it is handed the reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
 

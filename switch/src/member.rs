@@ -52,8 +52,8 @@ pub struct Member {
     egress: Egress,
 }
 
-/// The half that every worker uses to send to the port: one cache line. What the worker that receives from it looks at is
-/// elsewhere, or the two would wait for each other with every frame.
+/// The half that every worker uses to send to the port. What the worker that receives from it looks at is
+/// on other lines, or the two would wait for each other with every frame.
 #[repr(align(128))]
 struct Egress {
     /// As the member's.

@@ -1,6 +1,6 @@
 //! Workers: one polling thread a core, which owns the receiving halves of its ports and the apps it hosts.
 //!
-//! A pass reads the clock once, polls each app, forwards a burst of each port, and kicks every destination
+//! A pass has one reading of the clock, polls each app, forwards a burst of each port, and kicks every destination
 //! once. Between passes a worker looks whether there are commands; that look is all that the control path costs
 //! the data path. A port is received by one worker only; any worker may transmit to it, under the lock that the
 //! switch keeps for it.

@@ -14,7 +14,7 @@ const BRIEF: Duration = Duration::from_nanos(125);
 /// A deadline so near is awaited clock in hand.
 const NEAR: Duration = Duration::from_micros(20);
 
-/// Says when a pass is: at its beginning, or if nothing moved of late up to a microsecond before.
+/// Says when a pass is: at its beginning, or if nothing moved of late up to seven short passes before.
 #[derive(Debug)]
 pub(super) struct PassClock {
     read: fn() -> Time,

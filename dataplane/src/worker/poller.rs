@@ -36,7 +36,7 @@ impl Poller {
             }
             let outcome = self.pass(now);
             if let Some(until) = idler.rest(outcome, now) {
-                self.sleep(now, until);
+                self.sleep(Time::now(), until);
                 clock.wake();
                 continue;
             }

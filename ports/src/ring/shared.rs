@@ -177,8 +177,8 @@ impl Map {
     #[inline]
     pub(super) fn read(self, index: u32) -> Desc {
         let at = self.desc(index);
-        // SAFETY: in bounds by construction of `desc`. Published, so the producer leaves it alone; any bits are a
-        // descriptor.
+        // SAFETY: in bounds by construction of `desc`. The reader's own, or published, so that the producer leaves it
+        // alone; any bits are a descriptor.
         let what = unsafe { at.read_volatile() };
         // SAFETY: as above; the second word of the same descriptor.
         let place = unsafe { at.wrapping_add(1).read_volatile() };
