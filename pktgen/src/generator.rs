@@ -143,9 +143,9 @@ impl Generator {
 
     fn finish(&mut self, port: &Port, now: Time, since: Time) -> Progress {
         let errors = if self.role.transmits() { errors(port) - self.errors_before } else { 0 };
-        self.role.interval(now, false, self.report.events());
-        self.report.end_last_interval(now);
         self.role.interval(now, true, self.report.events());
+        self.report.end_last_interval(now);
+        self.role.total(now, self.report.events());
         let broken = port.rx.end().and_then(|end| if let End::Broken(why) = end { Some(why) } else { None });
         if let Some(why) = broken.or_else(|| self.role.fault()) {
             let message = format!("{}: {why}", self.config.port);

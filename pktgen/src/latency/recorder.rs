@@ -35,9 +35,9 @@ impl Recorder {
     }
 
     /// The latencies since the last call. `None` while all spare histograms are under way, since nobody listens:
-    /// then the interval goes on.
-    pub(crate) fn end_interval(&mut self) -> Option<Latency> {
-        let spare = self.spares.try_recv().ok()?;
+    /// then the interval goes on, unless it is the `last`, for which one may be allocated.
+    pub(crate) fn end_interval(&mut self, last: bool) -> Option<Latency> {
+        let spare = self.spares.try_recv().ok().or_else(|| last.then(empty))?;
         let histogram = std::mem::replace(&mut self.interval, spare);
         Some(Latency { histogram, home: Some(self.home.clone()) })
     }
@@ -57,11 +57,11 @@ mod tests {
         let mut recorder = Recorder::new();
         for round in 1..100 {
             (0..round).for_each(|ns| recorder.record(ns));
-            let interval = recorder.end_interval().expect("the last one was dropped");
+            let interval = recorder.end_interval(false).expect("the last one was dropped");
             assert_eq!(interval.count(), round);
         }
         assert_eq!(recorder.total().count(), 99 * 100 / 2);
-        assert_eq!(recorder.end_interval().map(|last| last.count()), Some(0));
+        assert_eq!(recorder.end_interval(false).map(|last| last.count()), Some(0));
     }
 
     #[test]
@@ -70,12 +70,14 @@ mod tests {
         let mut heard = Vec::new();
         for _ in 0..10 {
             recorder.record(7);
-            heard.extend(recorder.end_interval());
+            heard.extend(recorder.end_interval(false));
         }
         assert_eq!(heard.len(), SPARES);
+        assert_eq!(recorder.end_interval(true).map(|l| l.count()), Some(6), "nothing is left untold");
         heard.clear();
-        assert_eq!(recorder.end_interval().map(|l| l.count()), Some(6));
-        let last = recorder.end_interval();
+        recorder.record(7);
+        assert_eq!(recorder.end_interval(false).map(|l| l.count()), Some(1));
+        let last = recorder.end_interval(false);
         drop(recorder);
         drop(last); // nobody to give it back to
     }

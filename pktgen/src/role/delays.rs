@@ -71,11 +71,11 @@ impl Tally {
         numbers.saturating_sub(self.received + self.received_before)
     }
 
-    /// The interval that ends now. If nothing has come, or nobody listens, it goes on instead.
-    pub(super) fn end_interval(&mut self, now: Time) -> Option<Delays> {
+    /// The interval that ends now. If nothing has come, or nobody listens and it is not the `last`, it goes on instead.
+    pub(super) fn end_interval(&mut self, now: Time, last: bool) -> Option<Delays> {
         let since_us = micros(self.since - self.began);
         (self.received > 0).then_some(())?;
-        let delay = self.delay.end_interval()?;
+        let delay = self.delay.end_interval(last)?;
         let received = std::mem::take(&mut self.received);
         self.received_before += received;
         let interval_us = micros(now - self.since);
@@ -130,9 +130,9 @@ mod tests {
         assert_eq!(tally.total(Time(6)).received, 0);
         tally.begin(Time(90));
         tally.frame(&Frame::new(&stamped(9, 100)), Time(90));
-        let interval = tally.end_interval(Time(2_000_090)).unwrap();
+        let interval = tally.end_interval(Time(2_000_090), false).unwrap();
         assert_eq!((interval.since_us, interval.interval_us, interval.received), (0, 2000, 1));
         assert_eq!(interval.delay.max_ns(), 0);
-        assert_eq!(tally.end_interval(Time(3_000_090)), None);
+        assert_eq!(tally.end_interval(Time(3_000_090), true), None);
     }
 }

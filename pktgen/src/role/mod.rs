@@ -72,9 +72,12 @@ pub(crate) trait Role: Send {
         Pass { over: true, ..self.poll(port, now, tell) }
     }
 
-    /// The report of an interval is about to be given: what belongs to it is said now. With `last`, it is the final
-    /// report that is.
+    /// The report of an interval is about to be given: what belongs to it is said now. After the `last` one nothing
+    /// is left to say of intervals, so it may allocate.
     fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {}
+
+    /// The final report is about to be given: what belongs to it is said now.
+    fn total(&mut self, _now: Time, _tell: &mut EventSink) {}
 
     /// When it began, if it was let `run` at that time.
     fn began(&self, run: Time) -> Time {

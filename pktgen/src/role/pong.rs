@@ -113,11 +113,14 @@ impl Role for Pong {
         self.answer(&mut *port.rx, &mut *port.tx, now, tell)
     }
 
-    fn interval(&mut self, _now: Time, last: bool, tell: &mut EventSink) {
+    fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {
         if let Some(dump) = &mut self.dump {
             dump.interval();
         }
-        if last && self.ignored > 0 {
+    }
+
+    fn total(&mut self, _now: Time, tell: &mut EventSink) {
+        if self.ignored > 0 {
             tell(Event::Ignored { packets: self.ignored });
         }
     }

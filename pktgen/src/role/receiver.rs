@@ -169,11 +169,14 @@ impl Role for Receiver {
         if let Some(dump) = &mut self.dump {
             dump.interval();
         }
-        let Some(delays) = &mut self.delays else { return };
-        if last {
-            tell(Event::DelayTotal(delays.total(now)));
-        } else if let Some(interval) = delays.end_interval(now) {
+        if let Some(interval) = self.delays.as_mut().and_then(|delays| delays.end_interval(now, last)) {
             tell(Event::Delay(interval));
+        }
+    }
+
+    fn total(&mut self, now: Time, tell: &mut EventSink) {
+        if let Some(delays) = &self.delays {
+            tell(Event::DelayTotal(delays.total(now)));
         }
     }
 

@@ -126,12 +126,15 @@ impl Role for SequenceReceiver {
         })
     }
 
-    fn interval(&mut self, _now: Time, last: bool, tell: &mut EventSink) {
+    fn interval(&mut self, _now: Time, _last: bool, tell: &mut EventSink) {
         if let Some(dump) = &mut self.dump {
             dump.interval();
         }
-        let order = self.numbers.sources.order();
-        tell(if last { Event::OrderTotal(order) } else { Event::Order(order) });
+        tell(Event::Order(self.numbers.sources.order()));
+    }
+
+    fn total(&mut self, _now: Time, tell: &mut EventSink) {
+        tell(Event::OrderTotal(self.numbers.sources.order()));
     }
 
     fn took(&self, _ran: Duration) -> Duration {

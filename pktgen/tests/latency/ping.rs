@@ -98,14 +98,31 @@ proptest! {
             let exact = model.rtts.get(rank - 1).copied().unwrap_or(0);
             prop_assert!(all.rtt.quantile_ns(share).abs_diff(exact) <= exact / 1000);
         }
-        let mut sum = [0; 4];
-        for event in &events {
-            if let Event::Ping(p) = event {
-                sum = [sum[0] + p.sent, sum[1] + p.received, sum[2] + p.lost, sum[3] + p.rtt.count()];
-            }
-        }
-        prop_assert_eq!(sum, [all.sent, all.received, all.lost, all.rtt.count()]);
+        prop_assert_eq!(sum(&events), [all.sent, all.received, all.lost, all.rtt.count()]);
     }
+}
+
+/// Sent, received, lost and measured in all intervals.
+fn sum(events: &[Event]) -> [u64; 4] {
+    let mut sum = [0; 4];
+    for event in events {
+        if let Event::Ping(p) = event {
+            sum = [sum[0] + p.sent, sum[1] + p.received, sum[2] + p.lost, sum[3] + p.rtt.count()];
+        }
+    }
+    sum
+}
+
+/// All events are kept here, and the histograms with them: there are none left for most of the intervals.
+#[test]
+fn the_intervals_come_to_the_total_even_if_nobody_lets_go_of_them() {
+    let answered = vec![vec![10 * US]; 100];
+    let rate = Rate::Pps(1000);
+    let (events, _) =
+        run(Config { count: 100, rate, interval_ms: 10, ..config(Function::Ping) }, &answered, 5 * US);
+    let intervals = events.iter().filter(|e| matches!(e, Event::Ping(_))).count();
+    assert!(intervals < 9, "{intervals} of about ten");
+    assert_eq!(sum(&events), [100, 100, 0, 100]);
 }
 
 #[test]

@@ -195,10 +195,12 @@ impl Role for Ping {
         if let Some(dump) = &mut self.dump {
             dump.interval();
         }
-        if last {
-            tell(Event::PingTotal(self.tally.total(now)));
-        } else if let Some(pings) = self.tally.end_interval(now) {
+        if let Some(pings) = self.tally.end_interval(now, last) {
             tell(Event::Ping(pings));
         }
+    }
+
+    fn total(&mut self, now: Time, tell: &mut EventSink) {
+        tell(Event::PingTotal(self.tally.total(now)));
     }
 }

@@ -60,13 +60,13 @@ impl Tally {
         }
     }
 
-    /// The interval that ends now. If nothing has happened, or nobody listens, it goes on instead.
-    pub(super) fn end_interval(&mut self, now: Time) -> Option<Pings> {
+    /// The interval that ends now. If nothing has happened, or nobody listens and it is not the `last`, it goes on instead.
+    pub(super) fn end_interval(&mut self, now: Time, last: bool) -> Option<Pings> {
         let Counts { sent, received, lost, late, duplicate, stray } = self.interval;
         if sent + received + lost + late + duplicate + stray == 0 {
             return None;
         }
-        let rtt = self.rtt.end_interval()?;
+        let rtt = self.rtt.end_interval(last)?;
         self.total = self.sum();
         self.interval = Counts::default();
         let (since_us, interval_us) = (micros(self.since - self.began), micros(now - self.since));
