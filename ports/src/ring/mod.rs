@@ -17,6 +17,7 @@
 mod consumer;
 #[cfg(test)]
 mod hostile;
+mod labels;
 mod landing;
 pub(crate) mod layout;
 mod producer;

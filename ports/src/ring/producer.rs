@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
+use super::labels::Labels;
 use super::landing::Landing;
 use super::layout::{Desc, MAX_FRAME, NEXT, OFFLOAD, ONE_SLOT, SLOT};
 use super::shared::{MIN_SLOTS, Map, Shared};
@@ -42,10 +43,7 @@ pub struct Producer {
     repeatable: Option<usize>,
     /// Published since the consumer was last woken.
     unkicked: bool,
-    /// By buffer: what the app left in it, in a word of its own.
-    labels: Box<[u32]>,
-    /// Some label may be other than zero.
-    labelled: bool,
+    labels: Labels,
 }
 
 impl Producer {
@@ -64,8 +62,7 @@ impl Producer {
             reserved: None,
             repeatable: None,
             unkicked: false,
-            labels: vec![0; room as usize].into(),
-            labelled: false,
+            labels: Labels::new(room as usize),
         }
     }
 
@@ -80,7 +77,7 @@ impl Producer {
     /// any can be fails: it would never find room, and hold up all behind it.
     pub fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
         (self.reserved, self.repeatable) = (None, None);
-        self.forget();
+        self.labels.forget();
         self.begin();
         let mut sent = Sent::default();
         if let [frame] = frames
@@ -116,16 +113,10 @@ impl Producer {
     /// and their bytes.
     #[inline]
     fn transmit_short(&mut self, frames: &[Frame<'_>]) -> (usize, u64) {
-        let map = self.map;
+        let (map, ahead) = (self.map, self.ahead);
         let (mut taken, mut bytes) = (0, 0);
         for frame in frames.iter().take(self.room as usize).take_while(|frame| is_short(frame)) {
-            let index = self.head.wrapping_add(taken);
-            let offset = map.start(index);
-            map.claim(offset + self.ahead);
-            // SAFETY: there is room for `len` bytes that nobody else touches before they are published; the
-            // frame lives in another port's memory, or in slots of this ring that its consumer still holds.
-            unsafe { frame.copy_to(map.buffers.wrapping_add(offset)) };
-            map.write(index, Desc::new(0, frame.len(), offset));
+            put(map, self.head.wrapping_add(taken), ahead, frame);
             taken += 1;
             bytes += frame.len() as u64;
         }
@@ -137,12 +128,7 @@ impl Producer {
     /// Copies one such frame, for which there is room.
     #[inline]
     fn transmit_alone(&mut self, frame: &Frame<'_>) {
-        let map = self.map;
-        let offset = map.start(self.head);
-        map.claim(offset + self.ahead);
-        // SAFETY: as in `transmit_short`.
-        unsafe { frame.copy_to(map.buffers.wrapping_add(offset)) };
-        map.write(self.head, Desc::new(0, frame.len(), offset));
+        put(self.map, self.head, self.ahead, frame);
         self.head = self.head.wrapping_add(1);
         self.room -= 1;
     }
@@ -151,7 +137,7 @@ impl Producer {
     #[inline(never)]
     fn transmit_any(&mut self, frame: &Frame<'_>) -> Option<()> {
         let at = self.slot(frame.len())?;
-        // SAFETY: as in `transmit_short`.
+        // SAFETY: as in `put`.
         unsafe { frame.copy_to(at) };
         self.describe(frame.len(), frame.offload());
         Some(())
@@ -160,7 +146,7 @@ impl Producer {
     /// Room for one frame of `len` bytes, in place.
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.forget();
+        self.labels.forget();
         let at = self.lend(len)?;
         // SAFETY: `lend` gave room for `len` bytes, which stay ours until they are published; the borrow of
         // `self` keeps that from happening while the slice is alive.
@@ -173,7 +159,6 @@ impl Producer {
         if len > ONE_SLOT {
             return self.reserve(len).map(|bytes| Slot { bytes, label: None });
         }
-        self.labelled = true;
         let at = self.lend(len)?;
         let label = self.labels.get_mut(self.map.buffer(self.head));
         // SAFETY: as in `reserve`.
@@ -189,20 +174,6 @@ impl Producer {
         let at = if len <= MAX_FRAME { self.slot(len)? } else { return None };
         self.reserved = Some(len);
         Some(at)
-    }
-
-    /// Buffers are to be written into without their labels.
-    #[inline]
-    fn forget(&mut self) {
-        if self.labelled {
-            self.clear_labels();
-        }
-    }
-
-    #[cold]
-    fn clear_labels(&mut self) {
-        self.labels.fill(0);
-        self.labelled = false;
     }
 
     /// Queues what was written into the reservation.
@@ -272,7 +243,7 @@ impl Producer {
     /// Where the next frame goes, if `len` bytes have room.
     #[inline]
     fn slot(&mut self, len: usize) -> Option<*mut u8> {
-        if self.room < slots_for(self.map, self.head, len) && !self.finds_room(len) {
+        if self.room < self.map.slots_for(self.head, len) && !self.finds_room(len) {
             return None;
         }
         let offset = self.map.start(self.head);
@@ -284,7 +255,7 @@ impl Producer {
     #[inline(never)]
     fn finds_room(&mut self, len: usize) -> bool {
         self.look();
-        self.room >= slots_for(self.map, self.head, len)
+        self.room >= self.map.slots_for(self.head, len)
     }
 
     /// At the start of a burst: if it is time to look, looks, and if the consumer has drained the ring lets the next
@@ -322,7 +293,7 @@ impl Producer {
     /// Writes the descriptors of the frame, of whatever kind, that now stands at `head`, where it has room.
     #[inline(never)]
     fn describe(&mut self, len: usize, offload: Offload) {
-        self.forget();
+        self.labels.forget();
         let map = self.map;
         let mut flags = 0;
         let mut offset = map.start(self.head);
@@ -358,16 +329,20 @@ impl Producer {
     }
 }
 
+/// Copies such a frame into slot `index`, which is free, with its descriptor.
+#[inline]
+fn put(map: Map, index: u32, ahead: usize, frame: &Frame<'_>) {
+    let offset = map.start(index);
+    map.claim(offset + ahead);
+    // SAFETY: there is room for `len` bytes that nobody else touches before they are published; the
+    // frame lives in another port's memory, or in slots of this ring that its consumer still holds.
+    unsafe { frame.copy_to(map.buffers.wrapping_add(offset)) };
+    map.write(index, Desc::new(0, frame.len(), offset));
+}
+
 /// Whether a frame fits one slot and has no metadata.
 #[inline]
 const fn is_short(frame: &Frame<'_>) -> bool {
     // The metadata of most frames is never looked at in whole: copying it about shows.
     frame.len() <= ONE_SLOT && frame.offload().is_none()
-}
-
-/// Slots that a frame of `len` bytes takes if it starts at slot `head`.
-#[inline]
-fn slots_for(map: Map, head: u32, len: usize) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "`len` is at most MAX_FRAME")]
-    if len <= ONE_SLOT { 1 } else { (map.start(head) % SLOT + len).div_ceil(SLOT) as u32 }
 }

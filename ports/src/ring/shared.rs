@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::layout::{COOKIE, Desc, Header, MASK_INT, SLOT, start};
+use super::layout::{COOKIE, Desc, Header, MASK_INT, ONE_SLOT, SLOT, start};
 use super::region::Region;
 use crate::Error;
 use crate::prefetch::claim;
@@ -206,6 +206,13 @@ impl Map {
     #[inline]
     pub(super) fn start(self, index: u32) -> usize {
         self.buffer(index) * SLOT + start(index.wrapping_add(self.shift))
+    }
+
+    /// Slots that a frame of `len` bytes, at most [`MAX_FRAME`](super::layout::MAX_FRAME), takes if it begins at this one.
+    #[inline]
+    pub(super) fn slots_for(self, index: u32, len: usize) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "`len` is at most MAX_FRAME")]
+        if len <= ONE_SLOT { 1 } else { (self.start(index) % SLOT + len).div_ceil(SLOT) as u32 }
     }
 
     /// The number of the buffer in which a frame that begins at this slot is.
