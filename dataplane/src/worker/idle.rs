@@ -21,8 +21,8 @@ const SHORT_SPIN: Duration = Duration::from_micros(8);
 const SOON: Duration = Duration::from_micros(112);
 /// How long it rests while frames wait for room at their destination: nobody kicks when room appears.
 const NAP: Duration = Duration::from_micros(20);
-/// A deadline nearer than this is awaited spinning: the sleep would overrun it.
-const SHORT: Duration = Duration::from_micros(20);
+/// A deadline nearer than this is awaited spinning, clock in hand: the sleep would overrun it.
+pub(super) const SHORT: Duration = Duration::from_micros(20);
 
 /// What a poller does when there is nothing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use ports::Time;
 
-use super::idle::Outcome;
+use super::idle::{Outcome, SHORT};
 
 /// Passes that moved nothing for each reading of the clock, which takes as long as the rest of such a pass: what comes in
 /// meanwhile is not to wait for that.
 const UNTIMED: u32 = 8;
 /// So short they have to be, or many of them would take too long.
 const BRIEF: Duration = Duration::from_nanos(125);
-/// A deadline so near is awaited clock in hand.
-const NEAR: Duration = Duration::from_micros(20);
 
 /// Says when a pass is: at its beginning, or if nothing moved of late up to seven short passes before.
 #[derive(Debug)]
@@ -41,7 +39,7 @@ impl PassClock {
     pub(super) fn pass(&mut self, outcome: Outcome) {
         self.passes += 1;
         let skips = self.brief && self.passes < UNTIMED;
-        if outcome.progress || !skips || outcome.deadline <= self.now + NEAR {
+        if outcome.progress || !skips || outcome.deadline <= self.now + SHORT {
             let before = self.now;
             self.now = (self.read)();
             self.brief = !outcome.progress && self.now.since(before) <= BRIEF * self.passes;

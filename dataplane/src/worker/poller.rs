@@ -36,7 +36,7 @@ impl Poller {
             }
             let outcome = self.pass(now);
             if let Some(until) = idler.rest(outcome, now) {
-                self.sleep(Time::now(), until);
+                self.sleep(until);
                 clock.wake();
                 continue;
             }
@@ -69,7 +69,7 @@ impl Poller {
     }
 
     /// Sleeps unless something came in between the last look and the request to be woken.
-    fn sleep(&mut self, now: Time, until: Time) {
+    fn sleep(&mut self, until: Time) {
         let mut waiting = !self.commands.is_empty();
         for bridge in &mut self.bridges {
             waiting |= bridge.arm();
@@ -78,7 +78,7 @@ impl Poller {
             waiting |= app.arm();
         }
         if !waiting {
-            self.alarm.sleep(now, until);
+            self.alarm.sleep(Time::now(), until);
         }
         for bridge in &mut self.bridges {
             bridge.disarm();
