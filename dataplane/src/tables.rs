@@ -94,12 +94,13 @@ pub fn fdb(stations: &[Station]) -> String {
 pub fn ports(rows: &[PortRow]) -> String {
     let header = ["port", "backend", "core", "address", "notes"].map(str::to_owned).to_vec();
     let row = |p: &PortRow| {
-        let (mac, core) = (p.mac.map(|m| m.to_string()), p.core.map(|c| c.to_string()));
+        let mac = p.mac.map(|m| m.to_string());
+        let cores = p.core.iter().chain(&p.more_cores).map(usize::to_string).collect::<Vec<_>>();
         let dash = || "-".to_owned();
         vec![
             p.name.clone(),
             p.backend.clone(),
-            core.unwrap_or_else(dash),
+            if cores.is_empty() { dash() } else { cores.join(",") },
             mac.unwrap_or_else(dash),
             p.notes.join("; "),
         ]

@@ -268,3 +268,25 @@ fn cores_and_names_that_are_not_there_leave_nothing_behind() {
     let e = Appliance::new(Options { cores: vec![4096], ..Options::default() }).err().unwrap();
     assert!(e.to_string().contains("core 4096"), "{e}");
 }
+
+#[test]
+fn a_guests_queues_are_received_by_as_many_workers_as_asked_for() {
+    let cores = cores::available();
+    let [first, second, ..] = cores[..] else { return };
+    let options = |cores| Options { cores, sockets: std::env::temp_dir(), ..Options::default() };
+    let two = Appliance::new(options(vec![first, second])).unwrap();
+    let name = format!("vale0:g{}", std::process::id());
+    let guest = |options: &str| vale(&format!("{name}@vhost-user:queues=2,{options}"));
+    let refused = two.attach(&guest("workers=3"), false).unwrap_err().to_string();
+    assert!(refused.contains("workers=3: 1 to as many as queues=2"), "{refused}");
+    two.attach(&guest(&format!("workers=2,core={second}")), false).unwrap();
+    let row = two.list().remove(0);
+    assert_eq!((row.core, row.more_cores), (Some(second), vec![first]));
+    two.detach(&vale(&name)).unwrap();
+    assert!(two.is_empty());
+
+    let one = Appliance::new(options(vec![first])).unwrap();
+    let refused = one.attach(&guest("workers=2"), false).unwrap_err().to_string();
+    assert!(refused.contains("workers=2: there are 1"), "{refused}");
+    assert!(one.is_empty());
+}

@@ -68,8 +68,9 @@ impl Reason {
 /// what went out. Any thread may read them; whoever moves frames adds once per burst.
 ///
 /// What comes in is counted by whoever has the port's [`Rx`](crate::Rx), what goes out by whoever has its
-/// [`Tx`](crate::Tx): one thread at a time each, so that a plain sum does, which costs a sixth of an atomic one. Drops
-/// are counted from wherever they happen.
+/// [`Tx`](crate::Tx): one thread at a time each, so that a plain sum does, which costs a sixth of an atomic one. Ports
+/// that several workers receive from have counters [`for_several`](Self::for_several). Drops are counted from wherever
+/// they happen.
 #[derive(Debug, Default)]
 pub struct Counters {
     rx: Ingress,
@@ -85,6 +86,19 @@ struct Ingress {
     bytes: AtomicU64,
     /// Copies made of flooded frames beyond the first.
     copies: AtomicU64,
+    /// There are several such threads.
+    several: bool,
+}
+
+impl Ingress {
+    #[inline]
+    fn add(&self, counter: &AtomicU64, n: u64) {
+        if self.several {
+            counter.fetch_add(n, Ordering::Relaxed);
+        } else {
+            add(counter, n);
+        }
+    }
 }
 
 /// What the thread that has the [`Tx`](crate::Tx) counts.
@@ -101,11 +115,17 @@ struct Egress {
 struct Drops([AtomicU64; Reason::ALL.len()]);
 
 impl Counters {
+    /// Counters of a port that several threads receive from at once.
+    #[must_use]
+    pub fn for_several() -> Self {
+        Self { rx: Ingress { several: true, ..Ingress::default() }, ..Self::default() }
+    }
+
     /// Counts frames that came in. Of two threads that do so at once, one may be lost: see [`Counters`].
     #[inline]
     pub fn add_rx(&self, frames: u64, bytes: u64) {
-        add(&self.rx.frames, frames);
-        add(&self.rx.bytes, bytes);
+        self.rx.add(&self.rx.frames, frames);
+        self.rx.add(&self.rx.bytes, bytes);
     }
 
     /// Counts frames that went out. Of two threads that do so at once, one may be lost: see [`Counters`].
@@ -120,7 +140,7 @@ impl Counters {
     /// [`Rx`](crate::Rx), as [`Self::add_rx`].
     #[inline]
     pub fn add_copies(&self, n: u64) {
-        add(&self.rx.copies, n);
+        self.rx.add(&self.rx.copies, n);
     }
 
     /// Counts dropped frames.
@@ -181,5 +201,27 @@ impl Totals {
     /// The reasons that occurred, with their counts.
     pub fn reasons(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
         Reason::ALL.into_iter().map(|r| (r, self.dropped(r))).filter(|(_, n)| *n > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_threads_may_receive_from_a_port_whose_counters_know_it() {
+        let counters = Counters::for_several();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100_000 {
+                        counters.add_rx(1, 60);
+                        counters.add_copies(2);
+                    }
+                });
+            }
+        });
+        let totals = counters.read();
+        assert_eq!((totals.rx_frames, totals.rx_bytes, totals.copies), (400_000, 24_000_000, 800_000));
     }
 }

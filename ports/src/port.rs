@@ -214,6 +214,9 @@ impl Default for Rings {
 pub struct Port {
     /// Frames into the dataplane.
     pub rx: Box<dyn Rx>,
+    /// Receiving halves beside `rx`, each for a worker of its own, where that was asked for: they receive from other
+    /// queues of the port. Its counters allow for several then.
+    pub more_rx: Vec<Box<dyn Rx>>,
     /// Frames out of it.
     pub tx: Box<dyn Tx>,
     /// The station address of the interface behind the port, where it has one of its own.
@@ -232,6 +235,7 @@ impl Port {
     pub fn new(rx: impl Rx + 'static, tx: impl Tx + 'static) -> Self {
         Self {
             rx: Box::new(rx),
+            more_rx: Vec::new(),
             tx: Box::new(tx),
             mac: None,
             counters: Arc::default(),

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use sockets::{Place, alone, eventually, held, poll, send};
 
 fn options(place: &Place) -> Options {
-    Options { path: place.path("guest.sock"), client: false, queues: 1, offloads: true }
+    Options { path: place.path("guest.sock"), client: false, queues: 1, workers: 1, offloads: true }
 }
 
 fn open(options: &Options) -> Port {

@@ -44,7 +44,8 @@ pub struct Member {
     name: String,
     when_full: WhenFull,
     gone: AtomicBool,
-    /// Used by the one worker that receives from the port; a lock, since ports move between workers.
+    /// Used by the one worker that receives from the port; a lock, since ports move between workers. Only frames of
+    /// [`WhenFull::Wait`] ports are ever in it, and those have one.
     backlog: Mutex<Backlog>,
     /// There is something in it: the lock is taken only then.
     waiting: AtomicBool,

@@ -15,6 +15,16 @@ pub enum Error {
     /// The core is not one of the workers'.
     #[error(transparent)]
     Core(#[from] NoCore),
+    /// There are not as many workers as the port is to be received by.
+    #[error("{name}: workers={asked}: there are {there} (try: valed --cores)")]
+    Workers {
+        /// The port.
+        name: String,
+        /// How many it asks for.
+        asked: usize,
+        /// How many there are.
+        there: usize,
+    },
     /// The switch has a port of that name.
     #[error("{0}: already attached (try: vale-ctl -d {0})")]
     Attached(String),

@@ -151,7 +151,7 @@ impl Appliance {
             Backend::Virtual => {
                 backend::cable(&name.short(), Some(source)).map(|(near, far)| (near, Some(far)))?
             }
-            _ => (backend::open(&name.port, source)?, None),
+            _ => (backend::open_shared(&name.port, source)?, None),
         };
         let (name, purpose) = (name.clone(), Purpose::Attached);
         Ok(Joiner { name, port, backend: source.backend, purpose, core, far })
@@ -172,10 +172,16 @@ impl Appliance {
         at.ok_or_else(|| NoCore { core, available: self.workers.iter().map(Worker::core).collect() })
     }
 
+    fn check_workers(&self, name: &ValePort, asked: usize) -> Result<(), Error> {
+        let there = self.workers.len();
+        if asked > there { Err(Error::Workers { name: name.short(), asked, there }) } else { Ok(()) }
+    }
+
     fn join(&self, roster: &mut Roster, joiner: Joiner) -> Result<Attached, Error> {
         let Joiner { name, port, backend, purpose, core, far } = joiner;
         roster.check_free(&name)?;
         let asked = core.map(|c| self.worker_on(c)).transpose()?;
+        self.check_workers(&name, 1 + port.more_rx.len())?;
         let mem_id = match (&purpose, roster.persistent.get(&name.port)) {
             (Purpose::Persistent(_), Some(held)) => held.mem_id,
             _ => roster.number_memory(),
@@ -184,7 +190,7 @@ impl Appliance {
         let worker = asked.unwrap_or(home.worker);
         let when_full =
             if matches!(purpose, Purpose::Hosted { .. }) { WhenFull::Wait } else { WhenFull::Drop };
-        let Port { rx, tx, mac, counters, rings, notes } = port;
+        let Port { rx, more_rx, tx, mac, counters, rings, notes } = port;
         let about = About { mac, counters, rings, mem_id, notes };
         let joining = Joining { name: name.key(), tx, counters: about.counters.clone(), when_full };
         let index = match home.switch.join(joining) {
@@ -196,7 +202,12 @@ impl Appliance {
             }
         };
         self.refresh(&home.switch);
+        let more_workers =
+            (1..=more_rx.len()).map(|turn| (worker + turn) % self.workers.len()).collect::<Vec<_>>();
         self.workers[worker].add_port(&home.switch, index, rx);
+        for (worker, rx) in more_workers.iter().zip(more_rx) {
+            self.workers[*worker].add_port(&home.switch, index, rx);
+        }
         tracing::info!(
             "{}: attached ({}, core {})",
             name.short(),
@@ -211,7 +222,7 @@ impl Appliance {
         };
         let key = name.key();
         let watchman = Watchman::new(&name.port, backend);
-        let entry = Entry { name, index, backend, worker, purpose, about, far, watchman };
+        let entry = Entry { name, index, backend, worker, more_workers, purpose, about, far, watchman };
         home.entries.insert(key, entry);
         Ok(attached)
     }
@@ -245,6 +256,9 @@ impl Appliance {
         let Some(home) = roster.homes.get_mut(&name.switch) else { return };
         let Some(entry) = home.entries.remove(&name.key()) else { return };
         let rx = self.workers[entry.worker].remove_port(&home.switch, entry.index, drain);
+        for worker in &entry.more_workers {
+            drop(self.workers[*worker].remove_port(&home.switch, entry.index, drain));
+        }
         home.switch.leave(entry.index);
         self.refresh(&home.switch);
         let counts = entry.about.counters.read();

@@ -49,7 +49,7 @@ impl About {
     /// The port again.
     pub(super) fn port(self, rx: Box<dyn Rx>, tx: Box<dyn Tx>) -> Port {
         let Self { mac, counters, rings, mem_id: _, notes } = self;
-        Port { rx, tx, mac, counters, rings, notes }
+        Port { rx, more_rx: Vec::new(), tx, mac, counters, rings, notes }
     }
 }
 
@@ -59,6 +59,8 @@ pub(super) struct Entry {
     pub(super) index: PortIndex,
     pub(super) backend: Backend,
     pub(super) worker: usize,
+    /// Those of the port's further receiving halves.
+    pub(super) more_workers: Vec<usize>,
     pub(super) purpose: Purpose,
     pub(super) about: About,
     /// The far end of a virtual port that no app holds.

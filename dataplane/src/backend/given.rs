@@ -9,7 +9,7 @@ use ports::{Error, afxdp, dgram, memif, vhost_user};
 
 use crate::name::Source;
 
-/// The option that every backend takes: the core whose worker receives from the port.
+/// The option that every backend takes: the core whose worker receives from the port, or the first that do.
 const CORE: &str = "core";
 
 /// The options that were given for a port.
@@ -80,6 +80,7 @@ impl Given<'_> {
             path: self.path()?,
             client: self.client()?,
             queues: self.number("queues")?.unwrap_or(1),
+            workers: self.number("workers")?.unwrap_or(1),
             offloads: !self.offloads()?.is_empty(),
         })
     }

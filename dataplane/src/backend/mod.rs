@@ -13,11 +13,23 @@ use crate::name::{Backend, Source};
 
 use given::Given;
 
-/// Opens the port that `source` describes on `name` (an interface, where the backend has interfaces).
+/// Opens the port that `source` describes on `name` (an interface, where the backend has interfaces), for one thread.
+///
+/// # Errors
+/// As the backend says, or [`Error::Invalid`] for an option that it does not know, or that asks for more workers.
+pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
+    let port = open_shared(name, source)?;
+    match port.more_rx.len() {
+        0 => Ok(port),
+        more => Err(Given { name, source }.invalid(format!("option workers={}: on a switch only", more + 1))),
+    }
+}
+
+/// As [`open`], for as many workers as `source` asks for.
 ///
 /// # Errors
 /// As the backend says, or [`Error::Invalid`] for an option that it does not know.
-pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
+pub fn open_shared(name: &str, source: &Source) -> Result<Port, Error> {
     let given = Given { name, source };
     match source.backend {
         Backend::Afxdp => {
@@ -42,7 +54,7 @@ pub fn open(name: &str, source: &Source) -> Result<Port, Error> {
             host::open(name)
         }
         Backend::VhostUser => {
-            given.are_known(&["path", "client", "queues", "offloads"])?;
+            given.are_known(&["path", "client", "queues", "workers", "offloads"])?;
             vhost_user::open(name, given.vhost_user()?)
         }
         Backend::Stream => {

@@ -169,6 +169,9 @@ pub struct PortRow {
     pub backend: String,
     /// The core that polls the port, if one does.
     pub core: Option<usize>,
+    /// Further cores that do, where several were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_cores: Vec<usize>,
     /// The interface's own address, where it has one.
     pub mac: Option<Mac>,
     /// What it keeps frames in.

@@ -16,7 +16,7 @@ Options follow after another colon, as in vale0:eth0@afxdp:mode=generic,core=1:
   afxdp                  mode=auto|native|generic zero_copy=on|off
                          queues=N slots=N
   packet, tap            offloads=on|off
-  vhost-user             path=SOCKET client queues=N offloads=on|off
+  vhost-user             path=SOCKET client queues=N workers=N offloads=on|off
   stream                 path=SOCKET client
   dgram                  path=SOCKET peer=SOCKET
   memif                  path=SOCKET client queues=N id=N secret=WORD
@@ -102,6 +102,7 @@ mod tests {
             port_idx: Some(0),
             backend: "null".to_owned(),
             core: Some(0),
+            more_cores: vec![],
             mac: None,
             rings: Rings { tx_slots: 1, tx_rings: 1, memory_bytes: 65554, ..Rings::default() },
             mem_id: 1,

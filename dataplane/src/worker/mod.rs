@@ -2,7 +2,7 @@
 //!
 //! A pass has one reading of the clock, polls each app, forwards a burst of each port, and kicks every destination
 //! once. Between passes a worker looks whether there are commands; that look is all that the control path costs
-//! the data path. A port is received by one worker only; any worker may transmit to it, under the lock that the
+//! the data path. A port, or a share of its queues, is received by one worker only; any worker may transmit to it, under the lock that the
 //! switch keeps for it.
 
 mod bridge;

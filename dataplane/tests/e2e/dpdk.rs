@@ -13,11 +13,12 @@ use crate::bed::{Bed, Running, text, until};
 const SLOTS: u64 = 256;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// testpmd with a virtio_user on each of these ports, which are attached; both of its threads on whatever core is free.
-fn testpmd(bed: &Bed, ports: &[&str], mode: &str, more: &[&str]) -> Running {
+/// testpmd with a virtio_user on each of these ports, which are attached, by so many queues; both of its threads on
+/// whatever core is free.
+fn testpmd(bed: &Bed, ports: &[&str], queues: u64, mode: &str, more: &[&str]) -> Running {
     let devices = ports.iter().enumerate().map(|(i, port)| {
         let path = bed.path(&format!("vale0-{port}.sock"));
-        format!("--vdev=net_virtio_user{i},mac=02:00:00:00:00:0{i},path={}", path.display())
+        format!("--vdev=net_virtio_user{i},mac=02:00:00:00:00:0{i},queues={queues},path={}", path.display())
     });
     let devices: Vec<_> = devices.collect();
     let mut args =
@@ -25,6 +26,8 @@ fn testpmd(bed: &Bed, ports: &[&str], mode: &str, more: &[&str]) -> Running {
     args.extend(["--file-prefix", bed.switch.name()]);
     args.extend(devices.iter().map(String::as_str));
     args.extend(["--", "--forward-mode", mode, "--total-num-mbufs=8192", "--stats-period", "1"]);
+    let queues = [format!("--rxq={queues}"), format!("--txq={queues}")];
+    args.extend(queues.iter().map(String::as_str));
     let mut command = bed.switch.command("dpdk-testpmd", &[&args[..], more].concat());
     let files = bed.path("dpdk");
     std::fs::create_dir_all(&files).unwrap();
@@ -53,11 +56,29 @@ fn last(said: &str, count: &str) -> u64 {
 /// when it ended.
 #[test]
 fn a_driver_and_the_switch_count_the_same_frames() {
-    let Some(bed) = Bed::new() else { return };
-    bed.ctl(&["-a", "vale0:vm0@vhost-user"]);
-    bed.ctl(&["-a", "vale0:vm1@vhost-user"]);
-    let peers = ["--eth-peer=0,02:00:00:00:00:01", "--eth-peer=1,02:00:00:00:00:00"];
-    let driver = testpmd(&bed, &["vm0", "vm1"], "flowgen", &peers);
+    same_frames(1, "");
+}
+
+/// The same with two queues, of which each is received by a worker of its own.
+#[test]
+fn two_workers_and_a_driver_of_two_queues_count_the_same_frames() {
+    let Some(said) = same_frames(2, ":queues=2,workers=2") else { return };
+    for queue in ["tx_q0_good_packets ", "tx_q1_good_packets "] {
+        assert!(last(&said, queue) > 2 * SLOTS, "somebody took frames off both\n{said}");
+    }
+}
+
+/// Says what the driver said.
+fn same_frames(queues: u64, options: &str) -> Option<String> {
+    let bed = Bed::new()?;
+    bed.ctl(&["-a", &format!("vale0:vm0@vhost-user{options}")]);
+    bed.ctl(&["-a", &format!("vale0:vm1@vhost-user{options}")]);
+    let more = [
+        "--eth-peer=0,02:00:00:00:00:01",
+        "--eth-peer=1,02:00:00:00:00:00",
+        "--display-xstats=tx_q0_good_packets,tx_q1_good_packets",
+    ];
+    let driver = testpmd(&bed, &["vm0", "vm1"], queues, "flowgen", &more);
     until("frames go both ways", PATIENCE, || {
         let stats = stats(&bed);
         ["vm0", "vm1"].iter().all(|port| of(&stats, port, "tx_frames") > 10_000)
@@ -69,11 +90,12 @@ fn a_driver_and_the_switch_count_the_same_frames() {
     assert_eq!(stats["balance"], 0, "{stats:#}");
     let sum = |count| of(&stats, "vm0", count) + of(&stats, "vm1", count);
     let (sent, received) = (last(&said, "TX-packets:"), last(&said, "RX-packets:"));
-    assert!(sum("rx_frames") <= sent && sent - sum("rx_frames") <= 2 * SLOTS, "{sent}: {stats:#}");
+    assert!(sum("rx_frames") <= sent && sent - sum("rx_frames") <= 2 * queues * SLOTS, "{sent}: {stats:#}");
     assert!(
-        received <= sum("tx_frames") && sum("tx_frames") - received <= 2 * SLOTS,
+        received <= sum("tx_frames") && sum("tx_frames") - received <= 2 * queues * SLOTS,
         "{received}: {stats:#}"
     );
+    Some(said)
 }
 
 /// A driver that floods and never looks at what it is sent holds up nobody; killed, it leaves its port free.
@@ -83,7 +105,7 @@ fn a_driver_that_never_receives_and_is_killed_harms_nobody() {
     bed.ctl(&["-a", "vale0:vm0@vhost-user"]);
     let _receiver = bed.pkt_gen(&["-i", "vale0:1", "-f", "rx"]);
     let _sender = bed.pkt_gen(&["-i", "vale0:2", "-f", "tx", "-R", "20000", "-w", "0"]);
-    let mut driver = testpmd(&bed, &["vm0"], "txonly", &[]);
+    let mut driver = testpmd(&bed, &["vm0"], 1, "txonly", &[]);
     for kill in [true, false] {
         let taken = of(&stats(&bed), "vm0", "rx_frames");
         until("the driver sends", PATIENCE, || of(&stats(&bed), "vm0", "rx_frames") > taken + 10_000);
@@ -100,7 +122,7 @@ fn a_driver_that_never_receives_and_is_killed_harms_nobody() {
         if !kill {
             break;
         }
-        driver = testpmd(&bed, &["vm0"], "txonly", &[]);
+        driver = testpmd(&bed, &["vm0"], 1, "txonly", &[]);
     }
     bed.ctl(&["-d", "vale0:vm0"]);
     assert!(!bed.path("vale0-vm0.sock").exists(), "the socket stays");

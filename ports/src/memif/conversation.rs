@@ -93,7 +93,7 @@ impl Part {
     /// Gives the halves their session.
     pub(super) fn begin(&mut self, session: Session) -> Result<(), Refusal> {
         for ring in &session.receive {
-            self.shared.watch(ring.event().as_fd()).map_err(|_| Refusal::NoEvent)?;
+            self.shared.wakes(0).watch(ring.event().as_fd()).map_err(|_| Refusal::NoEvent)?;
             self.watched.push(ring.event().clone());
         }
         session.receive.iter().for_each(super::ring::Ring::start);
@@ -111,7 +111,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         self.shared.end();
-        self.watched.iter().for_each(|event| self.shared.unwatch(event.as_fd()));
+        self.watched.iter().for_each(|event| self.shared.wakes(0).unwatch(event.as_fd()));
     }
 }
 

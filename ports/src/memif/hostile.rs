@@ -30,7 +30,7 @@ struct Bare {
 impl Bare {
     fn new() -> Self {
         let (waiting, link) = link();
-        let shared = Arc::new(Shared::new("hostile", &waiting).expect("descriptors"));
+        let shared = Arc::new(Shared::new("hostile", &waiting, 1).expect("descriptors"));
         let counters = Arc::<Counters>::default();
         Self {
             rx: MemifRx::new(shared.clone(), link.clone(), counters.clone()),

@@ -70,7 +70,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
         return invalid(format!("secret: {} bytes, of at most {MAX_SECRET}", options.secret.len()));
     }
     let waiting = Waiting::new(name)?;
-    let shared = Arc::new(session::Shared::new(name, &waiting)?);
+    let shared = Arc::new(session::Shared::new(name, &waiting, 1)?);
     let place = Place { path: options.path.clone(), kind: SocketType::SEQPACKET, client: options.client };
     let (rings, notes) = (rings(&options), arguments(&options));
     let peers = peers::Peers::new(name, options, shared.clone());

@@ -161,7 +161,7 @@ impl Rx for MemifRx {
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.shared.wake_fd())
+        Some(self.shared.wakes(0).fd())
     }
 
     fn arm(&mut self) -> bool {
@@ -170,7 +170,7 @@ impl Rx for MemifRx {
     }
 
     fn disarm(&mut self) {
-        self.shared.drain_wakes();
+        self.shared.wakes(0).drain();
         self.shared.session().iter().flat_map(|s| &s.receive).for_each(Ring::disarm);
     }
 }

@@ -15,6 +15,7 @@ mod shared;
 pub(crate) mod socket;
 mod span;
 mod waiting;
+mod wakes;
 
 pub(crate) use ahead::{Ahead, Room};
 pub(crate) use event::event;

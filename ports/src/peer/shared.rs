@@ -1,14 +1,13 @@
 //! What control and the two halves of a port share: the session with the peer, while there is one.
 
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, epoll, eventfd};
-
 use super::waiting::{Waiting, wake};
+use super::wakes::Wakes;
 use crate::Error;
 
 /// How long control waits for a half to let go of a session: the half works on one burst.
@@ -46,27 +45,20 @@ pub(crate) struct Shared<S, B> {
     session: Mutex<Option<Arc<Held<S>>>>,
     /// What the peer broke, for control to see.
     broken: Mutex<Option<B>>,
-    /// Wakes the worker: the kicks of the session, and `poke`.
-    epoll: OwnedFd,
-    poke: OwnedFd,
+    /// By share of the rings.
+    wakes: Box<[Wakes]>,
     /// Wakes control.
     control: Arc<OwnedFd>,
 }
 
 impl<S, B> Shared<S, B> {
+    /// Rings are received in so many shares, at least one, each by a worker of its own.
+    ///
     /// # Errors
     /// If there are no descriptors left.
-    pub(crate) fn new(name: &str, waiting: &Waiting) -> Result<Self, Error> {
-        let failed = |call| move |e: rustix::io::Errno| Error::io(name, call, e);
-        let shared = Self {
-            session: Mutex::default(),
-            broken: Mutex::new(None),
-            epoll: epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed("epoll_create"))?,
-            poke: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(failed("eventfd"))?,
-            control: waiting.control(),
-        };
-        shared.watch(shared.poke.as_fd()).map_err(failed("epoll_ctl"))?;
-        Ok(shared)
+    pub(crate) fn new(name: &str, waiting: &Waiting, shares: usize) -> Result<Self, Error> {
+        let wakes = (0..shares.max(1)).map(|_| Wakes::new(name)).collect::<Result<_, _>>()?;
+        Ok(Self { session: Mutex::default(), broken: Mutex::new(None), wakes, control: waiting.control() })
     }
 
     /// The session, for as long as the caller holds it; `None` while there is none.
@@ -89,7 +81,7 @@ impl<S, B> Shared<S, B> {
             return;
         }
         *lock(&self.session) = Some(Arc::new(Held { session, over: AtomicBool::new(false) }));
-        wake(&self.poke); // frames may wait that nobody was kicked for
+        self.wakes.iter().for_each(Wakes::poke); // frames may wait that nobody was kicked for
     }
 
     /// Tells control what the peer broke.
@@ -108,30 +100,14 @@ impl<S, B> Shared<S, B> {
         lock(&self.broken).take()
     }
 
-    /// Kicks by this descriptor wake the worker from now on, until it is closed.
-    ///
-    /// # Errors
-    /// Of `epoll_ctl`: the descriptor is none that can be waited for.
-    pub(crate) fn watch(&self, kick: BorrowedFd<'_>) -> rustix::io::Result<()> {
-        let data = epoll::EventData::new_u64(0);
-        epoll::add(&self.epoll, kick, data, epoll::EventFlags::IN | epoll::EventFlags::ET)
+    /// What wakes the worker that has this share of the rings.
+    pub(crate) fn wakes(&self, share: usize) -> &Wakes {
+        &self.wakes[share % self.wakes.len()]
     }
 
-    /// Kicks by this descriptor wake nobody any more.
-    pub(crate) fn unwatch(&self, kick: BorrowedFd<'_>) {
-        let _ = epoll::delete(&self.epoll, kick);
-    }
-
-    /// Becomes readable when a kick comes.
-    pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
-    }
-
-    /// Forgets the kicks that came: the edges are taken off, so that the next one shows again.
-    pub(crate) fn drain_wakes(&self) {
-        let mut events = [const { std::mem::MaybeUninit::uninit() }; 16];
-        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-        let _ = epoll::wait(&self.epoll, &mut events, Some(&now));
+    /// In how many shares the rings are received.
+    pub(crate) fn shares(&self) -> usize {
+        self.wakes.len()
     }
 }
 

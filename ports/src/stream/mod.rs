@@ -44,7 +44,7 @@ pub struct Options {
 /// If the socket cannot be listened on.
 pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let waiting = Waiting::new(name)?;
-    let shared = Arc::new(peers::Shared::new(name, &waiting)?);
+    let shared = Arc::new(peers::Shared::new(name, &waiting, 1)?);
     let peers = peers::Peers::new(name, shared.clone());
     let notes = vec![arguments(&options)];
     let place = Place { path: options.path, kind: SocketType::STREAM, client: options.client };

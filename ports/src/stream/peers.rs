@@ -68,7 +68,7 @@ impl Host for Peers {
         self.number += 1;
         let (number, over) = (self.number, AtomicBool::new(false));
         let Ok(socket) = peer.try_clone() else { return End::Lost };
-        if self.shared.watch(socket.as_fd()).is_err() {
+        if self.shared.wakes(0).watch(socket.as_fd()).is_err() {
             return End::Lost;
         }
         self.shared.begin(Session { socket, number, over });

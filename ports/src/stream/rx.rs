@@ -84,7 +84,7 @@ impl Rx for StreamRx {
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.shared.wake_fd())
+        Some(self.shared.wakes(0).fd())
     }
 
     fn arm(&mut self) -> bool {
@@ -98,6 +98,6 @@ impl Rx for StreamRx {
     }
 
     fn disarm(&mut self) {
-        self.shared.drain_wakes();
+        self.shared.wakes(0).drain();
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use super::memory::{self, Memory, SLOTS};
 use super::message::{Addresses, Reply, Request, protocol};
 use super::queue::{Agreed, MAX_SLOTS, Queue};
-use super::session::{Ring, Session, Shared};
+use super::session::{Ring, Session, Shared, pair};
 use super::{
     EVENT_IDX, INDIRECT_DESC, MTU_UNSAID, Options, PROTOCOL_FEATURES, VERSION_1, capabilities, features,
 };
@@ -178,16 +178,17 @@ impl Control {
         // Without protocol features there is no SET_VRING_ENABLE, and rings are enabled when they are kicked.
         let enables = self.features & PROTOCOL_FEATURES == 0;
         let shared = self.shared.clone();
+        let wakes = shared.wakes(pair(ring as usize));
         let known = self.ring(ring)?;
         let before = std::mem::replace(&mut known.kick, fd);
-        before.iter().for_each(|kick| shared.unwatch(kick.as_fd()));
+        before.iter().for_each(|kick| wakes.unwatch(kick.as_fd()));
         known.kicked = true;
         if enables {
             known.enabled.store(true, Ordering::Release);
         }
         // Only what the guest transmits is waited for.
         if let (Some(kick), true) = (&known.kick, ring % 2 == 1) {
-            shared.watch(kick.as_fd()).map_err(|_| Refusal::NoDescriptor)?;
+            wakes.watch(kick.as_fd()).map_err(|_| Refusal::NoDescriptor)?;
         }
         Ok(())
     }
@@ -204,8 +205,9 @@ impl Control {
     }
 
     fn forget_rings(&mut self) {
-        for known in &mut self.rings {
-            known.kick.iter().for_each(|kick| self.shared.unwatch(kick.as_fd()));
+        for (number, known) in self.rings.iter_mut().enumerate() {
+            let wakes = self.shared.wakes(pair(number));
+            known.kick.iter().for_each(|kick| wakes.unwatch(kick.as_fd()));
             *known = Known::default();
         }
     }
@@ -215,7 +217,8 @@ impl Control {
         self.pause();
         let shared = self.shared.clone();
         let stopped = self.ring(ring).map(|known| {
-            known.kick.take().iter().for_each(|kick| shared.unwatch(kick.as_fd()));
+            let wakes = shared.wakes(pair(ring as usize));
+            known.kick.take().iter().for_each(|kick| wakes.unwatch(kick.as_fd()));
             known.kicked = false;
             Reply::VringBase { ring, base: known.base.into() }
         });
@@ -263,7 +266,12 @@ impl Control {
         }
         if started {
             let capabilities = capabilities(self.features, self.mtu);
-            self.shared.begin(Session::new(rings, self.features | VERSION_1, capabilities));
+            self.shared.begin(Session::new(
+                rings,
+                self.shared.shares(),
+                self.features | VERSION_1,
+                capabilities,
+            ));
         }
     }
 }

@@ -31,11 +31,12 @@ struct Bare {
 impl Bare {
     fn new() -> Self {
         let (waiting, link) = link();
-        let shared = Arc::new(Shared::new("hostile", &waiting).expect("descriptors"));
-        let options = Options { path: "/nowhere".into(), client: false, queues: 2, offloads: true };
+        let shared = Arc::new(Shared::new("hostile", &waiting, 1).expect("descriptors"));
+        let options =
+            Options { path: "/nowhere".into(), client: false, queues: 2, workers: 1, offloads: true };
         Self {
             control: Control::new("hostile", options, shared.clone()),
-            rx: VhostRx::new(shared.clone(), link.clone()),
+            rx: VhostRx::new(shared.clone(), link.clone(), 0),
             tx: Drafting::new(VhostTx::new(shared.clone(), link), Arc::<Counters>::default()),
             shared,
         }

@@ -29,7 +29,7 @@ use rustix::net::SocketType;
 use crate::draft::Drafting;
 use crate::offload::Offloads;
 use crate::peer::{Link, Place, Waiting};
-use crate::{Capabilities, Counters, Error, Port, Rings};
+use crate::{Capabilities, Counters, Error, Port, Rings, Rx};
 
 /// Device features (virtio 1.2, 5.1.3 and 6).
 const CSUM: u64 = 1 << 0;
@@ -77,6 +77,9 @@ pub struct Options {
     pub client: bool,
     /// Pairs of rings to offer, 1 to 8.
     pub queues: u8,
+    /// In how many shares the rings are received, 1 to `queues`: the first is the port's [`Rx`](crate::Rx), those of other
+    /// workers are in [`Port::more_rx`].
+    pub workers: u8,
     /// Whether to offer checksums and segmentation in either direction.
     pub offloads: bool,
 }
@@ -90,8 +93,13 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
         let what = format!("queues={}: 1 to {PAIRS}", options.queues);
         return Err(Error::Invalid { name: name.to_owned(), what });
     }
+    if !(1..=options.queues).contains(&options.workers) {
+        let what = format!("workers={}: 1 to as many as queues={}", options.workers, options.queues);
+        return Err(Error::Invalid { name: name.to_owned(), what });
+    }
     let waiting = Waiting::new(name)?;
-    let shared = Arc::new(session::Shared::new(name, &waiting)?);
+    let shares = usize::from(options.workers);
+    let shared = Arc::new(session::Shared::new(name, &waiting, shares)?);
     let queues = u32::from(options.queues);
     let notes = vec![arguments(&options)];
     let place = Place { path: options.path.clone(), kind: SocketType::STREAM, client: options.client };
@@ -106,10 +114,11 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
         memory_bytes: 1,
         ..Rings::default()
     };
-    let rx = rx::VhostRx::new(shared.clone(), link.clone());
-    let counters = Arc::<Counters>::default();
+    let half = |share| rx::VhostRx::new(shared.clone(), link.clone(), share);
+    let (rx, more_rx) = (half(0), (1..shares).map(|share| Box::new(half(share)) as Box<dyn Rx>).collect());
+    let counters = Arc::new(if shares > 1 { Counters::for_several() } else { Counters::default() });
     let tx = Drafting::new(tx::VhostTx::new(shared, link), counters.clone());
-    Ok(Port { counters, rings, notes, ..Port::new(rx, tx) })
+    Ok(Port { more_rx, counters, rings, notes, ..Port::new(rx, tx) })
 }
 
 /// What to tell QEMU.

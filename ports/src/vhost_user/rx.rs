@@ -32,7 +32,9 @@ pub(super) struct VhostRx {
     _link: Arc<Link>,
     /// Held from `receive` to `release`: frames are in its memory.
     session: Option<Held>,
-    /// The ring that the last burst came from, and the one to look at first next time.
+    /// Which share of the rings it receives.
+    share: usize,
+    /// The ring of those that the last burst came from, and the one to look at first next time.
     ring: usize,
     turn: usize,
     pieces: Vec<Piece>,
@@ -43,9 +45,9 @@ pub(super) struct VhostRx {
 unsafe impl Send for VhostRx {}
 
 impl VhostRx {
-    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>, share: usize) -> Self {
         let (pieces, taken) = (Vec::with_capacity(PIECES), ArrayVec::new());
-        Self { shared, _link: link, session: None, ring: 0, turn: 0, pieces, taken }
+        Self { shared, _link: link, session: None, share, ring: 0, turn: 0, pieces, taken }
     }
 
     /// Takes chains off a ring, at most `most`, and says of each that it is done with, which the guest hears of when it is
@@ -111,7 +113,7 @@ impl Rx for VhostRx {
         self.pieces.clear();
         self.session = None;
         let Some(session) = self.shared.session() else { return };
-        let rings = session.transmit_rings();
+        let rings = session.transmit_rings(self.share);
         let headers = session.features & HOST_OFFLOADS != 0;
         for turn in 0..rings.len() {
             self.ring = (self.turn + turn) % rings.len();
@@ -131,7 +133,7 @@ impl Rx for VhostRx {
 
     fn release(&mut self, n: usize) {
         let Some(session) = self.session.take() else { return };
-        let Some(ring) = session.transmit_rings().get(self.ring) else { return };
+        let Some(ring) = session.transmit_rings(self.share).get(self.ring) else { return };
         let Some(queue) = ring.running() else { return };
         let count = u16::try_from(n.min(self.taken.len())).unwrap_or(0);
         if count > 0 && !session.is_over() {
@@ -144,19 +146,19 @@ impl Rx for VhostRx {
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.shared.wake_fd())
+        Some(self.shared.wakes(self.share).fd())
     }
 
     fn arm(&mut self) -> bool {
         let session = self.shared.session();
-        let rings = session.iter().flat_map(|s| s.transmit_rings());
+        let rings = session.iter().flat_map(|s| s.transmit_rings(self.share));
         rings.filter_map(|ring| ring.running()).fold(false, |waiting, queue| waiting | queue.arm())
     }
 
     fn disarm(&mut self) {
-        self.shared.drain_wakes();
+        self.shared.wakes(self.share).drain();
         let session = self.shared.session();
-        let rings = session.iter().flat_map(|s| s.transmit_rings());
+        let rings = session.iter().flat_map(|s| s.transmit_rings(self.share));
         rings.filter_map(|ring| ring.running()).for_each(Queue::disarm);
     }
 }

@@ -54,20 +54,24 @@ fn signal(call: &Mutex<Option<OwnedFd>>) {
 /// A state of affairs with the guest's driver. Never changed: what changes is a new one.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// All rings: of the pair `i`, `2 * i` is the guest's receive ring, the other its transmit ring.
+    /// All rings: of the pair `i`, `2 * i` is the guest's receive ring, the other its transmit ring. The latter are in
+    /// shares, to which they are dealt in turn.
     receive: Vec<Ring>,
-    transmit: Vec<Ring>,
+    transmit: Vec<Vec<Ring>>,
     pub(super) features: u64,
     pub(super) capabilities: Capabilities,
 }
 
 impl Session {
-    /// A session of these rings, in the order of their numbers.
-    pub(super) fn new(rings: Vec<Ring>, features: u64, capabilities: Capabilities) -> Self {
-        let (receive, transmit): (Vec<_>, Vec<_>) =
-            rings.into_iter().enumerate().partition(|(number, _)| number.is_multiple_of(2));
-        let rings = |numbered: Vec<(usize, Ring)>| numbered.into_iter().map(|(_, ring)| ring).collect();
-        Self { receive: rings(receive), transmit: rings(transmit), features, capabilities }
+    /// A session of these rings, in the order of their numbers, of which as many shares are received.
+    pub(super) fn new(rings: Vec<Ring>, shares: usize, features: u64, capabilities: Capabilities) -> Self {
+        let (mut receive, mut transmit) = (Vec::new(), Vec::new());
+        transmit.resize_with(shares.max(1), Vec::new);
+        for (number, ring) in rings.into_iter().enumerate() {
+            let share = pair(number) % transmit.len();
+            if number.is_multiple_of(2) { receive.push(ring) } else { transmit[share].push(ring) }
+        }
+        Self { receive, transmit, features, capabilities }
     }
 
     /// The rings that the guest receives by.
@@ -75,13 +79,49 @@ impl Session {
         &self.receive
     }
 
-    /// The rings that the guest transmits by.
-    pub(super) fn transmit_rings(&self) -> &[Ring] {
-        &self.transmit
+    /// One share of the rings that the guest transmits by.
+    #[inline]
+    pub(super) fn transmit_rings(&self, share: usize) -> &[Ring] {
+        self.transmit.get(share).map_or(&[], Vec::as_slice)
     }
 
     /// The ring of this number.
     pub(super) fn ring(&self, number: usize) -> Option<&Ring> {
-        if number.is_multiple_of(2) { self.receive.get(number / 2) } else { self.transmit.get(number / 2) }
+        let (pair, shares) = (pair(number), self.transmit.len());
+        if number.is_multiple_of(2) {
+            self.receive.get(pair)
+        } else {
+            self.transmit[pair % shares].get(pair / shares)
+        }
+    }
+}
+
+/// The pair that a ring belongs to.
+pub(super) const fn pair(number: usize) -> usize {
+    number / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_transmit_ring_is_in_one_share() {
+        for shares in 1..=4 {
+            let rings: Vec<_> = std::iter::repeat_with(Ring::default).take(8).collect();
+            let marks: Vec<_> = rings.iter().map(|ring| ring.enabled.clone()).collect();
+            let session = Session::new(rings, shares, 0, super::super::ABSENT);
+            let is = |ring: Option<&Ring>, number: usize| {
+                ring.is_some_and(|ring| Arc::ptr_eq(&ring.enabled, &marks[number]))
+            };
+            for number in 0..8 {
+                assert!(is(session.ring(number), number), "ring {number} of {shares} shares");
+            }
+            let dealt = (0..shares).map(|share| session.transmit_rings(share).len()).collect::<Vec<_>>();
+            assert_eq!(dealt.iter().sum::<usize>(), 4, "{dealt:?}");
+            assert!(dealt.iter().all(|n| *n >= 1), "{dealt:?}");
+            assert!(is(session.transmit_rings(1 % shares).get(1 / shares), 3), "pair 1 of {shares} shares");
+            assert!(session.transmit_rings(shares).is_empty() && session.ring(8).is_none());
+        }
     }
 }
