@@ -329,12 +329,13 @@ impl Producer {
     }
 }
 
-/// Copies such a frame into slot `index`, which is free, with its descriptor.
+/// Copies a frame that [`is_short`] into slot `index`, which is free, with its descriptor.
 #[inline]
 fn put(map: Map, index: u32, ahead: usize, frame: &Frame<'_>) {
+    debug_assert!(is_short(frame), "it fits one slot");
     let offset = map.start(index);
     map.claim(offset + ahead);
-    // SAFETY: there is room for `len` bytes that nobody else touches before they are published; the
+    // SAFETY: callers have seen that it fits one slot, and that the slot is free: there is room for `len` bytes that nobody else touches before they are published; the
     // frame lives in another port's memory, or in slots of this ring that its consumer still holds.
     unsafe { frame.copy_to(map.buffers.wrapping_add(offset)) };
     map.write(index, Desc::new(0, frame.len(), offset));

@@ -249,7 +249,7 @@ impl Control {
             let modern = self.features & VERSION_1 != 0; // else headers may have ten bytes
             if let (Some(addresses), true, true) = (known.addresses, known.kicked && modern, known.slots > 0)
             {
-                ring.queue = Queue::new(self.memory.clone(), known.slots, addresses, known.base, agreed);
+                ring.queue = Queue::new(self.memory.clone(), known.slots, addresses, agreed);
                 if ring.queue.is_none() && !std::mem::replace(&mut self.told, true) {
                     let name = &self.name;
                     tracing::warn!(

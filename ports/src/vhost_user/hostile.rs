@@ -36,7 +36,7 @@ impl Bare {
             Options { path: "/nowhere".into(), client: false, queues: 2, workers: 1, offloads: true };
         Self {
             control: Control::new("hostile", options, shared.clone()),
-            rx: VhostRx::new(shared.clone(), link.clone(), 0),
+            rx: VhostRx::new(shared.clone(), link.clone(), 0, Arc::default()),
             tx: Drafting::new(VhostTx::new(shared.clone(), link), Arc::<Counters>::default()),
             shared,
         }

@@ -114,9 +114,9 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
         memory_bytes: 1,
         ..Rings::default()
     };
-    let half = |share| rx::VhostRx::new(shared.clone(), link.clone(), share);
-    let (rx, more_rx) = (half(0), (1..shares).map(|share| Box::new(half(share)) as Box<dyn Rx>).collect());
     let counters = Arc::new(if shares > 1 { Counters::for_several() } else { Counters::default() });
+    let half = |share| rx::VhostRx::new(shared.clone(), link.clone(), share, counters.clone());
+    let (rx, more_rx) = (half(0), (1..shares).map(|share| Box::new(half(share)) as Box<dyn Rx>).collect());
     let tx = Drafting::new(tx::VhostTx::new(shared, link), counters.clone());
     Ok(Port { more_rx, counters, rings, notes, ..Port::new(rx, tx) })
 }

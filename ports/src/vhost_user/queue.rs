@@ -95,9 +95,12 @@ pub(super) struct Agreed {
 }
 
 impl Queue {
-    /// A ring of `slots` slots (a power of two) whose parts are in `memory`, going on from `base` on the available
-    /// side; `None` if they are not all there, or not aligned.
-    pub(super) fn new(memory: Memory, slots: u16, at: Addresses, base: u16, agreed: Agreed) -> Option<Self> {
+    /// A ring of `slots` slots (a power of two) whose parts are in `memory`; `None` if they are not all there, or not
+    /// aligned.
+    ///
+    /// It goes on behind what is used, on either side, whatever the front-end says: chains are completed in the order in
+    /// which they are taken, and a driver that comes back may not know how far that was (DPDK's virtio_user says 0).
+    pub(super) fn new(memory: Memory, slots: u16, at: Addresses, agreed: Agreed) -> Option<Self> {
         if !slots.is_power_of_two() || slots > MAX_SLOTS {
             return None;
         }
@@ -116,13 +119,14 @@ impl Queue {
             slots,
             indirect: agreed.indirect,
             event_idx: agreed.event_idx,
-            next: AtomicU16::new(base),
+            next: AtomicU16::new(0),
             done: AtomicU16::new(0),
             called: AtomicU16::new(0),
         };
-        let done = queue.word(used, INDEX).load(Ordering::Relaxed);
-        queue.done.store(done, Ordering::Relaxed);
-        queue.called.store(done, Ordering::Relaxed);
+        let used = queue.word(used, INDEX).load(Ordering::Relaxed);
+        for mark in [&queue.next, &queue.done, &queue.called] {
+            mark.store(used, Ordering::Relaxed);
+        }
         Some(queue)
     }
 

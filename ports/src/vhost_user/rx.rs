@@ -12,7 +12,7 @@ use super::{HEADER, HOST_OFFLOADS, MAX_CHAIN_BYTES};
 use crate::peer::Link;
 use crate::piece::Piece;
 use crate::prefetch::prefetch;
-use crate::{BURST, Burst, Frame, Offload, OffloadFlags, Rx};
+use crate::{BURST, Burst, Counters, Frame, Offload, OffloadFlags, Reason, Rx};
 
 /// Pieces of the frames of one burst. When they run out, the burst ends early.
 const PIECES: usize = 4096;
@@ -37,6 +37,8 @@ pub(super) struct VhostRx {
     /// The ring of those that the last burst came from, and the one to look at first next time.
     ring: usize,
     turn: usize,
+    /// What the guest broke is counted here.
+    counters: Arc<Counters>,
     pieces: Vec<Piece>,
     taken: ArrayVec<Taken, BURST>,
 }
@@ -45,9 +47,17 @@ pub(super) struct VhostRx {
 unsafe impl Send for VhostRx {}
 
 impl VhostRx {
-    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>, share: usize) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>, share: usize, counters: Arc<Counters>) -> Self {
         let (pieces, taken) = (Vec::with_capacity(PIECES), ArrayVec::new());
-        Self { shared, _link: link, session: None, share, ring: 0, turn: 0, pieces, taken }
+        Self { shared, _link: link, session: None, share, ring: 0, turn: 0, counters, pieces, taken }
+    }
+
+    /// The guest broke the rules: it loses its port. What cannot be read is one frame, received and dropped.
+    #[cold]
+    fn fail(&self, session: &Held, broken: Broken) {
+        self.counters.add_rx(1, 0);
+        self.counters.add_drops(Reason::Error, 1);
+        self.shared.fail(session, broken);
     }
 
     /// Takes chains off a ring, at most `most`, and says of each that it is done with, which the guest hears of when it is
@@ -118,12 +128,16 @@ impl Rx for VhostRx {
         for turn in 0..rings.len() {
             self.ring = (self.turn + turn) % rings.len();
             let Some(queue) = rings[self.ring].running() else { continue };
-            if let Err(broken) = self.take(queue, headers, burst.remaining_capacity()) {
-                self.shared.fail(&session, broken);
+            let taken = self.take(queue, headers, burst.remaining_capacity());
+            if let Err(broken) = taken {
+                self.fail(&session, broken);
             }
             if !self.taken.is_empty() {
                 self.turn = self.ring; // until all is given back
                 self.session = Some(session); // else there may be no release
+                break;
+            }
+            if taken.is_err() {
                 break;
             }
         }
