@@ -13,21 +13,26 @@ use crate::bed::{Bed, Running, text, until};
 const SLOTS: u64 = 256;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// testpmd with a virtio_user on each of these ports, which are attached, by so many queues; both of its threads on
-/// whatever core is free.
+/// testpmd with a virtio_user on each of these ports, which are attached, by so many queues.
 fn testpmd(bed: &Bed, ports: &[&str], queues: u64, mode: &str, more: &[&str]) -> Running {
-    let devices = ports.iter().enumerate().map(|(i, port)| {
+    let devices = ports.iter().map(|port| {
         let path = bed.path(&format!("vale0-{port}.sock"));
-        format!("--vdev=net_virtio_user{i},mac=02:00:00:00:00:0{i},queues={queues},path={}", path.display())
+        format!("queues={queues},path={}", path.display())
     });
-    let devices: Vec<_> = devices.collect();
+    let queues = [format!("--rxq={queues}"), format!("--txq={queues}")];
+    let queues = queues.iter().map(String::as_str);
+    testpmd_with(bed, devices, mode, &queues.chain(more.iter().copied()).collect::<Vec<_>>())
+}
+
+/// testpmd with a virtio_user as each of these says; both of its threads on whatever core is free.
+fn testpmd_with(bed: &Bed, devices: impl Iterator<Item = String>, mode: &str, more: &[&str]) -> Running {
+    let device = |(i, options)| format!("--vdev=net_virtio_user{i},mac=02:00:00:00:00:0{i},{options}");
+    let devices: Vec<_> = devices.enumerate().map(device).collect();
     let mut args =
         vec!["--lcores", "0@(0,1),1@(0,1)", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry"];
     args.extend(["--file-prefix", bed.switch.name()]);
     args.extend(devices.iter().map(String::as_str));
     args.extend(["--", "--forward-mode", mode, "--total-num-mbufs=8192", "--stats-period", "1"]);
-    let queues = [format!("--rxq={queues}"), format!("--txq={queues}")];
-    args.extend(queues.iter().map(String::as_str));
     let mut command = bed.switch.command("dpdk-testpmd", &[&args[..], more].concat());
     let files = bed.path("dpdk");
     std::fs::create_dir_all(&files).unwrap();
@@ -126,4 +131,30 @@ fn a_driver_that_never_receives_and_is_killed_harms_nobody() {
     }
     bed.ctl(&["-d", "vale0:vm0"]);
     assert!(!bed.path("vale0-vm0.sock").exists(), "the socket stays");
+}
+
+/// A driver that listens: it is we who come, go, and come back to rings that went on meanwhile.
+#[test]
+fn a_driver_that_listens_goes_on_after_we_come_back() {
+    let Some(bed) = Bed::new() else { return };
+    let path = bed.path("dpdk.sock");
+    let device = format!("server=1,path={}", path.display());
+    let port = format!("vale0:vm0@vhost-user:client,path={}", path.display());
+    bed.ctl(&["-a", "vale0:x@null"]);
+    bed.ctl(&["-a", &port]);
+    let driver = testpmd_with(&bed, std::iter::once(device), "flowgen", &[]);
+    let _sender = bed.pkt_gen(&["-i", "vale0:2", "-f", "tx", "-R", "20000", "-w", "0"]);
+    for round in 0..4 {
+        if round > 0 {
+            bed.ctl(&["-d", "vale0:vm0"]);
+            bed.ctl(&["-a", &port]);
+        }
+        until(&format!("it sends and receives, round {round}"), PATIENCE, || {
+            let stats = stats(&bed);
+            of(&stats, "vm0", "rx_frames") > 100_000 && of(&stats, "vm0", "tx_frames") > 1000
+        });
+    }
+    driver.signal("-INT");
+    drop(driver.wait(PATIENCE));
+    assert_eq!(stats(&bed)["balance"], 0);
 }
