@@ -216,6 +216,32 @@ fn a_port_that_went_away_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn memory_is_plugged_in_and_out_while_frames_go() {
+    let place = Place::new("plug");
+    let mut port = open(&options(&place));
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
+    let plugged = GUEST + (1 << 32);
+    for round in 0..3 {
+        driver.plug(plugged);
+        driver.describe_raw(TX, 0, [plugged, 72]);
+        driver.make_available(TX, 0);
+        eventually("nothing comes from there", || poll(&mut port) == 1);
+        assert_eq!(send(&mut port, 3), 3, "round {round}");
+        driver.unplug(plugged);
+        driver.describe_raw(TX, 0, [GUEST, 72]);
+        driver.make_available(TX, 0);
+        eventually("nothing comes from the rest", || poll(&mut port) == 1);
+    }
+    assert!(!driver.is_alone());
+    driver.describe_raw(TX, 0, [plugged, 72]);
+    driver.make_available(TX, 0);
+    eventually("what is not there any more is read", || {
+        poll(&mut port);
+        driver.is_alone()
+    });
+}
+
+#[test]
 fn who_stops_in_the_middle_of_a_word_keeps_nobody() {
     use std::io::Write;
     let place = Place::new("half");

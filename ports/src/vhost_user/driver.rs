@@ -147,6 +147,22 @@ impl Driver {
         }
     }
 
+    /// Plugs in memory: all that there is, once more, at this guest address.
+    pub fn plug(&mut self, at: u64) {
+        self.say(37, &Self::plugged(at), &[self.file.as_fd()]);
+        self.confirm();
+    }
+
+    /// Takes out what [`plug`](Self::plug) plugged in.
+    pub fn unplug(&mut self, at: u64) {
+        self.say(38, &Self::plugged(at), &[]);
+        self.confirm();
+    }
+
+    fn plugged(at: u64) -> Vec<u8> {
+        [0, at, MEMORY as u64, USER + at, 0].map(u64::to_le_bytes).concat()
+    }
+
     /// Has a ring start from this index on.
     pub fn start_ring(&mut self, ring: u32, base: u16) {
         let number = ring as usize;
