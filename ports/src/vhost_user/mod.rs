@@ -77,7 +77,7 @@ pub struct Options {
     pub client: bool,
     /// Pairs of rings to offer, 1 to 8.
     pub queues: u8,
-    /// In how many shares the rings are received, 1 to `queues`: the first is the port's [`Rx`](crate::Rx), those of other
+    /// In how many shares the rings are received, 1 to `queues`: the first is the port's [`Rx`], those of other
     /// workers are in [`Port::more_rx`].
     pub workers: u8,
     /// Whether to offer checksums and segmentation in either direction.
