@@ -1,0 +1,121 @@
+//! Front-ends that come, go, come back, or say what they should not.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use ports::contract::Far;
+use ports::vhost_user::driver::{Driver, Style};
+use ports::{Burst, Offload, vhost_user};
+
+use crate::sockets::{Place, alone, eventually, held, poll, send};
+use crate::{GUEST, open, options};
+
+#[test]
+fn a_socket_of_ours_goes_and_anothers_stays() {
+    let place = Place::new("socket");
+    let port = open(&options(&place));
+    let error = vhost_user::open("vm2", options(&place)).err().unwrap().to_string();
+    assert!(error.contains("somebody listens"), "{error}");
+    drop(port);
+    eventually("the socket stays", || !options(&place).path.exists());
+    let _port = open(&options(&place));
+}
+
+#[test]
+fn requests_that_make_no_sense_end_the_conversation_only() {
+    let place = Place::new("requests");
+    let mut port = open(&options(&place));
+    let table = |count: u32| [count.to_le_bytes(), [0; 4]].concat();
+    let region = [GUEST, 4096, 0, 0].map(u64::to_le_bytes).concat();
+    for (request, payload) in [
+        (2, vec![0xff; 8]),                       // features that were not offered
+        (2, vec![0; 3]),                          // half a number
+        (5, table(9)),                            // more regions than fit
+        (5, table(2)),                            // regions that are not there
+        (5, [table(1), region.clone()].concat()), // a region without its file
+        (8, vec![9, 0, 0, 0, 64, 0, 0, 0]),       // no such ring
+        (8, vec![0, 0, 0, 0, 65, 0, 0, 0]),       // no power of two
+        (12, vec![0; 8]),                         // a kick without its descriptor
+        (37, [vec![0; 8], region].concat()),      // a region without its file
+        (20, 67u64.to_le_bytes().to_vec()),       // no such MTU
+        (20, 65_536u64.to_le_bytes().to_vec()),   // nor this
+        (6, vec![0; 16]),                         // never offered
+        (99, vec![]),                             // unheard of
+    ] {
+        let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
+        driver.say(request, &payload, &[]);
+        eventually("the port listens on", || driver.is_alone());
+    }
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
+    assert!(driver.send(&[7; 60], Offload::NONE));
+    eventually("the port is lost", || poll(&mut port) == 1);
+}
+
+#[test]
+fn a_thousand_guests_leave_nothing_behind() {
+    if !alone("front_ends::a_thousand_guests_leave_nothing_behind") {
+        return;
+    }
+    let place = Place::new("thousand");
+    let mut port = open(&options(&place));
+    let mut cycle = |n: u32| {
+        let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
+        assert!(driver.send(&[7; 60], Offload::NONE));
+        eventually("nothing comes", || poll(&mut port) > 0);
+        if n.is_multiple_of(2) {
+            assert_eq!(driver.stop_ring(1), 1, "one frame was taken");
+        }
+    };
+    cycle(0);
+    eventually("the first stays", || held().memories == 0);
+    let before = held();
+    (0..1000).for_each(cycle);
+    eventually("something stays behind", || held() == before);
+}
+
+#[test]
+fn a_port_that_went_away_goes_on_where_it_stopped() {
+    let place = Place::new("again");
+    let (ours, theirs) = (open(&options(&place)), Driver::connect(&options(&place).path, Style::PLAIN));
+    let (mut port, mut driver) = (ours, theirs);
+    assert!((0..3).all(|_| driver.send(&[7; 60], Offload::NONE)));
+    let mut first = Burst::new();
+    eventually("nothing comes", || {
+        let mut burst = Burst::new();
+        port.rx.receive(&mut burst);
+        let n = burst.len();
+        drop(burst);
+        port.rx.release(n.min(1));
+        n == 3
+    });
+    first.clear();
+    // The port dies with two frames taken and not given back. QEMU starts its successor at the used index.
+    drop(port);
+    let mut port = open(&options(&place));
+    driver.reconnect(&options(&place).path);
+    eventually("the two do not come again", || poll(&mut port) == 2);
+    assert_eq!(send(&mut port, 3), 3);
+    eventually("nothing arrives", || driver.receive().is_some());
+    // DPDK's driver says another index, which is where it once began.
+    drop(port);
+    let mut port = open(&options(&place));
+    driver.reconnect(&options(&place).path);
+    (0..2).for_each(|ring| driver.start_ring(ring, 0));
+    driver.confirm();
+    assert!((0..4).all(|_| driver.send(&[7; 60], Offload::NONE)));
+    eventually("the four do not come", || poll(&mut port) == 4);
+    assert_eq!(send(&mut port, 3), 3);
+    eventually("nothing arrives after that", || driver.receive().is_some());
+}
+
+#[test]
+fn who_stops_in_the_middle_of_a_word_keeps_nobody() {
+    let place = Place::new("half");
+    let port = open(&options(&place));
+    let mut silent = UnixStream::connect(options(&place).path).expect("connect");
+    silent.write_all(&[1, 0, 0]).expect("three bytes");
+    std::thread::sleep(Duration::from_millis(20)); // until it is being read
+    drop(port); // has to come back
+    drop(silent);
+}
