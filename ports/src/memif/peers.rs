@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Options;
 use super::client::Client;
@@ -12,13 +12,11 @@ use super::message::{LEN, Message};
 use super::server::Server;
 use super::session::Shared;
 use crate::peer::socket::{open, receive, send};
-use crate::peer::{End, Host, Waiting};
+use crate::peer::{End, HANDSHAKE, Host, Over, Talk, Waiting, talk};
 
 /// Until a peer that was refused, or lost its session, is listened to again. It begins anew, with memory of its own, so
 /// that it may; but not so often that it keeps us or fills the log.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long a peer may take to come to terms: who only sits there keeps others away.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Speaks with whoever comes, or with whom we go to.
 pub(super) struct Peers {
@@ -65,26 +63,15 @@ impl Host for Peers {
         if open(peer).is_err() || greeting.is_some_and(|greeting| say(peer, &greeting).is_err()) {
             return End::Lost;
         }
-        let end = Instant::now() + HANDSHAKE;
-        let why = loop {
-            let patience = end.saturating_duration_since(Instant::now());
-            let said =
-                waiting.wait(Some(peer.as_fd()), Some(patience).filter(|_| !conversation.is_connected()));
-            if waiting.is_over() {
+        let why = match talk(peer, waiting, &self.shared, Some(HANDSHAKE), &mut conversation) {
+            Over::Stopped => {
                 let _ = say(peer, &(Message::disconnect("the port is detached"), None));
                 return End::Stopped;
             }
-            if let Some(broken) = self.shared.broken() {
-                break Refusal::Broken(broken);
-            }
-            if !said && !conversation.is_connected() && Instant::now() >= end {
-                break Refusal::Silent;
-            }
-            match if said { exchange(peer, &mut *conversation) } else { Ok(true) } {
-                Ok(true) => {}
-                Ok(false) => return End::Lost,
-                Err(why) => break why,
-            }
+            Over::HungUp => return End::Lost,
+            Over::Silent => Refusal::Silent,
+            Over::Broken(broken) => Refusal::Broken(broken),
+            Over::Refused(why) => why,
         };
         self.tell(&why, conversation.is_connected());
         if matches!(why, Refusal::HungUp(_)) {
@@ -94,6 +81,18 @@ impl Host for Peers {
         drop(conversation);
         waiting.wait(None, Some(PAUSE));
         if waiting.is_over() { End::Stopped } else { End::Lost }
+    }
+}
+
+impl Talk for Box<dyn Conversation> {
+    type Refusal = Refusal;
+
+    fn exchange(&mut self, peer: &OwnedFd) -> Result<bool, Refusal> {
+        exchange(peer, &mut **self)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.is_connected()
     }
 }
 

@@ -14,6 +14,7 @@ mod memory;
 mod shared;
 pub(crate) mod socket;
 mod span;
+mod talk;
 mod waiting;
 mod wakes;
 
@@ -25,6 +26,7 @@ pub(crate) use link::{End, Host, Link};
 pub(crate) use memory::Memory;
 pub(crate) use shared::{Held, Shared, lock};
 pub(crate) use span::Span;
+pub(crate) use talk::{HANDSHAKE, Over, Talk, talk};
 pub(crate) use waiting::{Waiting, wake};
 
 use std::path::PathBuf;

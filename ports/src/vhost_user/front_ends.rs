@@ -1,12 +1,12 @@
 //! Conversations with front-ends, one after the other.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::control::{Control, Refusal};
 use super::session::Shared;
 use super::{Options, socket};
-use crate::peer::{self, End, Host, Waiting};
+use crate::peer::{self, End, HANDSHAKE, Host, Over, Talk, Waiting, talk};
 
 /// Listens to what a front-end says.
 pub(super) struct FrontEnds {
@@ -16,29 +16,47 @@ pub(super) struct FrontEnds {
 }
 
 impl Host for FrontEnds {
-    fn serve(&mut self, front_end: &OwnedFd, waiting: &Waiting) -> End {
-        if peer::socket::open(front_end).is_err() {
+    fn serve(&mut self, socket: &OwnedFd, waiting: &Waiting) -> End {
+        if peer::socket::open(socket).is_err() {
             return End::Lost;
         }
-        let mut control = Control::new(&self.name, self.options.clone(), self.shared.clone());
-        loop {
-            let said = waiting.wait(Some(front_end.as_fd()), None);
-            if waiting.is_over() {
-                return End::Stopped;
-            }
-            if let Some(broken) = self.shared.broken() {
-                tracing::warn!("{}: the guest lost its port: {broken}", self.name);
+        let control = Control::new(&self.name, self.options.clone(), self.shared.clone());
+        let mut front_end = FrontEnd { control, heard: false };
+        // One that listens keeps nobody away, and may take its time.
+        let patience = Some(HANDSHAKE).filter(|_| !self.options.client);
+        let name = &self.name;
+        match talk(socket, waiting, &self.shared, patience, &mut front_end) {
+            Over::Stopped => return End::Stopped,
+            Over::HungUp => {}
+            Over::Silent => tracing::warn!("{name}: who connected has said nothing within ten seconds"),
+            Over::Broken(broken) => {
+                tracing::warn!("{name}: the guest lost its port: {broken}");
                 return End::Broken;
             }
-            match if said { hear(front_end, &mut control) } else { Ok(true) } {
-                Ok(true) => {}
-                Ok(false) => return End::Lost,
-                Err(e) => {
-                    tracing::warn!("{}: {e}", self.name);
-                    return End::Lost;
-                }
-            }
+            Over::Refused(why) => tracing::warn!("{name}: {why}"),
         }
+        End::Lost
+    }
+}
+
+/// Our conversation with one of them.
+struct FrontEnd {
+    control: Control,
+    /// It has made a request: QEMU makes some at once, and then none until the guest's driver is there, and none while
+    /// that is content.
+    heard: bool,
+}
+
+impl Talk for FrontEnd {
+    type Refusal = Box<dyn std::error::Error>;
+
+    fn exchange(&mut self, socket: &OwnedFd) -> Result<bool, Self::Refusal> {
+        self.heard = true;
+        hear(socket, &mut self.control)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.heard
     }
 }
 

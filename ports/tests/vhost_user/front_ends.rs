@@ -1,6 +1,6 @@
 //! Front-ends that come, go, come back, or say what they should not.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -118,4 +118,16 @@ fn who_stops_in_the_middle_of_a_word_keeps_nobody() {
     std::thread::sleep(Duration::from_millis(20)); // until it is being read
     drop(port); // has to come back
     drop(silent);
+}
+
+#[test]
+fn who_never_says_a_word_keeps_nobody() {
+    let place = Place::new("silent");
+    let mut port = open(&options(&place));
+    let mut silent = UnixStream::connect(options(&place).path).expect("connect");
+    silent.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    assert_eq!(silent.read(&mut [0]).expect("the port hangs up"), 0);
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
+    assert!(driver.send(&[7; 60], Offload::NONE));
+    eventually("the port is lost", || poll(&mut port) == 1);
 }
