@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Options;
 use super::client::Client;
@@ -12,24 +11,19 @@ use super::message::{LEN, Message};
 use super::server::Server;
 use super::session::Shared;
 use crate::peer::socket::{open, receive, send};
-use crate::peer::{End, HANDSHAKE, Host, Over, Talk, Waiting, talk};
-
-/// Until a peer that was refused, or lost its session, is listened to again. It begins anew, with memory of its own, so
-/// that it may; but not so often that it keeps us or fills the log.
-const PAUSE: Duration = Duration::from_millis(500);
+use crate::peer::{End, HANDSHAKE, Host, Over, Talk, Told, Waiting, talk};
 
 /// Speaks with whoever comes, or with whom we go to.
 pub(super) struct Peers {
     name: String,
     options: Options,
     shared: Arc<Shared>,
-    /// What was said of a peer last: a peer that does the same again is not worth another line.
-    told: String,
+    told: Told,
 }
 
 impl Peers {
     pub(super) fn new(name: &str, options: Options, shared: Arc<Shared>) -> Self {
-        Self { name: name.to_owned(), options, shared, told: String::new() }
+        Self { name: name.to_owned(), options, shared, told: Told::new(name) }
     }
 
     fn conversation(&self) -> Box<dyn Conversation> {
@@ -41,17 +35,16 @@ impl Peers {
         }
     }
 
-    /// Tells of a peer that is not listened to any longer.
-    fn tell(&mut self, why: &Refusal, was_connected: bool) {
-        let line = match why {
-            Refusal::HungUp(_) if was_connected => return, // it went in peace
+    /// Says why a peer is not listened to any longer, to the log and to the peer.
+    fn refuse(&mut self, peer: &OwnedFd, why: &Refusal) -> End {
+        self.told.warn(&match why {
             Refusal::Broken(broken) => format!("the other side lost its session: {broken}"),
             why => why.to_string(),
-        };
-        if line != self.told {
-            tracing::warn!("{}: {line}", self.name);
-            self.told = line;
+        });
+        if !matches!(why, Refusal::HungUp(_)) {
+            let _ = say(peer, &(Message::disconnect(&why.to_string()), None));
         }
+        End::Refused
     }
 }
 
@@ -63,24 +56,25 @@ impl Host for Peers {
         if open(peer).is_err() || greeting.is_some_and(|greeting| say(peer, &greeting).is_err()) {
             return End::Lost;
         }
-        let why = match talk(peer, waiting, &self.shared, Some(HANDSHAKE), &mut conversation) {
+        let over = talk(peer, waiting, &self.shared, Some(HANDSHAKE), &mut conversation);
+        let refusal = match over {
             Over::Stopped => {
                 let _ = say(peer, &(Message::disconnect("the port is detached"), None));
                 return End::Stopped;
             }
-            Over::HungUp => return End::Lost,
-            Over::Silent => Refusal::Silent,
-            Over::Broken(broken) => Refusal::Broken(broken),
-            Over::Refused(why) => why,
+            Over::HungUp => None,
+            Over::Silent => Some(Refusal::Silent),
+            Over::Broken(broken) => Some(Refusal::Broken(broken)),
+            Over::Refused(why) => Some(why),
         };
-        self.tell(&why, conversation.is_connected());
-        if matches!(why, Refusal::HungUp(_)) {
-            return End::Lost;
+        match refusal {
+            None | Some(Refusal::HungUp(_)) if conversation.is_connected() => {
+                self.told.forget(); // it went in peace
+                End::Lost
+            }
+            None => End::Lost,
+            Some(why) => self.refuse(peer, &why),
         }
-        let _ = say(peer, &(Message::disconnect(&why.to_string()), None));
-        drop(conversation);
-        waiting.wait(None, Some(PAUSE));
-        if waiting.is_over() { End::Stopped } else { End::Lost }
     }
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::{Place, Waiting, socket};
 use crate::Error;
 
-/// From one attempt to connect to the next.
-const RETRY: Duration = Duration::from_millis(500);
+/// From one attempt to connect to the next, and until somebody is listened to after one that was refused: it may come again,
+/// but not so often that it keeps us or fills the log.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A port's control thread. Ends with the last half of the port, and takes the socket with it.
 pub(crate) struct Link {
@@ -22,8 +23,10 @@ pub(crate) struct Link {
 pub(crate) enum End {
     /// The port is detached.
     Stopped,
-    /// The peer has hung up, or said something that makes no sense.
+    /// The peer has hung up.
     Lost,
+    /// It is not listened to any longer: what it said or did makes no sense. It may come again.
+    Refused,
     /// The peer broke the rules: it does not get another chance.
     Broken,
 }
@@ -70,17 +73,23 @@ impl<H: Host> Meeting<H> {
     fn run(mut self, listener: Option<&OwnedFd>) {
         while let Some(peer) = self.next(listener) {
             let end = self.host.serve(&peer, &self.waiting);
-            drop(peer);
-            if end != End::Lost {
-                break;
+            if end == End::Refused {
+                self.pause(); // the peer may still read why
             }
-            if listener.is_none() {
-                self.waiting.wait(None, Some(RETRY));
+            drop(peer);
+            match end {
+                End::Stopped | End::Broken => break,
+                End::Lost if listener.is_none() => self.pause(),
+                End::Lost | End::Refused => {}
             }
         }
         if listener.is_some() {
             socket::remove_socket(&self.place.path);
         }
+    }
+
+    fn pause(&self) {
+        self.waiting.wait(None, Some(PAUSE));
     }
 
     /// The next peer, or `None` when the port is detached.
@@ -99,9 +108,7 @@ impl<H: Host> Meeting<H> {
             match peer {
                 Ok(peer) => return Some(peer),
                 Err(e) if listener.is_some() && e.kind() == io::ErrorKind::WouldBlock => {} // something else woke us
-                Err(_) => {
-                    self.waiting.wait(None, Some(RETRY));
-                }
+                Err(_) => self.pause(),
             }
         }
         None

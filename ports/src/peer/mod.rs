@@ -8,6 +8,8 @@ mod event;
 mod filling;
 #[cfg(any(test, feature = "contract"))]
 pub(crate) mod hostile;
+#[cfg(test)]
+mod lines;
 mod link;
 #[cfg(any(test, feature = "contract"))]
 mod memory;
@@ -15,18 +17,22 @@ mod shared;
 pub(crate) mod socket;
 mod span;
 mod talk;
+mod told;
 mod waiting;
 mod wakes;
 
 pub(crate) use ahead::{Ahead, Room};
 pub(crate) use event::event;
 pub(crate) use filling::{Filling, Put, fill};
+#[cfg(test)]
+pub(crate) use lines::lines;
 pub(crate) use link::{End, Host, Link};
 #[cfg(any(test, feature = "contract"))]
 pub(crate) use memory::Memory;
 pub(crate) use shared::{Held, Shared, lock};
 pub(crate) use span::Span;
 pub(crate) use talk::{HANDSHAKE, Over, Talk, talk};
+pub(crate) use told::Told;
 pub(crate) use waiting::{Waiting, wake};
 
 use std::path::PathBuf;

@@ -68,15 +68,15 @@ pub(super) struct Control {
     mtu: u32,
     memory: Memory,
     rings: Vec<Known>,
-    /// Trouble that was told of already: rings that are nowhere in the shared memory.
-    told: bool,
-    name: String,
+    /// A ring that could start was nowhere in the shared memory.
+    pub(super) lacks_memory: bool,
+    /// A session has begun.
+    pub(super) has_begun: bool,
 }
 
 impl Control {
-    pub(super) fn new(name: &str, options: Options, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(options: Options, shared: Arc<Shared>) -> Self {
         let rings = std::iter::repeat_with(Known::default).take(2 * usize::from(options.queues)).collect();
-        let name = name.to_owned();
         Self {
             shared,
             options,
@@ -85,8 +85,8 @@ impl Control {
             mtu: MTU_UNSAID,
             memory: Memory::default(),
             rings,
-            told: false,
-            name,
+            lacks_memory: false,
+            has_begun: false,
         }
     }
 
@@ -250,12 +250,7 @@ impl Control {
             if let (Some(addresses), true, true) = (known.addresses, known.kicked && modern, known.slots > 0)
             {
                 ring.queue = Queue::new(self.memory.clone(), known.slots, addresses, agreed);
-                if ring.queue.is_none() && !std::mem::replace(&mut self.told, true) {
-                    let name = &self.name;
-                    tracing::warn!(
-                        "{name}: a ring is not in the shared memory (is guest memory shared? share=on)"
-                    );
-                }
+                self.lacks_memory |= ring.queue.is_none();
             }
             ring.queue.iter().for_each(Queue::disarm);
             if ring.queue.is_some() {
@@ -264,6 +259,7 @@ impl Control {
             }
             rings.push(ring);
         }
+        self.has_begun |= started;
         if started {
             let capabilities = capabilities(self.features, self.mtu);
             self.shared.begin(Session::new(

@@ -6,13 +6,22 @@ use std::sync::Arc;
 use super::control::{Control, Refusal};
 use super::session::Shared;
 use super::{Options, socket};
-use crate::peer::{self, End, HANDSHAKE, Host, Over, Talk, Waiting, talk};
+use crate::peer::{self, End, HANDSHAKE, Host, Over, Talk, Told, Waiting, talk};
+
+/// What is said of one whose guest will not get far.
+const NOT_SHARED: &str = "a ring is not in the shared memory (is guest memory shared? share=on)";
 
 /// Listens to what a front-end says.
 pub(super) struct FrontEnds {
-    pub(super) name: String,
-    pub(super) options: Options,
-    pub(super) shared: Arc<Shared>,
+    options: Options,
+    shared: Arc<Shared>,
+    told: Told,
+}
+
+impl FrontEnds {
+    pub(super) fn new(name: &str, options: Options, shared: Arc<Shared>) -> Self {
+        Self { options, shared, told: Told::new(name) }
+    }
 }
 
 impl Host for FrontEnds {
@@ -20,39 +29,52 @@ impl Host for FrontEnds {
         if peer::socket::open(socket).is_err() {
             return End::Lost;
         }
-        let control = Control::new(&self.name, self.options.clone(), self.shared.clone());
-        let mut front_end = FrontEnd { control, heard: false };
+        let control = Control::new(self.options.clone(), self.shared.clone());
+        let mut front_end = FrontEnd { control, heard: false, told: &mut self.told };
         // One that listens keeps nobody away, and may take its time.
         let patience = Some(HANDSHAKE).filter(|_| !self.options.client);
-        let name = &self.name;
-        match talk(socket, waiting, &self.shared, patience, &mut front_end) {
+        let over = talk(socket, waiting, &self.shared, patience, &mut front_end);
+        let Control { lacks_memory, has_begun, .. } = front_end.control;
+        match over {
             Over::Stopped => return End::Stopped,
-            Over::HungUp => {}
-            Over::Silent => tracing::warn!("{name}: who connected has said nothing within ten seconds"),
+            Over::HungUp if lacks_memory => {} // which was said
+            Over::HungUp => {
+                if has_begun {
+                    self.told.forget();
+                }
+                return End::Lost;
+            }
+            Over::Silent => self.told.warn("who connected has said nothing within ten seconds"),
             Over::Broken(broken) => {
-                tracing::warn!("{name}: the guest lost its port: {broken}");
+                self.told.warn(&format!("the guest lost its port: {broken}"));
                 return End::Broken;
             }
-            Over::Refused(why) => tracing::warn!("{name}: {why}"),
+            Over::Refused(why) => self.told.warn(&why.to_string()),
         }
-        End::Lost
+        End::Refused
     }
 }
 
 /// Our conversation with one of them.
-struct FrontEnd {
+struct FrontEnd<'a> {
     control: Control,
     /// It has made a request: QEMU makes some at once, and then none until the guest's driver is there, and none while
     /// that is content.
     heard: bool,
+    told: &'a mut Told,
 }
 
-impl Talk for FrontEnd {
+impl Talk for FrontEnd<'_> {
     type Refusal = Box<dyn std::error::Error>;
 
     fn exchange(&mut self, socket: &OwnedFd) -> Result<bool, Self::Refusal> {
         self.heard = true;
-        hear(socket, &mut self.control)
+        let lacked_memory = self.control.lacks_memory;
+        let goes_on = hear(socket, &mut self.control)?;
+        if self.control.lacks_memory && !lacked_memory {
+            self.told.warn(NOT_SHARED);
+        }
+        Ok(goes_on)
     }
 
     fn is_settled(&self) -> bool {
@@ -69,4 +91,67 @@ pub(super) fn hear(front_end: &OwnedFd, control: &mut Control) -> Result<bool, B
         socket::reply(front_end, request, reply)?;
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::peer::lines;
+    use crate::vhost_user::driver::{Driver, Style};
+
+    /// Serves one front-end, which says so much and hangs up.
+    fn serve(front_ends: &mut FrontEnds, waiting: &Waiting, requests: &[(u32, &[u64])]) -> End {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        for (request, payload) in requests {
+            let size = u32::try_from(8 * payload.len()).unwrap();
+            let header = [*request, 1, size].map(u32::to_le_bytes).concat();
+            let payload: Vec<_> = payload.iter().flat_map(|word| word.to_le_bytes()).collect();
+            theirs.write_all(&[header, payload].concat()).unwrap();
+        }
+        drop(theirs);
+        front_ends.serve(&ours.into(), waiting)
+    }
+
+    fn serve_driver(front_ends: &mut FrontEnds, waiting: &Waiting) -> End {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let driver = std::thread::spawn(|| drop(Driver::start(theirs, Style::PLAIN)));
+        let end = front_ends.serve(&ours.into(), waiting);
+        driver.join().unwrap();
+        end
+    }
+
+    #[test]
+    fn the_same_trouble_is_told_once_and_paced_each_time() {
+        let waiting = Waiting::new("vm1").unwrap();
+        let shared = Arc::new(Shared::new("vm1", &waiting, 1).unwrap());
+        let options =
+            Options { path: "/nowhere".into(), client: false, queues: 1, workers: 1, offloads: true };
+        let mut front_ends = FrontEnds::new("vm1", options, shared);
+        // A feature (`VERSION_1`), a size, addresses and a kick without a descriptor for ring 0, and no memory.
+        let nowhere: [(u32, &[u64]); 4] =
+            [(2, &[1 << 32]), (8, &[64 << 32]), (9, &[0, 4096, 8192, 12_288, 0]), (12, &[0x100])];
+        let lines = lines(|| {
+            for (requests, times, end) in [
+                (&[(99, &[][..])][..], 3, End::Refused),
+                (&nowhere, 3, End::Refused),
+                (&[(1, &[][..])], 3, End::Lost), // it does not even read the answer
+                (&nowhere, 1, End::Refused),     // nothing went well meanwhile
+                (&[], 3, End::Lost),
+            ] {
+                for _ in 0..times {
+                    assert_eq!(serve(&mut front_ends, &waiting, requests), end, "{requests:?}");
+                }
+            }
+            assert_eq!(serve_driver(&mut front_ends, &waiting), End::Lost);
+            assert_eq!(serve(&mut front_ends, &waiting, &nowhere), End::Refused);
+        });
+        let nowhere = format!("vm1: {NOT_SHARED}");
+        assert_eq!(
+            lines,
+            ["vm1: request 99: request 99 was never offered", nowhere.as_str(), nowhere.as_str()]
+        );
+    }
 }

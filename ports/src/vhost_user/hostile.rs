@@ -35,7 +35,7 @@ impl Bare {
         let options =
             Options { path: "/nowhere".into(), client: false, queues: 2, workers: 1, offloads: true };
         Self {
-            control: Control::new("hostile", options, shared.clone()),
+            control: Control::new(options, shared.clone()),
             rx: VhostRx::new(shared.clone(), link.clone(), 0, Arc::default()),
             tx: Drafting::new(VhostTx::new(shared.clone(), link), Arc::<Counters>::default()),
             shared,

@@ -103,7 +103,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let queues = u32::from(options.queues);
     let notes = vec![arguments(&options)];
     let place = Place { path: options.path.clone(), kind: SocketType::STREAM, client: options.client };
-    let front_ends = front_ends::FrontEnds { name: name.to_owned(), options, shared: shared.clone() };
+    let front_ends = front_ends::FrontEnds::new(name, options, shared.clone());
     let link = Arc::new(Link::start(name, place, waiting, front_ends)?);
     // The guest's own rings and memory, which it says when it comes.
     let rings = Rings {

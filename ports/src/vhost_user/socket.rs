@@ -16,11 +16,23 @@ pub(super) struct Letter {
     pub(super) fds: Vec<OwnedFd>,
 }
 
+/// Whether the other side has hung up, and with answers unread: it was killed.
+fn is_gone(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
+
 /// Reads one message. `None` when the front-end has hung up.
 ///
 /// # Errors
 /// Of the socket; `InvalidData` for a header that makes no sense or more descriptors than any message has.
 pub(super) fn read(socket: &OwnedFd) -> io::Result<Option<Letter>> {
+    match read_whole(socket) {
+        Err(e) if is_gone(&e) => Ok(None),
+        letter => letter,
+    }
+}
+
+fn read_whole(socket: &OwnedFd) -> io::Result<Option<Letter>> {
     let mut header = [0; HEADER];
     let mut fds = Vec::new();
     let end = Instant::now() + PATIENCE;
@@ -36,12 +48,15 @@ pub(super) fn read(socket: &OwnedFd) -> io::Result<Option<Letter>> {
     Ok(Some(Letter { header, payload, fds }))
 }
 
-/// Answers a request.
+/// Answers a request. That the front-end has gone meanwhile, the next [`read`] says.
 ///
 /// # Errors
 /// Of the socket.
 pub(super) fn reply(socket: &OwnedFd, request: u32, reply: Reply) -> io::Result<()> {
-    send(socket, &reply.to_bytes(request), &[])
+    match send(socket, &reply.to_bytes(request), &[]) {
+        Err(e) if is_gone(&e) => Ok(()),
+        sent => sent,
+    }
 }
 
 #[cfg(test)]

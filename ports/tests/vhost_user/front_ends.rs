@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ports::contract::Far;
 use ports::vhost_user::driver::{Driver, Style};
@@ -130,4 +130,41 @@ fn who_never_says_a_word_keeps_nobody() {
     let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
     assert!(driver.send(&[7; 60], Offload::NONE));
     eventually("the port is lost", || poll(&mut port) == 1);
+}
+
+/// A request without a payload.
+fn request(number: u32) -> Vec<u8> {
+    [number, 1, 0].map(u32::to_le_bytes).concat()
+}
+
+/// Connects, makes a request, and is gone.
+fn say_and_go(place: &Place, number: u32) {
+    let mut socket = UnixStream::connect(options(place).path).expect("connect");
+    socket.write_all(&request(number)).expect("a request");
+}
+
+#[test]
+fn who_is_refused_again_and_again_is_paced() {
+    let place = Place::new("paced");
+    let mut port = open(&options(&place));
+    let start = Instant::now();
+    (0..4).for_each(|_| say_and_go(&place, 99));
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
+    assert!(start.elapsed() >= Duration::from_secs(2), "four in {:?}", start.elapsed());
+    assert!(driver.send(&[7; 60], Offload::NONE));
+    eventually("the port is lost", || poll(&mut port) == 1);
+}
+
+/// With a pause after each, so many would take longer than `eventually` waits.
+#[test]
+fn who_comes_and_goes_in_peace_is_not_kept_waiting() {
+    let place = Place::new("peace");
+    let _port = open(&options(&place));
+    let mut gone = 0;
+    eventually("guests are kept waiting", || {
+        say_and_go(&place, 1); // killed before it reads the answer
+        drop(Driver::connect(&options(&place).path, Style::PLAIN));
+        gone += 1;
+        gone == 200
+    });
 }
