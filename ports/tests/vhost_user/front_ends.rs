@@ -1,14 +1,15 @@
 //! Front-ends that come, go, come back, or say what they should not.
 
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
-use ports::contract::Far;
+use ports::contract::{Far, frame};
 use ports::vhost_user::driver::{Driver, Style};
-use ports::{Burst, Offload, vhost_user};
+use ports::vhost_user::{self, Options};
+use ports::{Burst, Frame, Offload, Port};
 
-use crate::sockets::{Place, alone, eventually, held, poll, send};
+use crate::sockets::{Place, alone, eventually, held, poll, send, take};
 use crate::{GUEST, open, options};
 
 #[test]
@@ -167,4 +168,52 @@ fn who_comes_and_goes_in_peace_is_not_kept_waiting() {
         gone += 1;
         gone == 200
     });
+}
+
+/// Listens as a QEMU with `server=on` does, on a socket that nobody else has.
+fn listen(options: &Options) -> UnixListener {
+    let _ = std::fs::remove_file(&options.path);
+    let listener = UnixListener::bind(&options.path).expect("listen");
+    listener.set_nonblocking(true).expect("no waiting");
+    listener
+}
+
+/// The driver that the port comes to.
+fn accept(listener: &UnixListener) -> Driver {
+    let mut come = None;
+    eventually("the port stays away", || {
+        come = listener.accept().ok();
+        come.is_some()
+    });
+    let (socket, _) = come.expect("the port");
+    Driver::start(socket, Style::PLAIN)
+}
+
+fn frames_go_both_ways(port: &mut Port, driver: &mut Driver) {
+    let (here, there) = (frame(1, 60), frame(2, 1514));
+    assert!(driver.send(&here, Offload::NONE));
+    let mut taken = Vec::new();
+    eventually("nothing comes", || {
+        taken.extend(take(port));
+        !taken.is_empty()
+    });
+    assert_eq!(taken, [here]);
+    assert_eq!(port.tx.transmit(&[Frame::new(&there)]).frames, 1);
+    port.tx.flush();
+    assert_eq!(driver.receive().map(|(bytes, _)| bytes), Some(there));
+}
+
+#[test]
+fn a_port_goes_to_a_front_end_that_listens_and_comes_back() {
+    let place = Place::new("client");
+    let options = Options { client: true, ..options(&place) };
+    let mut port = open(&options); // nobody listens yet
+    for _ in 0..3 {
+        let listener = listen(&options);
+        let mut driver = accept(&listener);
+        frames_go_both_ways(&mut port, &mut driver);
+    } // both go, and listen again
+    // The socket is the front-end's, and stays.
+    drop(port);
+    assert!(options.path.exists());
 }
