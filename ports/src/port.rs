@@ -47,7 +47,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ring::Landing;
-use crate::{Burst, Capabilities, Counters, Frame, Mac, Offload};
+use crate::{Burst, Capabilities, Counters, Frame, Mac, Offload, Presence};
 
 /// What became of a slice of frames handed to [`Tx::transmit`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -228,6 +228,8 @@ pub struct Port {
     pub rings: Rings,
     /// What a user should know of how the port came up: a fallback taken, a feature missing. One line each.
     pub notes: Vec<String>,
+    /// Who is at its far side, where others come and go.
+    pub peer: Option<Presence>,
 }
 
 impl Port {
@@ -241,6 +243,7 @@ impl Port {
             counters: Arc::default(),
             rings: Rings::default(),
             notes: Vec::new(),
+            peer: None,
         }
     }
 }

@@ -190,6 +190,8 @@ fn a_length_that_makes_no_sense_ends_the_conversation_only() {
         });
         let counted = port.counters.read();
         assert_eq!((frames, counted.dropped(Reason::Error), counted.rx_frames), (1, n, n));
+        let why = format!("ended: the other side broke the rules: it announced a frame of {length} bytes");
+        assert_eq!(who(&port), why);
     }
     let mut peer = Peer::connect(&options(&place), &mut port);
     peer.socket.set_nonblocking(false).expect("to wait");
@@ -199,6 +201,25 @@ fn a_length_that_makes_no_sense_ends_the_conversation_only() {
     });
     eventually("the longest frame does not come", || poll(&mut port) == 1);
     writer.join().expect("the writer").expect("the port reads");
+}
+
+/// Who the port says is there.
+fn who(port: &Port) -> String {
+    port.peer.as_ref().expect("a port with a peer").peer().to_string()
+}
+
+#[test]
+fn a_port_tells_who_is_there() {
+    let place = Place::new("stream-presence");
+    let mut port = open(&options(&place));
+    assert_eq!(who(&port), "nobody connected");
+    let peer = Peer::connect(&options(&place), &mut port);
+    assert_eq!(who(&port), "connected: MTU 1500, no offloads");
+    drop(peer);
+    eventually("somebody stays", || {
+        poll(&mut port);
+        who(&port) == "nobody connected"
+    });
 }
 
 /// Also in the middle of a frame.

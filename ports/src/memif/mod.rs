@@ -73,12 +73,13 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let shared = Arc::new(session::Shared::new(name, &waiting, 1)?);
     let place = Place { path: options.path.clone(), kind: SocketType::SEQPACKET, client: options.client };
     let (rings, notes) = (rings(&options), arguments(&options));
+    let peer = Some(shared.presence().clone());
     let peers = peers::Peers::new(name, options, shared.clone());
     let link = Arc::new(Link::start(name, place, waiting, peers)?);
     let counters = Arc::<Counters>::default();
     let rx = rx::MemifRx::new(shared.clone(), link.clone(), counters.clone());
     let tx = Drafting::new(tx::MemifTx::new(shared, link), counters.clone());
-    Ok(Port { counters, rings, notes, ..Port::new(rx, tx) })
+    Ok(Port { counters, rings, notes, peer, ..Port::new(rx, tx) })
 }
 
 /// Rings as we make them; a client's are what it says when it comes.

@@ -10,6 +10,7 @@ use super::conversation::{Conversation, Refusal, Said};
 use super::message::{LEN, Message};
 use super::server::Server;
 use super::session::Shared;
+use crate::Presence;
 use crate::peer::socket::{open, receive, send};
 use crate::peer::{End, HANDSHAKE, Host, Over, Talk, Told, Waiting, talk};
 
@@ -75,6 +76,10 @@ impl Host for Peers {
             None => End::Lost,
             Some(why) => self.refuse(peer, &why),
         }
+    }
+
+    fn presence(&self) -> &Presence {
+        self.shared.presence()
     }
 }
 

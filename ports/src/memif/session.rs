@@ -1,9 +1,11 @@
 //! The session with a peer: its rings.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::ring::{Broken, Ring};
-use crate::{Capabilities, peer};
+use crate::presence::takes;
+use crate::{Capabilities, Peer, peer};
 
 /// What control and the two halves of a port share.
 pub(super) type Shared = peer::Shared<Session, Broken>;
@@ -31,5 +33,19 @@ impl Session {
         // A tag has room beside what is said here.
         let frame = buffer.saturating_sub(4).clamp(PLAIN, JUMBO);
         Self { receive, transmit, capabilities: Capabilities::wire(frame - 14) }
+    }
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { receive, transmit, capabilities } = self;
+        let (from, to) = (receive.len(), transmit.len());
+        write!(f, "{} rings ({from} in, {to} out), {}", from + to, takes(capabilities))
+    }
+}
+
+impl From<Broken> for Peer {
+    fn from(broken: Broken) -> Self {
+        Self::Ended(format!("the other side broke the rules: {broken}"))
     }
 }

@@ -12,7 +12,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, sendmsg};
 
 use super::{End, Host, Link, Place, Waiting};
-use crate::{Burst, Frame, Rx, Tx};
+use crate::{Burst, Frame, Presence, Rx, Tx};
 
 /// Most messages of one input: nobody reads the answers.
 pub(crate) const MESSAGES: usize = 100;
@@ -103,11 +103,15 @@ pub(crate) fn say(socket: impl AsFd, parts: &[&[u8]], fds: &[OwnedFd]) {
 }
 
 /// Nobody comes to the port.
-struct Nobody;
+struct Nobody(Presence);
 
 impl Host for Nobody {
     fn serve(&mut self, _: &OwnedFd, _: &Waiting) -> End {
         End::Lost
+    }
+
+    fn presence(&self) -> &Presence {
+        &self.0
     }
 }
 
@@ -117,7 +121,8 @@ pub(crate) fn link() -> (Waiting, Arc<Link>) {
     let start = || {
         let waiting = Waiting::new("hostile").expect("an eventfd");
         let place = Place { path: "/nowhere".into(), kind: SocketType::STREAM, client: true };
-        let link = Link::start("hostile", place, waiting.clone(), Nobody).expect("a thread");
+        let link =
+            Link::start("hostile", place, waiting.clone(), Nobody(Presence::default())).expect("a thread");
         (waiting, Arc::new(link))
     };
     LINK.get_or_init(start).clone()

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Place, Waiting, socket};
-use crate::Error;
+use crate::{Error, Presence};
 
 /// From one attempt to connect to the next, and until somebody is listened to after one that was refused: it may come again,
 /// but not so often that it keeps us or fills the log.
@@ -35,6 +35,9 @@ pub(crate) enum End {
 pub(crate) trait Host: Send + 'static {
     /// Speaks with a peer that has come, until it goes, the port is detached, or it is not to be listened to.
     fn serve(&mut self, peer: &OwnedFd, waiting: &Waiting) -> End;
+
+    /// Where it is said who is there.
+    fn presence(&self) -> &Presence;
 }
 
 impl Link {
@@ -72,7 +75,9 @@ struct Meeting<H> {
 impl<H: Host> Meeting<H> {
     fn run(mut self, listener: Option<&OwnedFd>) {
         while let Some(peer) = self.next(listener) {
+            self.host.presence().come();
             let end = self.host.serve(&peer, &self.waiting);
+            self.host.presence().go();
             if end == End::Refused {
                 self.pause(); // the peer may still read why
             }

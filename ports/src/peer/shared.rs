@@ -1,5 +1,6 @@
 //! What control and the two halves of a port share: the session with the peer, while there is one.
 
+use std::fmt::Display;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::waiting::{Waiting, wake};
 use super::wakes::Wakes;
-use crate::Error;
+use crate::{Error, Peer, Presence};
 
 /// How long control waits for a half to let go of a session: the half works on one burst.
 const LET_GO: Duration = Duration::from_secs(1);
@@ -49,6 +50,8 @@ pub(crate) struct Shared<S, B> {
     wakes: Box<[Wakes]>,
     /// Wakes control.
     control: Arc<OwnedFd>,
+    /// Only control says who is there.
+    presence: Presence,
 }
 
 impl<S, B> Shared<S, B> {
@@ -58,7 +61,8 @@ impl<S, B> Shared<S, B> {
     /// If there are no descriptors left.
     pub(crate) fn new(name: &str, waiting: &Waiting, shares: usize) -> Result<Self, Error> {
         let wakes = (0..shares.max(1)).map(|_| Wakes::new(name)).collect::<Result<_, _>>()?;
-        Ok(Self { session: Mutex::default(), broken: Mutex::new(None), wakes, control: waiting.control() })
+        let (control, presence) = (waiting.control(), Presence::default());
+        Ok(Self { session: Mutex::default(), broken: Mutex::new(None), wakes, control, presence })
     }
 
     /// The session, for as long as the caller holds it; `None` while there is none.
@@ -71,15 +75,20 @@ impl<S, B> Shared<S, B> {
     /// time, what they hold lives until they do.
     pub(crate) fn end(&self) -> Option<Arc<Held<S>>> {
         let session = lock(&self.session).take()?;
+        self.presence.pause();
         let_go(&session);
         Some(session)
     }
 
     /// Begins a session, unless the peer has broken the one before.
-    pub(crate) fn begin(&self, session: S) {
+    pub(crate) fn begin(&self, session: S)
+    where
+        S: Display,
+    {
         if lock(&self.broken).is_some() {
             return;
         }
+        self.presence.set(Peer::Here(session.to_string()));
         *lock(&self.session) = Some(Arc::new(Held { session, over: AtomicBool::new(false) }));
         self.wakes.iter().for_each(Wakes::poke); // frames may wait that nobody was kicked for
     }
@@ -96,8 +105,18 @@ impl<S, B> Shared<S, B> {
     }
 
     /// What the peer broke since this was asked last.
-    pub(crate) fn broken(&self) -> Option<B> {
-        lock(&self.broken).take()
+    pub(crate) fn broken(&self) -> Option<B>
+    where
+        B: Copy + Into<Peer>,
+    {
+        let broken = lock(&self.broken).take();
+        broken.iter().for_each(|broken| self.presence.set((*broken).into()));
+        broken
+    }
+
+    /// Who is there, for those who are not to hold a session.
+    pub(crate) const fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     /// What wakes the worker that has this share of the rings.

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::{Shared, Waiting};
+use crate::Peer;
 
 /// How long a peer that came to us may take to come to terms: who only sits there keeps others away.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -39,7 +40,7 @@ pub(crate) enum Over<R, B> {
 }
 
 /// Speaks with a peer. If there is a patience, the peer has to come to terms within it.
-pub(crate) fn talk<T: Talk, S, B>(
+pub(crate) fn talk<T: Talk, S, B: Copy + Into<Peer>>(
     peer: &OwnedFd,
     waiting: &Waiting,
     shared: &Shared<S, B>,
@@ -78,6 +79,16 @@ mod tests {
     use crate::contract::eventually;
     use crate::peer::wake;
 
+    /// What no peer breaks here.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Nothing;
+
+    impl From<Nothing> for Peer {
+        fn from(_: Nothing) -> Self {
+            Self::Nobody
+        }
+    }
+
     /// Comes to terms with the first byte.
     #[derive(Default)]
     struct Byte {
@@ -103,7 +114,7 @@ mod tests {
         }
     }
 
-    fn peer() -> (OwnedFd, UnixStream, Waiting, Shared<(), ()>) {
+    fn peer() -> (OwnedFd, UnixStream, Waiting, Shared<(), Nothing>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let waiting = Waiting::new("talk").unwrap();
         let shared = Shared::new("talk", &waiting, 1).unwrap();

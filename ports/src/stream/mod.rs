@@ -46,7 +46,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let waiting = Waiting::new(name)?;
     let shared = Arc::new(peers::Shared::new(name, &waiting, 1)?);
     let peers = peers::Peers::new(name, shared.clone());
-    let notes = vec![arguments(&options)];
+    let (notes, peer) = (vec![arguments(&options)], Some(shared.presence().clone()));
     let place = Place { path: options.path, kind: SocketType::STREAM, client: options.client };
     let link = Arc::new(Link::start(name, place, waiting, peers)?);
     let counters = Arc::<Counters>::default();
@@ -61,7 +61,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
         ..Rings::default()
     };
     let tx = Drafting::new(tx, counters.clone());
-    Ok(Port { counters, rings, notes, ..Port::new(rx, tx) })
+    Ok(Port { counters, rings, notes, peer, ..Port::new(rx, tx) })
 }
 
 /// What to tell QEMU.

@@ -5,7 +5,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::TAKES;
 use crate::peer::{self, End, Host, Waiting};
+use crate::presence::takes;
+use crate::{Peer, Presence};
 
 /// What control and the two halves of a port share.
 pub(super) type Shared = peer::Shared<Session, Parting>;
@@ -30,6 +33,15 @@ impl fmt::Display for Parting {
     }
 }
 
+impl From<Parting> for Peer {
+    fn from(parting: Parting) -> Self {
+        match parting {
+            Parting::HungUp => Self::Nobody,
+            Parting::Length(_) => Self::Ended(format!("the other side broke the rules: {parting}")),
+        }
+    }
+}
+
 /// A conversation with one peer.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -39,6 +51,12 @@ pub(super) struct Session {
     pub(super) number: u64,
     /// One of the halves has ended it.
     over: AtomicBool,
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&takes(&TAKES))
+    }
 }
 
 /// Ends a conversation. Both halves may notice, and the second must not end the next one.
@@ -86,5 +104,9 @@ impl Host for Peers {
         };
         self.shared.end();
         end
+    }
+
+    fn presence(&self) -> &Presence {
+        self.shared.presence()
     }
 }

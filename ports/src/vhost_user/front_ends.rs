@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::control::{Control, Refusal};
 use super::session::Shared;
 use super::{Options, socket};
+use crate::Presence;
 use crate::peer::{self, End, HANDSHAKE, Host, Over, Talk, Told, Waiting, talk};
 
 /// What is said of one whose guest will not get far.
@@ -52,6 +53,10 @@ impl Host for FrontEnds {
             Over::Refused(why) => self.told.warn(&why.to_string()),
         }
         End::Refused
+    }
+
+    fn presence(&self) -> &Presence {
+        self.shared.presence()
     }
 }
 

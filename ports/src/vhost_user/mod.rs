@@ -101,7 +101,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let shares = usize::from(options.workers);
     let shared = Arc::new(session::Shared::new(name, &waiting, shares)?);
     let queues = u32::from(options.queues);
-    let notes = vec![arguments(&options)];
+    let (notes, peer) = (vec![arguments(&options)], Some(shared.presence().clone()));
     let place = Place { path: options.path.clone(), kind: SocketType::STREAM, client: options.client };
     let front_ends = front_ends::FrontEnds::new(name, options, shared.clone());
     let link = Arc::new(Link::start(name, place, waiting, front_ends)?);
@@ -118,7 +118,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let half = |share| rx::VhostRx::new(shared.clone(), link.clone(), share, counters.clone());
     let (rx, more_rx) = (half(0), (1..shares).map(|share| Box::new(half(share)) as Box<dyn Rx>).collect());
     let tx = Drafting::new(tx::VhostTx::new(shared, link), counters.clone());
-    Ok(Port { more_rx, counters, rings, notes, ..Port::new(rx, tx) })
+    Ok(Port { more_rx, counters, rings, notes, peer, ..Port::new(rx, tx) })
 }
 
 /// What to tell QEMU.

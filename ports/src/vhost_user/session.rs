@@ -1,12 +1,14 @@
 //! The session with the guest's driver: its rings, and what it agreed to.
 
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::queue::{Broken, Queue};
-use crate::Capabilities;
 use crate::peer::{self, lock, wake};
+use crate::presence::takes;
+use crate::{Capabilities, Peer};
 
 /// What control and the two halves of a port share.
 pub(super) type Shared = peer::Shared<Session, Broken>;
@@ -93,6 +95,20 @@ impl Session {
         } else {
             self.transmit[pair % shares].get(pair / shares)
         }
+    }
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rings = || self.receive.iter().chain(self.transmit.iter().flatten());
+        let running = rings().filter(|ring| ring.running().is_some()).count();
+        write!(f, "{running} of {} rings, {}", rings().count(), takes(&self.capabilities))
+    }
+}
+
+impl From<Broken> for Peer {
+    fn from(broken: Broken) -> Self {
+        Self::Ended(format!("the guest broke the rules: {broken}"))
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a port says when it goes, and leaves behind: nothing.
 
+use ports::Peer;
 use ports::contract::frame;
 use ports::memif::message::{Message, text};
 use ports::memif::stranger::Stranger;
 use ports::memif::{self, Options};
 
 use crate::sockets::{Place, alone, eventually, held, poll};
-use crate::{client, open, path, server, until_connected};
+use crate::{client, open, path, peer, server, until_connected};
 
 #[test]
 fn a_socket_of_ours_goes_and_anothers_stays() {
@@ -34,6 +35,19 @@ fn the_other_side_hears_of_a_port_that_is_detached() {
     let Some((Message::Disconnect { reason, .. }, None)) = stranger.hear() else { panic!("not told") };
     assert_eq!(text(&reason), "the port is detached");
     assert!(stranger.hear().is_none());
+}
+
+#[test]
+fn a_port_tells_who_is_there() {
+    let place = Place::new("presence");
+    let port = open(&server(&place));
+    assert_eq!(peer(&port), Peer::Nobody);
+    let other = open(&client(&place));
+    let said = |port| peer(port).to_string();
+    let here = "connected: 2 rings (1 in, 1 out), MTU 2030, no offloads";
+    eventually("nobody comes", || said(&port) == here && said(&other) == here);
+    drop(other);
+    eventually("somebody stays", || peer(&port) == Peer::Nobody);
 }
 
 #[test]

@@ -10,9 +10,9 @@ mod sockets;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use ports::Port;
 use ports::memif::stranger::Stranger;
 use ports::memif::{self, Options};
+use ports::{Peer, Port};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen as listen_on,
     socket_with,
@@ -55,6 +55,11 @@ fn accept(listener: &OwnedFd) -> Stranger {
 /// Nobody takes super-frames but who is not there.
 fn is_connected(port: &Port) -> bool {
     port.tx.capabilities().offloads.is_empty()
+}
+
+/// Who the port says is there.
+fn peer(port: &Port) -> Peer {
+    port.peer.as_ref().expect("a port with a peer").peer()
 }
 
 /// Waits until the port has somebody at its far side.

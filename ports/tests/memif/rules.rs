@@ -3,11 +3,11 @@
 use ports::contract::frame;
 use ports::memif::message::Message;
 use ports::memif::stranger::{BUFFER, FROM_CLIENT, MEMORY, SLOTS, Stranger, TO_CLIENT};
-use ports::{Port, Reason};
+use ports::{Peer, Port, Reason};
 use proptest::prelude::*;
 
 use crate::sockets::{Place, eventually, poll, send, take};
-use crate::{NEXT, accept, client, is_connected, listen, open, path, server, until_connected};
+use crate::{NEXT, accept, client, is_connected, listen, open, path, peer, server, until_connected};
 
 /// The port gives up the session with this peer, and tells it.
 fn loses_its_session(name: &str, port: &mut Port, stranger: &Stranger) {
@@ -32,6 +32,8 @@ fn is_fatal(name: &str, attack: impl Fn(&Stranger)) {
     loses_its_session(name, &mut port, &stranger);
     assert!(stranger.hear().is_none());
     assert_eq!((poll(&mut port), send(&mut port, 3)), (0, 0));
+    let Peer::Ended(why) = peer(&port) else { panic!("{name}: {}", peer(&port)) };
+    assert!(why.starts_with("the other side broke the rules: "), "{name}: {why}");
     let counters = port.counters.read();
     assert_eq!(counters.rx_frames, counters.dropped(Reason::Error), "{name}: what is not read is counted");
     let client = open(&client(&place));

@@ -10,7 +10,7 @@ use ports::vhost_user::{self, Options};
 use ports::{Burst, Frame, Offload, Port};
 
 use crate::sockets::{Place, alone, eventually, held, poll, send, take};
-use crate::{GUEST, open, options};
+use crate::{GUEST, open, options, peer};
 
 #[test]
 fn a_socket_of_ours_goes_and_anothers_stays() {
@@ -216,4 +216,24 @@ fn a_port_goes_to_a_front_end_that_listens_and_comes_back() {
     // The socket is the front-end's, and stays.
     drop(port);
     assert!(options.path.exists());
+}
+
+#[test]
+fn a_port_tells_who_is_there() {
+    let place = Place::new("presence");
+    let options = Options { queues: 2, ..options(&place) };
+    let port = open(&options);
+    assert_eq!(peer(&port), Peer::Nobody);
+    let silent = UnixStream::connect(&options.path).expect("connect");
+    eventually("nobody comes", || peer(&port).to_string() == "connected: no rings yet");
+    drop(silent);
+    let mut driver = Driver::connect(&options.path, Style::PLAIN);
+    let here = "connected: 2 of 4 rings, MTU 1500, checksums and segmentation";
+    eventually("no rings", || peer(&port).to_string() == here);
+    driver.say(20, &9000u64.to_le_bytes(), &[]);
+    eventually("no other MTU", || peer(&port).to_string() == here.replace("1500", "9000"));
+    driver.stop_ring(1);
+    eventually("the ring goes on", || peer(&port).to_string().contains(" 1 of 4 rings"));
+    drop(driver);
+    eventually("somebody stays", || peer(&port) == Peer::Nobody);
 }

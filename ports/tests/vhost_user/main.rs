@@ -6,10 +6,10 @@ mod rules;
 #[path = "../sockets/mod.rs"]
 mod sockets;
 
-use ports::Port;
 use ports::contract::{Far, suite};
 use ports::vhost_user::driver::{Driver, Style};
 use ports::vhost_user::{self, Options};
+use ports::{Peer, Port};
 use sockets::Place;
 
 /// Ring numbers.
@@ -24,6 +24,11 @@ fn options(place: &Place) -> Options {
 
 fn open(options: &Options) -> Port {
     vhost_user::open("vm1", options.clone()).expect("open the port")
+}
+
+/// Who the port says is there.
+fn peer(port: &Port) -> Peer {
+    port.peer.as_ref().expect("a port with a peer").peer()
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use ports::contract::Far;
 use ports::vhost_user::driver::{Driver, Style};
-use ports::{Offload, Reason};
+use ports::{Offload, Peer, Reason};
 use proptest::prelude::*;
 
 use crate::sockets::{Place, eventually, poll, send};
-use crate::{GUEST, RX, TX, open, options};
+use crate::{GUEST, RX, TX, open, options, peer};
 
 const NEXT: u64 = 1 << 32;
 const WRITE: u64 = 2 << 32;
@@ -30,6 +30,8 @@ fn is_fatal(name: &str, style: Style, ring: usize, attack: impl Fn(&mut Driver))
     let unread = u64::from(ring == TX);
     assert_eq!((counts.rx_frames, counts.dropped(Reason::Error)), (unread, unread), "{name}");
     eventually("the socket stays", || !options(&place).path.exists());
+    let Peer::Ended(why) = peer(&port) else { panic!("{name}: {}", peer(&port)) };
+    assert!(why.starts_with("the guest broke the rules: "), "{name}: {why}");
 }
 
 #[test]
