@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ports::contract::{Far, frame};
 use ports::vhost_user::driver::{Driver, Style};
 use ports::vhost_user::{self, Options};
-use ports::{Burst, Frame, Offload, Port};
+use ports::{Burst, Frame, Offload, Peer, Port};
 
 use crate::sockets::{Place, alone, eventually, held, poll, send, take};
 use crate::{GUEST, open, options, peer};
@@ -234,6 +234,8 @@ fn a_port_tells_who_is_there() {
     eventually("no other MTU", || peer(&port).to_string() == here.replace("1500", "9000"));
     driver.stop_ring(1);
     eventually("the ring goes on", || peer(&port).to_string().contains(" 1 of 4 rings"));
+    driver.stop_ring(0);
+    eventually("a ring is left", || peer(&port).to_string() == "connected: no rings yet");
     drop(driver);
     eventually("somebody stays", || peer(&port) == Peer::Nobody);
 }
