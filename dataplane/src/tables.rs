@@ -97,12 +97,13 @@ pub fn ports(rows: &[PortRow]) -> String {
         let mac = p.mac.map(|m| m.to_string());
         let cores = p.core.iter().chain(&p.more_cores).map(usize::to_string).collect::<Vec<_>>();
         let dash = || "-".to_owned();
+        let peer = p.peer.as_ref().map(ToString::to_string);
         vec![
             p.name.clone(),
             p.backend.clone(),
             if cores.is_empty() { dash() } else { cores.join(",") },
             mac.unwrap_or_else(dash),
-            p.notes.join("; "),
+            peer.into_iter().chain(p.notes.iter().cloned()).collect::<Vec<_>>().join("; "),
         ]
     };
     align(&[vec![header], rows.iter().map(row).collect()].concat(), 5)
@@ -112,6 +113,7 @@ pub fn ports(rows: &[PortRow]) -> String {
 mod tests {
     use super::*;
     use crate::control::message::PortStats;
+    use ports::{Peer, Rings};
     use std::collections::BTreeMap;
 
     #[test]
@@ -141,6 +143,39 @@ vale0:b           0         0     999990         0       0     10    10
 (others)          1         0          1         0       0      0     0
 total       1000001         0     999991         0       0     10    10
 balance 0 (rx + copies - tx - drops: frames on their way)
+"
+        );
+    }
+
+    #[test]
+    fn notes_begin_with_who_is_there() {
+        let row = |name: &str, peer| PortRow {
+            name: name.to_owned(),
+            bridge_idx: Some(0),
+            port_idx: Some(0),
+            backend: "memif".to_owned(),
+            core: Some(1),
+            more_cores: vec![],
+            mac: None,
+            rings: Rings::default(),
+            mem_id: 1,
+            peer,
+            notes: vec!["path=x".to_owned()],
+        };
+        let rows = [
+            row("vale0:a", None),
+            row("vale0:b", Some(Peer::Nobody)),
+            row("vale0:c", Some(Peer::Here("2 of 4 rings".to_owned()))),
+            row("vale0:d", Some(Peer::Ended("the guest broke the rules: it lied".to_owned()))),
+        ];
+        assert_eq!(
+            ports(&rows),
+            "\
+port     backend  core  address  notes
+vale0:a  memif    1     -        path=x
+vale0:b  memif    1     -        nobody connected; path=x
+vale0:c  memif    1     -        connected: 2 of 4 rings; path=x
+vale0:d  memif    1     -        ended: the guest broke the rules: it lied; path=x
 "
         );
     }

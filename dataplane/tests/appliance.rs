@@ -9,7 +9,7 @@ use dataplane::appliance::{Appliance, Error, Hosting, Options};
 use dataplane::name::ValePort;
 use dataplane::worker::cores;
 use dataplane::worker::idle::Policy;
-use ports::{App, BURST, Burst, Capabilities, Frame, Mac, Port, Progress, Reason, Time, virtual_port};
+use ports::{App, BURST, Burst, Capabilities, Frame, Mac, Peer, Port, Progress, Reason, Time, virtual_port};
 
 const SOURCE: Mac = Mac::from_bits(0x02_00_00_00_00_01);
 const SINK: Mac = Mac::from_bits(0x02_00_00_00_00_02);
@@ -282,6 +282,7 @@ fn a_guests_queues_are_received_by_as_many_workers_as_asked_for() {
     two.attach(&guest(&format!("workers=2,core={second}")), false).unwrap();
     let row = two.list().remove(0);
     assert_eq!((row.core, row.more_cores), (Some(second), vec![first]));
+    assert_eq!(row.peer, Some(Peer::Nobody));
     two.detach(&vale(&name)).unwrap();
     assert!(two.is_empty());
 

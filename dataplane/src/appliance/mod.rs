@@ -190,8 +190,8 @@ impl Appliance {
         let worker = asked.unwrap_or(home.worker);
         let when_full =
             if matches!(purpose, Purpose::Hosted { .. }) { WhenFull::Wait } else { WhenFull::Drop };
-        let Port { rx, more_rx, tx, mac, counters, rings, notes } = port;
-        let about = About { mac, counters, rings, mem_id, notes };
+        let Port { rx, more_rx, tx, mac, counters, rings, notes, peer } = port;
+        let about = About { mac, counters, rings, mem_id, notes, peer };
         let joining = Joining { name: name.key(), tx, counters: about.counters.clone(), when_full };
         let index = match home.switch.join(joining) {
             Ok(index) => index,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam::channel::Receiver;
-use ports::{Counters, Mac, Port, Rings, Rx, Tx};
+use ports::{Counters, Mac, Port, Presence, Rings, Rx, Tx};
 use switch::{PortIndex, Switch};
 
 use super::Error;
@@ -43,13 +43,14 @@ pub(super) struct About {
     pub(super) rings: Rings,
     pub(super) mem_id: u64,
     pub(super) notes: Vec<String>,
+    pub(super) peer: Option<Presence>,
 }
 
 impl About {
     /// The port again.
     pub(super) fn port(self, rx: Box<dyn Rx>, tx: Box<dyn Tx>) -> Port {
-        let Self { mac, counters, rings, mem_id: _, notes } = self;
-        Port { rx, more_rx: Vec::new(), tx, mac, counters, rings, notes }
+        let Self { mac, counters, rings, mem_id: _, notes, peer } = self;
+        Port { rx, more_rx: Vec::new(), tx, mac, counters, rings, notes, peer }
     }
 }
 

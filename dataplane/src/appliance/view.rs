@@ -1,6 +1,6 @@
 //! What the appliance tells of itself.
 
-use ports::Time;
+use ports::{Presence, Time};
 
 use super::roster::{Entry, Home};
 use super::{Appliance, Error};
@@ -50,6 +50,7 @@ impl Appliance {
             mac: entry.about.mac,
             rings: entry.about.rings,
             mem_id: entry.about.mem_id,
+            peer: entry.about.peer.as_ref().map(Presence::peer),
             notes: entry.about.notes.iter().cloned().chain(entry.hint()).collect(),
         };
         let attached =
@@ -66,6 +67,7 @@ impl Appliance {
                 mac: port.mac,
                 rings: port.rings,
                 mem_id: held.mem_id,
+                peer: port.peer.as_ref().map(Presence::peer),
                 notes: port.notes.clone(),
             })
         });

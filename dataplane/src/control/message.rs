@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 
 use ports::counters::Totals;
-use ports::{Mac, Reason, Rings};
+use ports::{Mac, Peer, Reason, Rings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -178,6 +178,9 @@ pub struct PortRow {
     pub rings: Rings,
     /// Number of the memory that they are in; each port has its own.
     pub mem_id: u64,
+    /// Who is at its far side, where others come and go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<Peer>,
     /// What a user should know of how the port came up.
     pub notes: Vec<String>,
 }
@@ -307,6 +310,14 @@ mod tests {
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_peer_is_as_documented() {
+        let json = |peer: Peer| serde_json::to_string(&peer).unwrap();
+        assert_eq!(json(Peer::Nobody), r#"{"state":"nobody"}"#);
+        assert_eq!(json(Peer::Here("x".to_owned())), r#"{"state":"here","text":"x"}"#);
+        assert_eq!(json(Peer::Ended("x".to_owned())), r#"{"state":"ended","text":"x"}"#);
     }
 
     #[test]

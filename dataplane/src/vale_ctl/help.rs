@@ -43,7 +43,8 @@ With --json:
     \"rx_rings\":0,\"memory_bytes\":65554,\"page_bytes\":4096},\"mem_id\":1,\"notes\":[]}]
 
 A persistent port that is on no switch has neither numbers nor a core (null), and list leaves it out. The backend \
-of a tool's port is app.";
+of a tool's port is app. One of vhost-user, memif or stream has a \"peer\" before its notes: {\"state\":\"nobody\"}, or \
+\"here\" or \"ended\" with a \"text\".";
 
 pub(super) const STATS: &str = "\
 Reasons for drops:
@@ -106,6 +107,7 @@ mod tests {
             mac: None,
             rings: Rings { tx_slots: 1, tx_rings: 1, memory_bytes: 65554, ..Rings::default() },
             mem_id: 1,
+            peer: None,
             notes: vec![],
         };
         is_shown(&[row], PORTS);
