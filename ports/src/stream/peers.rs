@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::TAKES;
-use crate::peer::{self, End, Host, Waiting};
+use crate::peer::{self, End, Host, Told, Waiting};
 use crate::presence::takes;
 use crate::{Peer, Presence};
 
@@ -69,15 +69,15 @@ pub(super) fn part(shared: &Shared, session: &Held, why: Parting) {
 
 /// Hands whoever comes to the halves.
 pub(super) struct Peers {
-    name: String,
     shared: Arc<Shared>,
+    told: Told,
     /// Conversations so far.
     number: u64,
 }
 
 impl Peers {
     pub(super) fn new(name: &str, shared: Arc<Shared>) -> Self {
-        Self { name: name.to_owned(), shared, number: 0 }
+        Self { shared, told: Told::new(name), number: 0 }
     }
 }
 
@@ -95,11 +95,16 @@ impl Host for Peers {
             if waiting.is_over() {
                 break End::Stopped;
             }
-            if let Some(why) = self.shared.broken() {
-                if why != Parting::HungUp {
-                    tracing::warn!("{}: the conversation ends: {why}", self.name);
+            match self.shared.broken() {
+                Some(Parting::HungUp) => {
+                    self.told.forget();
+                    break End::Lost;
                 }
-                break End::Lost;
+                Some(why) => {
+                    self.told.warn(&format!("the conversation ends: {why}"));
+                    break End::Refused;
+                }
+                None => {}
             }
         };
         self.shared.end();
