@@ -22,7 +22,7 @@ pub enum Reason {
     NoOffload,
     /// Egress: the destination left while the frame was on its way.
     PortGone,
-    /// Egress: the backend failed for good (an I/O error, interface down).
+    /// Egress: the backend failed for good (an I/O error, interface down). Ingress: what a peer broke could not be read.
     Error,
     /// Ingress: arrived with a checksum left to be filled in and nobody to say so (AF_XDP on veth).
     BadChecksum,

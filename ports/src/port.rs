@@ -1,6 +1,7 @@
 //! The contract between the dataplane and a port.
 //!
-//! A port has two halves. The [`Rx`] half belongs to the one worker that owns the port. The [`Tx`] half may be
+//! A port has two halves. The [`Rx`] half belongs to the one worker that owns the port, or there are several, each with
+//! queues of its own and a worker of its own ([`Port::more_rx`]). The [`Tx`] half may be
 //! used by any worker, under a lock that is taken once per burst. Every backend has the halves anyway: two
 //! queues of a NIC, two rings, two directions of a file descriptor.
 //!

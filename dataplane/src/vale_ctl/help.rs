@@ -44,7 +44,7 @@ With --json:
 
 A persistent port that is on no switch has neither numbers nor a core (null), and list leaves it out. The backend \
 of a tool's port is app. One of vhost-user, memif or stream has a \"peer\" before its notes: {\"state\":\"nobody\"}, or \
-\"here\" or \"ended\" with a \"text\".";
+\"here\" or \"ended\" with a \"text\". One with workers=N has \"more_cores\" behind its core: [1].";
 
 pub(super) const STATS: &str = "\
 Reasons for drops:

@@ -51,14 +51,15 @@ impl Peers {
 
 impl Host for Peers {
     fn serve(&mut self, peer: &OwnedFd, waiting: &Waiting) -> End {
-        self.shared.broken(); // by the peer before
         let mut conversation = self.conversation();
         let greeting = conversation.greeting().map(|greeting| (greeting, None));
         if open(peer).is_err() || greeting.is_some_and(|greeting| say(peer, &greeting).is_err()) {
             return End::Lost;
         }
         let over = talk(peer, waiting, &self.shared, Some(HANDSHAKE), &mut conversation);
-        let refusal = match over {
+        let was_connected = conversation.is_connected();
+        drop(conversation); // waits for the halves, which may see only now what the peer broke
+        let refusal = match self.shared.broken().map_or(over, Over::Broken) {
             Over::Stopped => {
                 let _ = say(peer, &(Message::disconnect("the port is detached"), None));
                 return End::Stopped;
@@ -69,7 +70,7 @@ impl Host for Peers {
             Over::Refused(why) => Some(why),
         };
         match refusal {
-            None | Some(Refusal::HungUp(_)) if conversation.is_connected() => {
+            None | Some(Refusal::HungUp(_)) if was_connected => {
                 self.told.forget(); // it went in peace
                 End::Lost
             }

@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustix::net::{Shutdown, shutdown};
+
 use super::{Place, Waiting, socket};
 use crate::{Error, Presence};
 
@@ -79,7 +81,9 @@ impl<H: Host> Meeting<H> {
             let end = self.host.serve(&peer, &self.waiting);
             self.host.presence().go();
             if end == End::Refused {
-                self.pause(); // the peer may still read why
+                // It is not to wait for us, but may still read why.
+                let _ = shutdown(&peer, Shutdown::Both);
+                self.pause();
             }
             drop(peer);
             match end {

@@ -36,7 +36,8 @@ impl Host for FrontEnds {
         let patience = Some(HANDSHAKE).filter(|_| !self.options.client);
         let over = talk(socket, waiting, &self.shared, patience, &mut front_end);
         let Control { lacks_memory, has_begun, .. } = front_end.control;
-        match over {
+        drop(front_end); // waits for the halves, which may see only now what the guest broke
+        match self.shared.broken().map_or(over, Over::Broken) {
             Over::Stopped => return End::Stopped,
             Over::HungUp if lacks_memory => {} // which was said
             Over::HungUp => {

@@ -56,9 +56,9 @@ impl Driver {
         [0, at, MEMORY as u64, USER + at, 0].map(u64::to_le_bytes).concat()
     }
 
-    /// Has a ring start from this index on.
+    /// Has a ring start from this index on. Those of all pairs are where the first pair's are: one of them runs at a time.
     pub fn start_ring(&mut self, ring: u32, base: u16) {
-        let number = ring as usize;
+        let number = ring as usize % 2;
         self.say(8, &pair(ring, SLOTS.into()), &[]);
         self.say(10, &pair(ring, base.into()), &[]);
         let at = USER + (number * RING) as u64;
