@@ -37,6 +37,11 @@ impl Latency {
         Self { histogram, home: None }
     }
 
+    /// Adds others.
+    pub(crate) fn add(&mut self, others: &Self) {
+        let _ = self.histogram.add(&*others.histogram); // only other bounds could fail, and ours are all the same
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> u64 {

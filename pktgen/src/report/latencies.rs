@@ -43,6 +43,30 @@ pub struct Delays {
     pub delay: Latency,
 }
 
+impl Pings {
+    /// Adds those of the next interval.
+    pub(super) fn add(&mut self, next: &Self) {
+        self.interval_us = next.since_us + next.interval_us - self.since_us;
+        self.sent += next.sent;
+        self.received += next.received;
+        self.lost += next.lost;
+        self.late += next.late;
+        self.duplicate += next.duplicate;
+        self.stray += next.stray;
+        self.rtt.add(&next.rtt);
+    }
+}
+
+impl Delays {
+    /// Adds those of the next interval, which knows what is lost of all.
+    pub(super) fn add(&mut self, next: &Self) {
+        self.interval_us = next.since_us + next.interval_us - self.since_us;
+        self.received += next.received;
+        self.lost = next.lost;
+        self.delay.add(&next.delay);
+    }
+}
+
 /// Share of `lost` in `all`, percent; zero of none.
 #[must_use]
 pub(crate) fn percent(lost: u64, all: u64) -> f64 {

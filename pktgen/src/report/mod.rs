@@ -10,6 +10,7 @@ mod live;
 mod norm;
 mod numbers;
 mod printer;
+mod so_far;
 mod style;
 mod sum;
 mod text;

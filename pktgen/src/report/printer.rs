@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::csv::Csv;
 use super::json::Json;
+use super::so_far::SoFar;
 use super::style::Format;
 use super::text::Text;
 use crate::{Config, Event, Style};
@@ -26,18 +27,11 @@ pub(super) trait Lines: Send {
 /// Prints the events of one run.
 pub struct Printer {
     lines: Box<dyn Lines>,
-    /// Sums of the intervals so far; `None` before the first word and after the last.
-    running: Option<Sums>,
+    so_far: SoFar,
+    /// After the first word, and before the last.
+    running: bool,
     failed: bool,
     exit_status: u8,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Sums {
-    packets: u64,
-    bytes: u64,
-    batches: u64,
-    usec: u64,
 }
 
 impl Printer {
@@ -48,12 +42,13 @@ impl Printer {
     }
 
     pub(super) fn with_clock(config: Config, style: Style, clock: Clock) -> Self {
+        let so_far = SoFar::new(&config);
         let lines: Box<dyn Lines> = match style.format {
             Format::Text => Box::new(Text::new(config, style, clock)),
             Format::Json => Box::new(Json::new(config, style, clock)),
             Format::Csv => Box::new(Csv::new(config, style, clock)),
         };
-        Self { lines, running: None, failed: false, exit_status: 1 }
+        Self { lines, so_far, running: false, failed: false, exit_status: 1 }
     }
 
     /// Prints one event: results to `out`, where netmap's stdout is, progress to `err`, its stderr.
@@ -61,17 +56,11 @@ impl Printer {
     /// # Errors
     /// Those of the streams.
     pub fn event(&mut self, event: &Event, out: &mut impl Write, err: &mut impl Write) -> io::Result<()> {
+        self.so_far.add(event);
         match event {
-            Event::Start { .. } => self.running = Some(Sums::default()),
-            Event::Interval { packets, bytes, usec, batches, .. } => {
-                let sums = self.running.get_or_insert_default();
-                sums.packets += packets;
-                sums.bytes += bytes;
-                sums.batches += batches;
-                sums.usec += usec;
-            }
+            Event::Start { .. } | Event::Interval { .. } => self.running = true,
             Event::Final { .. } => {
-                self.running = None;
+                self.running = false;
                 self.exit_status = self.failed.into();
             }
             Event::Failed { .. } => self.failed = true,
@@ -95,9 +84,11 @@ impl Printer {
     pub fn broken_off(&mut self, why: &str, out: &mut impl Write, err: &mut impl Write) -> io::Result<()> {
         let message = why.to_owned();
         self.lines.event(&Event::Failed { message }, out, err)?;
-        let Some(Sums { packets, bytes, batches, usec }) = self.running.take() else { return Ok(()) };
-        let seconds = usec as f64 / 1e6;
-        self.lines.event(&Event::Final { packets, bytes, events: batches, errors: 0, seconds }, out, err)
+        if !std::mem::take(&mut self.running) {
+            return Ok(());
+        }
+        let Self { lines, so_far, .. } = self;
+        so_far.tell(|event| lines.event(event, out, err))
     }
 
     /// What the program exits with: 0 once the run has come to its end and nothing failed, else 1.
