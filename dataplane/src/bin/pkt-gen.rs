@@ -53,7 +53,9 @@ fn generate(config: Config, style: Style, hdr: Option<PathBuf>) -> ExitCode {
     let print = |news| match news {
         News::Event { thread, event } => sum.hear(thread, event, |event| {
             printer.event(&event, &mut out, &mut err)?;
-            hdr.iter_mut().try_for_each(|hdr| hdr.event(&event))
+            let Some(Err(e)) = hdr.as_mut().map(|hdr| hdr.event(&event)) else { return Ok(()) };
+            hdr = None; // the run goes on: its report is worth more than the log
+            printer.event(&Event::Failed { message: e.to_string() }, &mut out, &mut err)
         }),
         News::Broken(message) => printer.event(&Event::Failed { message }, &mut out, &mut err),
         News::Trouble(text) => printer.notice(&text, &mut err),

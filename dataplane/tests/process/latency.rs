@@ -126,6 +126,17 @@ fn stamps_cross_the_switch() {
 }
 
 #[test]
+fn a_log_that_fails_costs_nothing_of_the_report() {
+    let valed = Valed::start();
+    let output =
+        run(&valed, &["-i", "null", "-f", "ping", "-n", "3", "--timeout", "5", "--hdr", "/dev/full"]);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(err.matches("pkt-gen: --hdr /dev/full: No space left on device").count(), 1, "{err}");
+    assert!(out.contains("Sent 3 pings, received 0, lost 3 ") && out.contains("\nRTT: "), "{out}");
+}
+
+#[test]
 fn latency_flags_name_what_is_wrong() {
     let valed = Valed::start();
     let there = valed.dir.path().to_str().unwrap().to_owned();
