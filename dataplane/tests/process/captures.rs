@@ -41,6 +41,9 @@ fn what_one_writes_another_reads_and_answers() {
     let dir = directory();
     let (out, _) = run(dir.path(), "-i pcap:c.pcap", true);
     assert!(out.contains("Received 100 packets 10000 bytes"), "it ends with its file: {out}");
+    assert!(out.contains(" in 0.00 seconds.\nSpeed: 0.000 pps Bandwidth: 0.000 bps "), "all at once: {out}");
+    let (out, _) = run(dir.path(), "-i pcap:c.pcap --json", true);
+    assert!(out.lines().last().unwrap().contains(r#""bytes":10000,"batches":1,"pps":0,"bps":0,"#), "{out}");
     run(dir.path(), "-i pcap:c.pcap,answers.pcap -f pong", true);
     let answers = Capture::load(&dir.path().join("answers.pcap")).unwrap();
     let asked = Capture::load(&dir.path().join("c.pcap")).unwrap();

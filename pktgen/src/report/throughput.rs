@@ -1,8 +1,5 @@
 //! What went through in some time, and how fast that is.
 
-/// Shorter than any clock tells, seconds: what a run that took no time is said to have taken.
-const SHORTEST_S: f64 = 1e-6;
-
 /// What went through in some time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Throughput {
@@ -10,6 +7,8 @@ pub(super) struct Throughput {
     /// Without FCS.
     pub(super) bytes: u64,
     pub(super) batches: u64,
+    /// Zero where all of it was seen at one time, as one pass of a receiver is: then there is no speed to state, and
+    /// rates are zero.
     pub(super) seconds: f64,
 }
 
@@ -21,13 +20,16 @@ impl Throughput {
 
     /// Packets a second.
     pub(super) fn pps(&self) -> f64 {
-        self.packets as f64 / self.seconds.max(SHORTEST_S)
+        self.per_second(self.packets as f64)
     }
 
     /// Bits a second, where each packet counts `framing` bytes more than it has.
     pub(super) fn bps(&self, framing: u32) -> f64 {
-        let bits = 8.0 * (self.bytes as f64 + self.packets as f64 * f64::from(framing));
-        bits / self.seconds.max(SHORTEST_S)
+        self.per_second(8.0 * (self.bytes as f64 + self.packets as f64 * f64::from(framing)))
+    }
+
+    fn per_second(&self, amount: f64) -> f64 {
+        if self.seconds > 0.0 { amount / self.seconds } else { 0.0 }
     }
 
     /// Mean packets a batch; zero without any.
@@ -53,10 +55,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_no_time_is_nothing() {
+    fn in_no_time_there_is_no_speed() {
         let t = Throughput { packets: 0, bytes: 0, batches: 0, seconds: 0.0 };
         assert_eq!((t.pps(), t.bps(24), t.batch(), t.mean_bytes()), (0.0, 0.0, 0.0, None));
-        let t = Throughput { packets: 1, bytes: 60, ..t };
-        assert_eq!(t.pps().round(), 1e6, "a packet in a microsecond");
+        let t = Throughput { packets: 100, bytes: 6000, batches: 1, ..t };
+        assert_eq!((t.pps(), t.bps(24), t.batch(), t.mean_bytes()), (0.0, 0.0, 100.0, Some(60)));
+        let t = Throughput { seconds: 0.5e-6, ..t };
+        assert_eq!(t.pps().round(), 200e6, "however short the time, it was measured");
     }
 }
