@@ -62,6 +62,10 @@ impl<O: Outlet> Tx for Drafting<O> {
         let settled = self.settle();
         self.outlet.flush(settled)
     }
+
+    fn unsent(&self) -> u64 {
+        self.draft.pending.is_some().into()
+    }
 }
 
 /// Bytes that a port has for it.

@@ -156,6 +156,12 @@ pub trait Tx: Send {
     /// it is on its way; if not (the kernel was busy), the caller flushes again soon, whether there is traffic or not.
     fn flush(&mut self) -> bool;
 
+    /// Frames that were queued and have not left, of ports that the kernel drains in its own time: it does not
+    /// while their interface is down. They are lost when the port is closed.
+    fn unsent(&self) -> u64 {
+        0
+    }
+
     /// If all that a flush does is to kick who drains the port: how to do that without the port. Whoever has it need
     /// not [`flush`](Self::flush) after [`transmit`](Self::transmit).
     fn landing(&self) -> Option<Landing> {

@@ -46,6 +46,10 @@ impl Tx for Lent {
     fn flush(&mut self) -> bool {
         self.tx.flush()
     }
+
+    fn unsent(&self) -> u64 {
+        self.tx.unsent()
+    }
 }
 
 #[cfg(test)]

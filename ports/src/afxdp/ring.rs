@@ -138,6 +138,11 @@ impl<T: Copy> Producer<T> {
         }
     }
 
+    /// Entries queued that the kernel does not see yet.
+    pub(super) const fn unpublished(&self) -> u32 {
+        self.head.wrapping_sub(self.published)
+    }
+
     /// Entries published that the kernel has not taken yet.
     pub(super) fn pending(&self) -> u32 {
         let taken = self.shared.consumer().load(Ordering::Acquire);

@@ -169,4 +169,8 @@ impl Tx for AfXdpTx {
         self.reap();
         done
     }
+
+    fn unsent(&self) -> u64 {
+        u64::from(self.ring.unpublished()) + u64::from(self.ring.pending())
+    }
 }

@@ -120,6 +120,10 @@ impl Tx for Spread {
         }
         done
     }
+
+    fn unsent(&self) -> u64 {
+        self.queues.iter().map(|queue| queue.tx.unsent()).sum()
+    }
 }
 
 const _: () = assert!(MAX_QUEUES <= u8::MAX as usize);
