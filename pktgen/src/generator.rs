@@ -17,8 +17,23 @@ enum Phase {
     Waiting(Time),
     /// Runs since then.
     Running(Time),
+    /// Ran, and lets the port send what it has.
+    Draining(Ran),
     Done,
 }
+
+/// When it ran, and until when the port may drain.
+#[derive(Clone, Copy)]
+struct Ran {
+    since: Time,
+    ended: Time,
+    until: Time,
+}
+
+/// How long frames that were sent last may take to leave the port before they count as not sent.
+const DRAIN: Duration = Duration::from_millis(20);
+/// How often the port is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// A generator or receiver of frames on a port.
 ///
@@ -26,7 +41,8 @@ enum Phase {
 /// [`Event::Start`] first, an [`Event::Interval`] about every interval, at last [`Event::Final`] (or nothing but
 /// [`Event::Failed`] where the port does not take the frames). [`Event::Failed`] also precedes the final where the port
 /// broke, or what was to be sent. After [`Progress::done`], frames that it sent may
-/// still wait in the port: the host lets them drain before it removes the port.
+/// still wait in the port: the host lets them drain before it removes the port. Of ports that tell how many those are it
+/// waits for them itself, briefly, and those that stay count as failed.
 ///
 /// Back-pressure: what finds no room is tried again at the next poll, and nothing is lost.
 pub struct Generator {
@@ -129,7 +145,7 @@ impl Generator {
             None => false,
         };
         if pass.over || over {
-            return self.finish(port, now, since);
+            return self.drain(port, now, Ran { since, ended: now, until: now + DRAIN });
         }
         if now >= self.report.due() {
             if !self.role.sends() && self.report.is_empty() {
@@ -141,8 +157,18 @@ impl Generator {
         Progress { busy: pass.packets > 0, deadline: pass.next.min(self.report.due()), done: false }
     }
 
+    /// The host flushes the port after each poll.
+    fn drain(&mut self, port: &Port, now: Time, ran: Ran) -> Progress {
+        if self.role.transmits() && now < ran.until && port.tx.unsent() > 0 {
+            self.phase = Phase::Draining(ran);
+            return Progress { busy: false, deadline: now + LOOK, done: false };
+        }
+        self.finish(port, ran.ended, ran.since)
+    }
+
     fn finish(&mut self, port: &Port, now: Time, since: Time) -> Progress {
-        let errors = if self.role.transmits() { errors(port) - self.errors_before } else { 0 };
+        let lost = errors(port) - self.errors_before + port.tx.unsent();
+        let errors = if self.role.transmits() { lost } else { 0 };
         self.role.interval(now, true, self.report.events());
         self.report.end_last_interval(now);
         self.role.total(now, self.report.events());
@@ -182,6 +208,7 @@ impl App for Generator {
                 self.run(port, now, now)
             }
             Phase::Running(since) => self.run(port, now, since),
+            Phase::Draining(ran) => self.drain(port, now, ran),
             Phase::New | Phase::Done => DONE,
         }
     }

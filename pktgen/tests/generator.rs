@@ -1,5 +1,6 @@
 //! Generators on virtual ports, in virtual time.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -393,6 +394,55 @@ fn frames_that_fail_are_told_of() {
     let Some(Event::Final { packets: 300, errors: 100, .. }) = events.lock().unwrap().last().cloned() else {
         panic!("{events:?}")
     };
+}
+
+/// A port whose frames leave when they may.
+struct Down {
+    slot: [u8; 60],
+    queued: Arc<AtomicU64>,
+}
+
+impl Tx for Down {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::wire(1500)
+    }
+    fn transmit(&mut self, _: &[Frame<'_>]) -> Sent {
+        Sent::default()
+    }
+    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.slot.get_mut(..len)
+    }
+    fn commit(&mut self, _: usize, _: Offload) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+    fn flush(&mut self) -> bool {
+        false
+    }
+    fn unsent(&self) -> u64 {
+        self.queued.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn frames_that_stay_in_the_port_are_told_of() {
+    for (leave_at, lost, told_at) in [(5, 0, 5), (1000, 30, 21)] {
+        let queued = Arc::<AtomicU64>::default();
+        let mut port = Port::new(ports::null::open().rx, Down { slot: [0; 60], queued: queued.clone() });
+        let config = Config { count: 30, burst: 30, ..Config::new("test", Function::Tx) };
+        let (mut app, events) = generator(config);
+        let ends = |now: &u64| {
+            if *now >= leave_at {
+                queued.store(0, Ordering::Relaxed);
+            }
+            app.poll(&mut port, Time(now * MS)).done
+        };
+        assert_eq!((0..100).find(ends), Some(told_at));
+        let Some(Event::Final { packets: 30, errors, seconds, .. }) = events.lock().unwrap().last().cloned()
+        else {
+            panic!("{events:?}")
+        };
+        assert_eq!((errors, seconds), (lost, 0.001), "the wait is no part of the run");
+    }
 }
 
 #[test]
