@@ -4,9 +4,10 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::{text, wait};
+use crate::common::{signal_to, text, wait};
 use crate::idle::Sleeps;
 
 /// A network namespace of the test's own, gone with it.
@@ -50,10 +51,19 @@ impl Bed {
         Some(bed)
     }
 
-    fn run(&self, program: &str, args: &[&str]) -> Output {
+    fn command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace.0, program]).args(args);
-        command.env("VALE_SOCKET", self.dir.path().join("s")).output().unwrap()
+        command.env("VALE_SOCKET", self.dir.path().join("s"));
+        command
+    }
+
+    fn run(&self, program: &str, args: &[&str]) -> Output {
+        self.command(program, args).output().unwrap()
+    }
+
+    fn start(&self, program: &str, args: &[&str]) -> Child {
+        self.command(program, args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Whether `vale-ctl` succeeds, and what it says.
@@ -70,6 +80,13 @@ impl Bed {
 
     fn is_there(&self, interface: &str) -> bool {
         self.run("ip", &["link", "show", interface]).status.success()
+    }
+
+    /// Frames that an interface has received.
+    fn arrived(&self, interface: &str) -> u64 {
+        let output = self.run("ip", &["-j", "-s", "link", "show", interface]);
+        let links = serde_json::from_slice::<Value>(&output.stdout).unwrap();
+        links[0]["stats64"]["rx"]["packets"].as_u64().unwrap()
     }
 
     /// Frames that came in, such as what the kernel says when links come up.
@@ -139,6 +156,31 @@ fn others_go_with_their_port_and_idle_ones_wake_nobody() {
     bed.valed.kill().unwrap();
     bed.valed.wait().unwrap();
     wait("the kernel removes the TAPs of a killed valed", || !bed.is_there("tap2"));
+}
+
+/// What is left in the port when the run ends has not been sent, and neither has what the kernel refused.
+#[test]
+fn frames_that_an_interface_keeps_are_told_of() {
+    let Some(bed) = Bed::new("down") else { return };
+    bed.ip("link add v0 type veth peer name v1");
+    bed.ip("link set v1 up");
+    for port in ["v0", "v0@packet"] {
+        bed.ip("link set v0 up");
+        let before = bed.arrived("v1");
+        let tool = bed.start(env!("CARGO_BIN_EXE_pkt-gen"), &["-i", port, "-f", "tx", "-R", "1000"]);
+        wait("frames arrive", || bed.arrived("v1") > before + 100);
+        bed.ip("link set v0 down");
+        std::thread::sleep(Duration::from_millis(500));
+        signal_to(&tool, Signal::INT);
+        let output = tool.wait_with_output().unwrap();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        let number = |text: &str, after| text.split_once(after)?.1.split(' ').next()?.parse::<u64>().ok();
+        let (sent, failed) = (number(&out, "\nSent "), number(&err, "the port failed to send "));
+        let (Some(sent), Some(failed)) = (sent, failed) else { panic!("{port}: {out}{err}") };
+        let arrived = bed.arrived("v1") - before; // with a few of the kernel's own
+        assert!(failed > 300 && sent - failed <= arrived, "{port}: {sent}, {failed}, {arrived} arrived");
+        assert_eq!(output.status.code(), Some(0), "{port}: {err}");
+    }
 }
 
 /// An interface that vanishes under its port must not keep the worker awake, and can be detached.
