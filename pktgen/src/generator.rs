@@ -22,16 +22,19 @@ enum Phase {
     Done,
 }
 
-/// When it ran, and until when the port may drain.
+/// When it ran, and what the port still had when a frame left it last.
 #[derive(Clone, Copy)]
 struct Ran {
     since: Time,
     ended: Time,
-    until: Time,
+    unsent: u64,
+    left: Time,
 }
 
-/// How long frames that were sent last may take to leave the port before they count as not sent.
-const DRAIN: Duration = Duration::from_millis(20);
+/// How long no frame may leave a port before those in it count as not sent.
+const STUCK: Duration = Duration::from_millis(20);
+/// Whoever stops a run is not kept waiting for longer.
+const LONGEST_DRAIN: Duration = Duration::from_secs(1);
 /// How often the port is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -42,7 +45,7 @@ const LOOK: Duration = Duration::from_millis(1);
 /// [`Event::Failed`] where the port does not take the frames). [`Event::Failed`] also precedes the final where the port
 /// broke, or what was to be sent. After [`Progress::done`], frames that it sent may
 /// still wait in the port: the host lets them drain before it removes the port. Of ports that tell how many those are it
-/// waits for them itself, briefly, and those that stay count as failed.
+/// waits for them itself, for a second at the most, and those that stay count as failed.
 ///
 /// Back-pressure: what finds no room is tried again at the next poll, and nothing is lost.
 pub struct Generator {
@@ -145,7 +148,7 @@ impl Generator {
             None => false,
         };
         if pass.over || over {
-            return self.drain(port, now, Ran { since, ended: now, until: now + DRAIN });
+            return self.drain(port, now, Ran { since, ended: now, unsent: u64::MAX, left: now });
         }
         if now >= self.report.due() {
             if !self.role.sends() && self.report.is_empty() {
@@ -158,8 +161,13 @@ impl Generator {
     }
 
     /// The host flushes the port after each poll.
-    fn drain(&mut self, port: &Port, now: Time, ran: Ran) -> Progress {
-        if self.role.transmits() && now < ran.until && port.tx.unsent() > 0 {
+    fn drain(&mut self, port: &Port, now: Time, mut ran: Ran) -> Progress {
+        let unsent = port.tx.unsent();
+        if unsent < ran.unsent {
+            (ran.unsent, ran.left) = (unsent, now);
+        }
+        let until = (ran.left + STUCK).min(ran.ended + LONGEST_DRAIN);
+        if self.role.transmits() && unsent > 0 && now < until {
             self.phase = Phase::Draining(ran);
             return Progress { busy: false, deadline: now + LOOK, done: false };
         }

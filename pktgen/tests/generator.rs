@@ -445,6 +445,27 @@ fn frames_that_stay_in_the_port_are_told_of() {
     }
 }
 
+/// A slow wire is not one that is down.
+#[test]
+fn frames_that_leave_slowly_are_waited_for() {
+    for (count, lost, told_at) in [(30, 0, 450), (100, 34, 1001)] {
+        let queued = Arc::<AtomicU64>::default();
+        let mut port = Port::new(ports::null::open().rx, Down { slot: [0; 60], queued: queued.clone() });
+        let config = Config { count, burst: 100, ..Config::new("test", Function::Tx) };
+        let (mut app, events) = generator(config);
+        let ends = |now: &u64| {
+            if *now > 0 && now.is_multiple_of(15) {
+                queued.fetch_sub(1, Ordering::Relaxed);
+            }
+            app.poll(&mut port, Time(now * MS)).done
+        };
+        assert_eq!((0..2000).find(ends), Some(told_at));
+        assert!(
+            matches!(events.lock().unwrap().last(), Some(Event::Final { errors, .. }) if *errors == lost)
+        );
+    }
+}
+
 #[test]
 fn reports_keep_their_beat() {
     let (mut far, mut near) = cable(1024);
