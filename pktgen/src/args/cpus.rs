@@ -18,7 +18,7 @@ pub(super) struct CpuArgs {
     pin: Option<i32>,
     /// CPUs that the threads of -a go round; 0 for all [default: all, reported as those in use]
     #[arg(short = 'c', value_name = "CPUS", allow_negative_numbers = true)]
-    cpus: Option<u32>,
+    pub(super) cpus: Option<u32>,
 }
 
 /// Threads and CPUs of a run.

@@ -44,10 +44,10 @@ pub(super) struct FrameArgs {
     vlans: Vec<Tag>,
     /// What stands behind the headers: netmap, zero, ones, increment, random, 0xHEX or a text
     #[arg(long, value_name = "PAYLOAD", default_value = "netmap")]
-    payload: Payload,
+    pub(super) payload: Payload,
     /// Rubbish: send what stands in the port's slots, without writing anything
     #[arg(short = 'r')]
-    rubbish: bool,
+    pub(super) rubbish: bool,
     /// Draw the same random addresses, sizes and payload as other runs with this number
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,

@@ -10,6 +10,7 @@ mod report;
 mod search;
 #[cfg(test)]
 mod tests;
+mod unsearched;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -146,6 +147,7 @@ impl Args {
     }
 
     fn into_plan(mut self, goal: Goal, have_cpus: u32) -> Result<Plan, Error> {
+        self.check_searched(goal)?;
         let search = self.search.clone();
         let burst = if self.burst == 0 { Plan::BURST } else { self.burst };
         let given = self.frames.has_size();

@@ -56,10 +56,20 @@ impl NetmapArgs {
 
     /// What `-o` asks for that other flags ask for, too.
     pub(super) const fn apply(&self, config: &mut Config) {
-        config.dump |= self.options & DUMP != 0;
-        config.frames.rubbish |= self.options & RUBBISH != 0;
+        config.dump |= self.dumps();
+        config.frames.rubbish |= self.sends_rubbish();
         config.frames.random_src |= self.options & RANDOM_SRC != 0;
         config.frames.random_dst |= self.options & RANDOM_DST != 0;
+    }
+
+    /// Whether `-o` asks for `-X`.
+    pub(super) const fn dumps(&self) -> bool {
+        self.options & DUMP != 0
+    }
+
+    /// Whether `-o` asks for `-r`.
+    pub(super) const fn sends_rubbish(&self) -> bool {
+        self.options & RUBBISH != 0
     }
 
     /// Whether `-o` asks for `-A`.

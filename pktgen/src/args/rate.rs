@@ -9,11 +9,11 @@ use crate::Rate;
 pub(super) struct RateArgs {
     /// Frames a second; 0 for as many as there is room for
     #[arg(short = 'R', value_name = "PPS", allow_negative_numbers = true, conflicts_with = "rate")]
-    pps: Option<u64>,
+    pub(super) pps: Option<u64>,
     /// Packets or bits a second: 1M, 1.5Mpps, 10Gbit/s, 10Gbps. Bits are those of the frames without CRC; with -B,
     /// those on the wire
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
-    rate: Option<Rate>,
+    pub(super) rate: Option<Rate>,
 }
 
 impl RateArgs {

@@ -28,7 +28,7 @@ const FRAMES: [&str; 13] = [
 pub(super) struct ReplayArgs {
     /// Send the frames of this pcap or pcapng file, all of them, instead of made ones: as fast as they go, or at -R
     #[arg(short = 'P', value_name = "FILE", conflicts_with_all = FRAMES)]
-    file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
     /// With -P: send them at the times they were captured (original), or so many times as fast
     #[arg(long, value_name = "original|FACTOR", requires = "file", conflicts_with_all = ["pps", "rate"])]
     timing: Option<Speed>,

@@ -21,7 +21,7 @@ pub(super) struct ReportArgs {
     csv: bool,
     /// Mean and standard deviation of the packets a second, over the last 15 reports
     #[arg(short = 'A')]
-    average: bool,
+    pub(super) average: bool,
     /// Count 24 bytes more of each frame in bit/s (CRC 4, framing 20), and in a --rate of bits
     #[arg(short = 'B')]
     pub(super) framing: bool,

@@ -90,9 +90,9 @@ fn searches_are_planned() {
     );
     assert_eq!((plan.trial.as_millis(), plan.terms), (500, Terms { loss: 0.001, resolution: 0.01 }));
     assert_eq!((plan.config.function, plan.config.burst), (Function::Tx, 32));
-    let Ok(Task::Search(plan)) = task("pkt-gen -i eth0 -f back-to-back -l 1514 -b 8") else { panic!() };
+    let Ok(Task::Search(plan)) = task("pkt-gen -i eth0 -f back-to-back -l 1514") else { panic!() };
     assert_eq!((plan.goal, plan.to.as_deref(), &plan.sizes[..]), (Goal::BackToBack, None, &[1518][..]));
-    assert_eq!((plan.config.burst, plan.trial.as_secs()), (8, 2));
+    assert_eq!((plan.config.burst, plan.trial.as_secs()), (32, 2));
     assert!(matches!(task("pkt-gen -i null -f tx"), Ok(Task::Run(_))));
     for (flags, expected) in [
         ("-f tx --to vale0:2", "--to: only with -f throughput and -f back-to-back"),

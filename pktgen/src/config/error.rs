@@ -122,6 +122,16 @@ pub enum Error {
     /// A flag is for searches.
     #[error("{0}: only with -f throughput and -f back-to-back")]
     NoSearch(&'static str),
+    /// A flag that a search would not heed.
+    #[error("{flag}: -f {function} {why} (leave {flag} out, or use -f tx and rx)")]
+    Unsearched {
+        /// The flag.
+        flag: &'static str,
+        /// The search.
+        function: &'static str,
+        /// What it does instead.
+        why: &'static str,
+    },
     /// `--to` names the port that `-i` names.
     #[error("--to {0}: the frames are sent by it (leave --to out for a device that returns them)")]
     SamePort(String),
