@@ -129,6 +129,13 @@ pub(super) fn parse(text: &str) -> Result<Source, String> {
             "a capture is on no switch (try: pcap:FILE, or pkt-gen -f tx -P FILE on a switch)".to_owned()
         );
     }
+    if word == "conf" {
+        return Err(
+            "of @conf: pkt-gen takes slots=N and the numbers of rings; elsewhere the backend says how large \
+                    they are (try: @virtual:slots=N, @afxdp:slots=N)"
+                .to_owned(),
+        );
+    }
     let backend = Backend::ALL.into_iter().find(|b| b.name() == word).ok_or_else(|| {
         let known = Backend::ALL.map(Backend::name).join(", ");
         format!("{word:?} is no backend; there are {known}")

@@ -59,6 +59,7 @@ fn refusals_name_the_fault_and_teach_the_grammar() {
         ("vale0:eth0^@tap", "not tap"),
         ("vale0:eth0@vfio", "afxdp, tap, packet"),
         ("vale0:eth0@", "is no backend"),
+        ("vale0:1@conf:slots=4", "(try: @virtual:slots=N"),
         ("vale0:eth0@tap:", "KEY=VALUE"),
         ("vale0:eth0@tap:mtu=", "no proper value"),
         ("vale0:eth0@tap:=1", "no proper key"),

@@ -1,5 +1,6 @@
 //! netmap's command line, by theme.
 
+mod conf;
 mod cpus;
 mod frames;
 mod latency;
@@ -119,7 +120,14 @@ impl Args {
     /// One line for each flag of netmap's that means something else here, or nothing.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        self.netmap.notes(&self.port)
+        let mut notes = self.netmap.notes(&conf::plain(&self.port));
+        notes.extend(
+            [Some(self.port.as_str()), self.search.to.as_deref()]
+                .into_iter()
+                .flatten()
+                .filter_map(conf::note),
+        );
+        notes
     }
 
     /// The file for latencies (`--hdr`), which the program writes, wherever the generator runs.
@@ -187,7 +195,7 @@ impl Args {
             stamp: self.latency.stamp,
             until_idle: self.until_idle,
             dump: self.dump,
-            port: self.netmap.sized(&self.port),
+            port: self.netmap.sized(&conf::plain(&self.port)),
         };
         self.netmap.apply(&mut config);
         config.check()?;

@@ -1,9 +1,11 @@
 //! What is searched, and how exactly.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::conf;
 use crate::search::Terms;
 use crate::{Error, Size};
 
@@ -12,7 +14,7 @@ use crate::{Error, Size};
 pub(super) struct SearchArgs {
     /// Port at which the frames arrive [default: the one they are sent by, for a device that returns them]
     #[arg(long, value_name = "PORT")]
-    to: Option<String>,
+    pub(super) to: Option<String>,
     /// Seconds that a trial sends [default: 2; RFC 2544 wants 60]
     #[arg(long, value_name = "SECS", allow_negative_numbers = true)]
     trial: Option<f64>,
@@ -38,9 +40,9 @@ impl SearchArgs {
 
     /// Where the frames that `from` sends arrive, if elsewhere.
     pub(super) fn to(&self, from: &str) -> Result<Option<String>, Error> {
-        match &self.to {
-            Some(to) if to == from => Err(Error::SamePort(to.clone())),
-            to => Ok(to.clone()),
+        match self.to.as_deref().map(conf::plain) {
+            Some(to) if to == from => Err(Error::SamePort(to.into_owned())),
+            to => Ok(to.map(Cow::into_owned)),
         }
     }
 

@@ -109,6 +109,19 @@ fn searches_are_planned() {
 }
 
 #[test]
+fn netmaps_way_to_size_rings_is_understood() {
+    let args = |line: &str| Args::try_parse_from(line.split_whitespace()).unwrap();
+    let both = args("pkt-gen -i vale0:1@conf:rings=4,slots=2048 -C 64,64,2");
+    let notes = both.notes();
+    assert!(notes.len() == 3 && notes[2].starts_with("vale0:1@conf:rings=4: without meaning"), "{notes:?}");
+    assert_eq!(both.into_config(2).unwrap().port, "vale0:1@virtual:slots=2048", "the name goes before -C");
+    let search = args("pkt-gen -i vale0:1 -f throughput --to vale0:2@conf:slots=64,rings=2");
+    assert_eq!(search.notes().len(), 1);
+    let Ok(Task::Search(plan)) = search.into_task(2) else { panic!() };
+    assert_eq!(plan.to.as_deref(), Some("vale0:2@virtual:slots=64"));
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     for (line, expected) in [
         ("", "-i <PORT>"),
