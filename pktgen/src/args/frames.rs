@@ -82,6 +82,23 @@ impl FrameArgs {
         !self.size.is_empty()
     }
 
+    /// netmap's flags that were given.
+    pub(super) fn given(&self) -> Vec<&'static str> {
+        let flags = [
+            ("-l", self.has_size()),
+            ("-4", self.v4),
+            ("-6", self.v6),
+            ("-s", self.src.is_some()),
+            ("-d", self.dst.is_some()),
+            ("-z", self.random_src),
+            ("-Z", self.random_dst),
+            ("-S", self.src_mac.is_some()),
+            ("-D", self.dst_mac != Mac::BROADCAST),
+            ("-r", self.rubbish),
+        ];
+        flags.into_iter().filter_map(|(flag, given)| given.then_some(flag)).collect()
+    }
+
     pub(super) fn into_frames(self) -> Result<Frames, Error> {
         let (src, dst) = self.ranges()?;
         Ok(Frames {

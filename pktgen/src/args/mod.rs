@@ -20,7 +20,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{ArgAction, Parser};
 
 use crate::search::{Goal, Plan};
-use crate::{Config, Error, Function, Style};
+use crate::{Config, Error, Frames, Function, Style};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -121,12 +121,9 @@ impl Args {
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = self.netmap.notes(&conf::plain(&self.port));
-        notes.extend(
-            [Some(self.port.as_str()), self.search.to.as_deref()]
-                .into_iter()
-                .flatten()
-                .filter_map(conf::note),
-        );
+        let ports = [Some(&self.port), self.search.to.as_ref()].into_iter().flatten();
+        notes.extend(ports.filter_map(|port| conf::note(port)));
+        notes.extend(self.replay.note(&self.frames.given()));
         notes
     }
 
@@ -182,7 +179,7 @@ impl Args {
         self.latency.check(function)?;
         let mut config = Config {
             function,
-            frames: self.frames.into_frames()?,
+            frames: if self.replay.file.is_some() { Frames::default() } else { self.frames.into_frames()? },
             replay: self.replay.into_replay(self.count),
             count: self.count,
             burst: if self.burst == 0 { function.default_burst() } else { self.burst },

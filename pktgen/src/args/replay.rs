@@ -6,22 +6,8 @@ use clap::Args;
 
 use crate::config::{Replay, Speed};
 
-/// What says how frames are to be made.
-const FRAMES: [&str; 13] = [
-    "size",
-    "v4",
-    "v6",
-    "src",
-    "dst",
-    "random_src",
-    "random_dst",
-    "src_mac",
-    "dst_mac",
-    "vlans",
-    "payload",
-    "rubbish",
-    "stamp",
-];
+/// Flags of ours that say how frames are to be made; netmap's are [told of](super::frames::FrameArgs::given) instead.
+const FRAMES: [&str; 3] = ["vlans", "payload", "stamp"];
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "A capture to send")]
@@ -38,6 +24,13 @@ pub(super) struct ReplayArgs {
 }
 
 impl ReplayArgs {
+    /// A line for flags that say how frames are to be made, where those of a file are sent.
+    pub(super) fn note(&self, unheeded: &[&str]) -> Option<String> {
+        let (flags, have) = (unheeded.join(" "), if unheeded.len() > 1 { "have" } else { "has" });
+        let told = self.file.is_some() && !unheeded.is_empty();
+        told.then(|| format!("{flags} {have} no meaning with -P: frames are as they are in the file"))
+    }
+
     /// What is to be replayed, if anything, where so many frames are to be sent (zero: it does not matter).
     pub(super) fn into_replay(self, count: u64) -> Option<Replay> {
         let file = self.file?;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::search::Terms;
-use crate::{Frames, Rate, Replay, Speed, Threads};
+use crate::{Rate, Replay, Speed, Threads};
 
 fn parse(line: &str) -> Result<Config, String> {
     let args = Args::try_parse_from(line.split_whitespace()).map_err(|e| e.to_string())?;
@@ -72,6 +72,23 @@ fn a_capture_is_replayed_as_asked() {
     let here = parse("pkt-gen -i vale0:1 -f tx -P c.pcap").unwrap().replay.unwrap().file;
     assert_eq!(here, std::env::current_dir().unwrap().join("c.pcap"), "a daemon has a directory of its own");
     assert_eq!(parse("pkt-gen -i vale0:1 -f tx").unwrap().replay, None);
+}
+
+#[test]
+fn how_frames_are_made_has_no_meaning_with_a_capture() {
+    let args = |flags: &str| {
+        let line = format!("pkt-gen -i vale0:1 -f tx {flags}");
+        Args::try_parse_from(line.split_whitespace()).unwrap()
+    };
+    let lone = args("-P /c.pcap -l 100");
+    assert_eq!(lone.notes(), ["-l has no meaning with -P: frames are as they are in the file"]);
+    let all = args(
+        "-P /c.pcap -l 41 -l 40 -6 -s 10.0.0.1 -d fd00::1 -zZr -S 02:00:00:00:00:01 -D 02:00:00:00:00:02",
+    );
+    let note = "-l -6 -s -d -z -Z -S -D -r have no meaning with -P: frames are as they are in the file";
+    assert_eq!(all.notes(), [note]);
+    assert_eq!(all.into_config(2), args("-P /c.pcap").into_config(2), "and do no harm");
+    assert!(args("-P /c.pcap").notes().is_empty() && args("-l 100 -z").notes().is_empty());
 }
 
 #[test]
@@ -152,7 +169,7 @@ fn what_is_wrong_is_named() {
         ("-i vale0:1 -f tx -l 60 -l 1514", "-l 60 -l 1514: the second is the least size"),
         ("-i vale0:1 -H 11", "-H 11: a virtio-net header"),
         ("-i vale0:1 -P f", "-P: only for -f tx (try: -i pcap:FILE"),
-        ("-i vale0:1 -f tx -P f -l 60", "cannot be used with"),
+        ("-i vale0:1 -f tx -P f --vlan 7", "cannot be used with"),
         ("-i vale0:1 -f tx -P f -R 7 --timing 2", "cannot be used with"),
         ("-i vale0:1 -f tx -P f --timing 0", "no timing (try: original, or a factor"),
         ("-i vale0:1 -f tx --timing 2", "-P <FILE>"),
