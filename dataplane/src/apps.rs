@@ -47,9 +47,15 @@ impl Event {
                     | Pktgen::Ping(_)
                     | Pktgen::Delay(_)
                     | Pktgen::Order(_)
-                    | Pktgen::Dump { .. }
             ) | Self::Iperf(Iperf::Interval(_))
         )
+    }
+}
+
+impl Event {
+    /// Whether it is a frame shown, of which there may be thousands at once.
+    const fn is_dump(&self) -> bool {
+        matches!(self, Self::Pktgen(pktgen::Event::Dump { .. }))
     }
 }
 
@@ -77,34 +83,45 @@ impl TryFrom<Event> for iperf_endpoint::Event {
     }
 }
 
-/// Events that may wait to be printed or sent.
+/// Events that may wait to be printed or sent, besides frames shown.
 const EVENTS: usize = 1024;
 /// Of these, how many may be such as come again.
 const INTERVALS: usize = EVENTS / 2;
+/// Frames that may wait besides, where frames are shown: what a thread shows in a second, so that a short run at full speed
+/// is shown whole. At 2 KiB a frame they take 16 MiB at the most.
+const DUMPS: usize = pktgen::Config::DUMPS as usize;
 
 /// An event, and the number of the thread that has it to say, from 0.
 pub type Said = (usize, Event);
 
 /// Where the events of one thread of an app go. Saying something never waits: while nobody listens, reports of
-/// intervals are left out first, then what is oldest, so that the last word is always heard.
+/// intervals and frames shown are left out first, then what is oldest, so that the last word is always heard.
 pub struct Voice {
     thread: usize,
+    /// Frames shown that may wait.
+    dumps: usize,
     events: Sender<Said>,
     waiting: Receiver<Said>,
 }
 
 impl Voice {
-    /// A voice for each of so many threads, and their listener's end, which hears everything that was said before it
+    /// A voice for each thread of such an app, and their listener's end, which hears everything that was said before it
     /// hears the end.
     #[must_use]
-    pub fn of_threads(count: usize) -> (Vec<Self>, Receiver<Said>) {
-        let (events, waiting) = bounded(EVENTS);
-        let voice = |thread| Self { thread, events: events.clone(), waiting: waiting.clone() };
-        ((0..count).map(voice).collect(), waiting)
+    pub fn of_threads<'a>(apps: impl Iterator<Item = &'a Config>) -> (Vec<Self>, Receiver<Said>) {
+        let shows = apps.map(Config::shows_frames).collect::<Vec<_>>();
+        let dumps = if shows.contains(&true) { DUMPS } else { 0 };
+        let (events, waiting) = bounded(dumps + EVENTS);
+        let voice = |thread| Self { thread, dumps, events: events.clone(), waiting: waiting.clone() };
+        ((0..shows.len()).map(voice).collect(), waiting)
     }
 
     fn say(&self, event: Event) {
-        if event.comes_again() && self.events.len() >= INTERVALS {
+        let waiting = self.events.len();
+        let is_late = (event.comes_again() && waiting >= self.dumps + INTERVALS)
+            // The first words of a run wait beside them.
+            || (event.is_dump() && waiting >= self.dumps + INTERVALS / 2);
+        if is_late {
             return;
         }
         let Err(TrySendError::Full(event)) = self.events.try_send((self.thread, event)) else { return };
@@ -134,6 +151,11 @@ impl Config {
             Self::Trial(trial) => Direction { receives: trial.receives, transmits: trial.sends },
             Self::Iperf(_) => Direction { receives: true, transmits: true },
         }
+    }
+
+    /// Whether it shows frames (`-X`).
+    const fn shows_frames(&self) -> bool {
+        matches!(self, Self::Pktgen(config) if config.dump)
     }
 
     /// What the user calls the app: the program that runs it.
@@ -193,8 +215,29 @@ mod tests {
     use pktgen::Event as Pktgen;
 
     fn voice() -> (Voice, Receiver<Said>) {
-        let (mut voices, events) = Voice::of_threads(1);
+        voice_of(pktgen::Config::default())
+    }
+
+    fn voice_of(config: pktgen::Config) -> (Voice, Receiver<Said>) {
+        let (mut voices, events) = Voice::of_threads([Config::Pktgen(config)].iter());
         (voices.remove(0), events)
+    }
+
+    #[test]
+    fn a_short_run_is_shown_whole_and_of_a_flood_not_all() {
+        let (voice, events) = voice_of(pktgen::Config { dump: true, ..pktgen::Config::default() });
+        let dump = |number| Event::Pktgen(Pktgen::Dump { number, len: 60, bytes: vec![0; 60] });
+        voice.say(last(0));
+        (0..5000).for_each(|number| voice.say(dump(number)));
+        assert_eq!(events.len(), 5001);
+        (5000..20_000).for_each(|number| voice.say(dump(number)));
+        voice.say(interval(1));
+        voice.say(last(1));
+        assert_eq!(
+            events.len(),
+            DUMPS + INTERVALS / 2 + 2,
+            "frames do not keep out what else there is to say"
+        );
     }
 
     fn interval(usec: u64) -> Event {

@@ -169,7 +169,7 @@ fn open(name: &PlainPort, job: Job) -> Result<(Vec<Solo>, Watch, Receiver<apps::
         port.mac = port.mac.or_else(|| Some(identity::station(&name.to_string())));
     }
     let watch = Watch::new(name, &job.on, &ports);
-    let (voices, events) = apps::Voice::of_threads(ports.len());
+    let (voices, events) = apps::Voice::of_threads(job.threads.iter().map(|thread| &thread.app));
     let solo = |((thread, port), voice): ((Thread, Port), apps::Voice)| {
         let app = thread.app.build(&port, voice).map_err(Error::App)?;
         Ok::<_, Error>(Solo::new(port, app)?)

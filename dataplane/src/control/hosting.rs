@@ -32,7 +32,7 @@ pub(super) fn run(
 ) -> io::Result<()> {
     // Others have nobody to say goodbye to, and their port's name is to be free at once.
     let has_peers = threads.iter().any(|thread| matches!(thread.app, apps::Config::Iperf(_)));
-    let (voices, events) = Voice::of_threads(threads.len());
+    let (voices, events) = Voice::of_threads(threads.iter().map(|thread| &thread.app));
     let hosting = match host(appliance, on, threads, voices) {
         Ok(hosting) => hosting,
         Err(e) => return say(stream, &Reply::Error(e)),

@@ -97,7 +97,7 @@ impl End {
             On::Direct { name, port, .. } => {
                 let gone = || Error::App(format!("{}: the port is gone", name.port));
                 let port = port.take().ok_or_else(gone)?;
-                let (mut voices, events) = apps::Voice::of_threads(1);
+                let (mut voices, events) = apps::Voice::of_threads([&app].into_iter());
                 let voice = voices.pop().ok_or_else(gone)?;
                 let app = app.build(&port, voice).map_err(Error::App)?;
                 let solo = Solo::new(port, app)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::{program, signal_to, text};
+use crate::common::{Valed, program, signal_to, text};
 
 const SENDING: [&str; 8] = ["-i", "null", "-f", "tx", "-n", "900", "-T", "50"];
 
@@ -83,5 +83,17 @@ fn on_a_terminal_the_interval_redraws_and_in_a_pipe_it_does_not() {
     assert!(results.starts_with("Sent 900 packets"), "{results:?}");
     for plain in [run("dumb"), text(&send(&[]).stderr)] {
         assert!(plain.contains("main_thread [") && !plain.contains('\u{1b}'), "{plain:?}");
+    }
+}
+
+#[test]
+fn a_short_run_is_shown_frame_by_frame() {
+    let valed = Valed::start();
+    for port in ["null", "vale0:1"] {
+        let args = ["-i", port, "-f", "tx", "-n", "3000", "-X"];
+        let output = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket()).args(args).output().unwrap();
+        let out = text(&output.stdout);
+        let shown = out.lines().filter(|line| line.starts_with("ring 0x0 cur")).count();
+        assert_eq!((shown, out.contains("not shown")), (3000, false), "{port}");
     }
 }

@@ -53,7 +53,7 @@ pub struct Config {
     pub stamp: bool,
     /// A receiver ends when nothing has come for a second after the first frame (`-W`).
     pub until_idle: bool,
-    /// Shows frames in hexadecimal (`-X`): as many as there is time for.
+    /// Shows frames in hexadecimal (`-X`): up to [`Self::DUMPS`] a second.
     pub dump: bool,
 }
 
@@ -85,6 +85,8 @@ impl Config {
     pub const BURST: RangeInclusive<u32> = 1..=65_536;
     /// Milliseconds from report to report.
     pub const INTERVAL_MS: RangeInclusive<u32> = 10..=3_600_000;
+    /// Frames that are shown in a second at the most (`-X`), of each thread.
+    pub const DUMPS: u32 = 8192;
     /// Seconds to wait before sending.
     pub const WAIT_S: RangeInclusive<u32> = 0..=3600;
 

@@ -1,27 +1,33 @@
 //! Frames shown in hexadecimal, `-X`.
 
-use crate::{Event, EventSink};
+use std::time::{Duration, Instant};
 
-/// Shows frames, as many as there is time for: showing all would hold up what it shows.
+use crate::{Config, Event, EventSink};
+
+/// Shows frames, all but those of a flood: each is a copy that waits for somebody to print it, and what sends or receives
+/// cannot wait.
 pub(crate) struct Dump {
     /// Of the next frame.
     number: u64,
-    /// How many may be shown until the next report.
+    /// How many may be shown in this second, and when it began.
     left: u32,
+    since: Instant,
 }
 
-/// Frames shown from report to report.
-const MOST: u32 = 64;
+const SECOND: Duration = Duration::from_secs(1);
 /// Bytes shown of a frame: what a slot of netmap's holds.
 const BYTES: usize = 2048;
 
 impl Dump {
     /// If it is `wanted`.
     pub(crate) fn new(wanted: bool) -> Option<Self> {
-        wanted.then_some(Self { number: 0, left: MOST })
+        wanted.then(|| Self { number: 0, left: Config::DUMPS, since: Instant::now() })
     }
 
     pub(crate) fn show(&mut self, frame: &[u8], tell: &mut EventSink) {
+        if self.left == 0 {
+            self.refill();
+        }
         if self.left > 0 {
             self.left -= 1;
             let len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
@@ -32,8 +38,15 @@ impl Dump {
     }
 
     /// A report was given.
-    pub(crate) const fn interval(&mut self) {
-        self.left = MOST;
+    pub(crate) fn interval(&mut self) {
+        self.refill();
+    }
+
+    /// Begins the next second, if this one is over.
+    fn refill(&mut self) {
+        if self.since.elapsed() >= SECOND {
+            (self.left, self.since) = (Config::DUMPS, Instant::now());
+        }
     }
 }
 
@@ -48,12 +61,19 @@ mod tests {
         let mut tell: EventSink = Box::new(move |event| sender.send(event).unwrap());
         assert!(Dump::new(false).is_none());
         let mut dump = Dump::new(true).unwrap();
-        (0..100).for_each(|_| dump.show(&[7; 60], &mut tell));
+        let flood = u64::from(Config::DUMPS) + 100;
+        (0..flood).for_each(|_| dump.show(&[7; 60], &mut tell));
         dump.interval();
+        dump.show(&[9; 60], &mut tell); // still in the same second
+        dump.since -= SECOND;
         dump.show(&[8; 3000], &mut tell);
         let shown: Vec<_> = events.try_iter().collect();
-        assert_eq!(shown.len(), 65);
-        assert_eq!(shown[63], Event::Dump { number: 63, len: 60, bytes: vec![7; 60] });
-        assert_eq!(shown[64], Event::Dump { number: 100, len: 3000, bytes: vec![8; 2048] });
+        assert_eq!(shown.len() as u64, flood - 100 + 1);
+        let number = flood - 101;
+        assert_eq!(shown[shown.len() - 2], Event::Dump { number, len: 60, bytes: vec![7; 60] });
+        assert_eq!(
+            shown[shown.len() - 1],
+            Event::Dump { number: flood + 1, len: 3000, bytes: vec![8; 2048] }
+        );
     }
 }
