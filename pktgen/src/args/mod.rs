@@ -46,8 +46,8 @@ Examples:
 Results go to standard output, progress to standard error, in netmap's words; on a terminal, the newest report takes the \
 place of the one before.
 
-The exit status is 0 at the end of a run, also when it was interrupted (once: the second time ends it at once), else 1, \
-and 2 for flags that are none.";
+The exit status is 0 at the end of a run or search, also when it was interrupted (once: the second time ends it at once), \
+else 1, also for flags that are none.";
 
 /// Sends or receives Ethernet frames as fast as a port goes, or at a rate.
 #[derive(Clone, Debug, Parser)]
@@ -124,6 +124,9 @@ impl Args {
         let ports = [Some(&self.port), self.search.to.as_ref()].into_iter().flatten();
         notes.extend(ports.filter_map(|port| conf::note(port)));
         notes.extend(self.replay.note(&self.frames.given()));
+        if self.report.csv && self.style().average {
+            notes.push("-A has no meaning with --csv: the column pps has what to average".to_owned());
+        }
         notes
     }
 

@@ -18,8 +18,8 @@ pub(super) struct ReportArgs {
     json: bool,
     /// A table on standard output: a header, and a line for each report; totals on standard error
     #[arg(long)]
-    csv: bool,
-    /// Mean and standard deviation of the packets a second, over the last 15 reports
+    pub(super) csv: bool,
+    /// Mean and standard deviation of the packets a second, over the last 15 reports; with --json in the summary
     #[arg(short = 'A')]
     pub(super) average: bool,
     /// Count 24 bytes more of each frame in bit/s (CRC 4, framing 20), and in a --rate of bits

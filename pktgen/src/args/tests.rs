@@ -182,6 +182,17 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn averages_are_not_for_tables() {
+    let notes = |flags: &str| {
+        Args::try_parse_from(format!("pkt-gen -i null {flags}").split_whitespace()).unwrap().notes()
+    };
+    for flags in ["-A --csv", "-o 2048 --csv"] {
+        assert_eq!(notes(flags), ["-A has no meaning with --csv: the column pps has what to average"]);
+    }
+    assert!(notes("-A --json").is_empty() && notes("-A").is_empty() && notes("--csv").is_empty());
+}
+
+#[test]
 fn help_is_help() {
     let error = Args::try_parse_from(["pkt-gen", "-h"]).unwrap_err();
     assert_eq!(error.exit_code(), 0);

@@ -15,6 +15,7 @@ use start::Start;
 
 use super::printer::{Clock, Lines};
 use super::throughput::Throughput;
+use super::window::Window;
 use crate::{Config, Event, Rate, Style};
 
 /// JSON lines of one run.
@@ -24,6 +25,8 @@ pub(super) struct Json {
     start: Option<Start>,
     elapsed_us: u64,
     failed: bool,
+    /// Over the last reports, if that is asked (`-A`).
+    recent: Option<(Window, Recent)>,
     /// What was said since the last object, by its name.
     more: BTreeMap<String, Value>,
 }
@@ -69,6 +72,14 @@ enum Line<'a> {
     },
 }
 
+/// Packets a second over the last 15 reports, those of nothing left out.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Recent {
+    mean_pps: f64,
+    /// Standard deviation.
+    deviation_pps: f64,
+}
+
 /// What went through.
 #[derive(Serialize)]
 struct Figures {
@@ -102,8 +113,9 @@ impl From<Throughput> for Figures {
 }
 
 impl Json {
-    pub(super) fn new(config: Config, _style: Style, clock: Clock) -> Self {
-        Self { config, clock, start: None, elapsed_us: 0, failed: false, more: BTreeMap::new() }
+    pub(super) fn new(config: Config, style: Style, clock: Clock) -> Self {
+        let recent = style.average.then(Default::default);
+        Self { config, clock, start: None, elapsed_us: 0, failed: false, recent, more: BTreeMap::new() }
     }
 
     /// Something to say in the next object.
@@ -165,13 +177,21 @@ impl Lines for Json {
             Event::Ignored { packets } => self.add("ignored_packets", packets),
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 self.elapsed_us += usec;
-                let figures = Throughput::of_interval([*packets, *bytes, *batches], *usec).into();
+                let through = Throughput::of_interval([*packets, *bytes, *batches], *usec);
+                if let Some((window, recent)) = &mut self.recent {
+                    let (mean_pps, deviation_pps) = window.add(through.pps());
+                    *recent = Recent { mean_pps, deviation_pps };
+                }
+                let figures = through.into();
                 let more = &std::mem::take(&mut self.more);
                 let (elapsed_us, interval_us, min_space_slots) = (self.elapsed_us, *usec, *min_space);
                 print(&Line::Interval { elapsed_us, interval_us, figures, min_space_slots, more }, out)
             }
             Event::Final { packets, bytes, events, errors, seconds } => {
                 let (packets, bytes, batches, seconds) = (*packets, *bytes, *events, *seconds);
+                if let Some((_, recent)) = self.recent {
+                    self.add("recent", &recent)?;
+                }
                 let line = Line::Summary {
                     complete: !self.failed,
                     duration_us: whole(seconds * 1e6),
@@ -202,8 +222,11 @@ mod tests {
     use crate::{Format, Function, Latency, Pings, Printer};
 
     fn print(config: Config, events: &[Event]) -> (Vec<Value>, String) {
+        print_in(Style { format: Format::Json, ..Style::default() }, config, events)
+    }
+
+    fn print_in(style: Style, config: Config, events: &[Event]) -> (Vec<Value>, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let style = Style { format: Format::Json, ..Style::default() };
         let mut printer = Printer::with_clock(config, style, || Duration::from_micros(1_700_000_130_360_039));
         for event in events {
             printer.event(event, &mut out, &mut err).unwrap();
@@ -216,6 +239,23 @@ mod tests {
     fn interval(packets: u64, usec: u64) -> Event {
         let bytes = packets * 60;
         Event::Interval { packets, bytes, usec, batches: packets / 10, min_space: Some(7) }
+    }
+
+    #[test]
+    fn the_summary_has_mean_and_deviation_if_asked() {
+        let run = [
+            interval(100, 1_000_000),
+            interval(0, 1_000_000),
+            interval(200, 1_000_000),
+            Event::Final { packets: 300, bytes: 18_000, events: 30, errors: 0, seconds: 3.0 },
+        ];
+        let style = Style { format: Format::Json, average: true, ..Style::default() };
+        let (objects, _) = print_in(style, Config::new("p", Function::Rx), &run);
+        let expected = serde_json::json!({"mean_pps": 150.0, "deviation_pps": 50.0});
+        assert_eq!((objects.len(), &objects[3]["recent"]), (4, &expected));
+        assert!(objects[2].get("recent").is_none());
+        let (objects, _) = print(Config::new("p", Function::Rx), &run);
+        assert!(objects[3].get("recent").is_none(), "nobody asked");
     }
 
     #[test]
