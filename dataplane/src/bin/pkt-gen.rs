@@ -33,8 +33,7 @@ fn main() -> ExitCode {
 fn seek(plan: Plan, format: Format) -> ExitCode {
     let table = Table::new(plan.clone(), format);
     match search::run(plan, &table, &Place::new(None), &mut io::stdout(), &mut io::stderr()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => fail("interrupted"),
+        Ok(()) => ExitCode::SUCCESS,
         Err(e) => fail(e),
     }
 }

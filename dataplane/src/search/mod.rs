@@ -16,8 +16,8 @@ use crate::interrupt::on_interrupt;
 use crate::tool::Error;
 use end::{End, Running};
 
-/// Searches as planned, and prints a row for each size to `out` and what came of each trial to `err`. Says whether it came
-/// to its end: SIGINT and SIGTERM end it after the trial that runs.
+/// Searches as planned, and prints a row for each size to `out` and what came of each trial to `err`. SIGINT and
+/// SIGTERM end it after the trial that runs; what is known by then goes to `err`.
 ///
 /// # Errors
 /// If a port could not be opened or vanished, the trials do not suit it, or nobody reads what is printed.
@@ -27,7 +27,7 @@ pub fn run(
     place: &Place,
     out: &mut impl Write,
     err: &mut impl Write,
-) -> Result<bool, Error> {
+) -> Result<(), Error> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     on_interrupt(move || flag.store(true, Ordering::Release))?;
@@ -45,14 +45,14 @@ pub fn run(
                 break;
             }
             if interrupted.load(Ordering::Acquire) {
-                return Ok(false);
+                return Ok(table.interrupted(size, search.so_far(), err)?);
             }
             let outcome = bench.trial(size, step)?;
             let passed = search.record(outcome);
             table.trial(size, step, &outcome, passed, err)?;
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 /// The ports of a search.

@@ -1,10 +1,12 @@
 //! `-f throughput` and `-f back-to-back`: what is found depends on the machine, that something is found does not.
 
-use std::process::Output;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Output, Stdio};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::{Valed, program, text};
+use crate::common::{Valed, program, signal_to, text};
 
 fn pkt_gen(valed: &Valed, args: &[&str]) -> Output {
     program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket()).args(args).output().unwrap()
@@ -48,6 +50,24 @@ fn programs_read_the_longest_burst() {
     assert_eq!((&row["event"], row["size_bytes"].as_u64()), (&Value::from("back-to-back"), Some(64)));
     let [burst, most] = ["burst_packets", "most_packets"].map(|name| row[name].as_u64().unwrap());
     assert!(0 < burst && burst <= most, "{row}");
+}
+
+#[test]
+fn an_interrupted_search_says_what_it_has() {
+    let valed = Valed::start();
+    let mut pkt_gen = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket());
+    let args = ["-i", "vale0:1", "--to", "vale0:2", "-f", "throughput", "--trial", "0.3", "--loss", "100"];
+    let mut pkt_gen = pkt_gen.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(pkt_gen.stderr.take().unwrap());
+    let mut err = String::new();
+    stderr.read_line(&mut err).unwrap(); // the first trial, which passed: the row is out, the next size begins
+    signal_to(&pkt_gen, Signal::INT);
+    stderr.read_to_string(&mut err).unwrap();
+    let output = pkt_gen.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    assert!(text(&output.stdout).lines().any(|line| line.starts_with("    64 ")), "{err}");
+    let last = err.lines().last().unwrap();
+    assert!(last.contains(" bytes: interrupted after ") && last.ends_with(" passed so far"), "{err}");
 }
 
 #[test]

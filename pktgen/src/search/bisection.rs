@@ -94,6 +94,12 @@ impl Search {
         ((self.terms.resolution * most as f64) as u64).max(1)
     }
 
+    /// What is known so far. The greatest load is zero until there was a trial at full speed.
+    #[must_use]
+    pub fn so_far(&self) -> Found {
+        Found { best: self.passed, most: self.most.unwrap_or(0), trials: self.trials }
+    }
+
     /// Whether frames have arrived at all.
     #[must_use]
     pub const fn has_heard(&self) -> bool {
@@ -215,6 +221,17 @@ mod tests {
     #[test]
     fn a_sender_that_is_the_limit_ends_it_at_once() {
         assert_eq!(device(2000, 1000).search(EXACT), Found { best: 1000, most: 1000, trials: 1 });
+    }
+
+    #[test]
+    fn what_is_known_so_far_is_what_passed() {
+        let mut search = Search::new(EXACT);
+        assert_eq!(search.so_far(), Found { best: 0, most: 0, trials: 0 });
+        for _ in 0..2 {
+            search.record(Outcome { offered: 1000, sent: 1000, received: 900 });
+        }
+        search.record(Outcome { offered: 500, sent: 500, received: 500 });
+        assert_eq!(search.so_far(), Found { best: 500, most: 1000, trials: 3 });
     }
 
     #[test]

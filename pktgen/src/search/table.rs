@@ -99,10 +99,7 @@ impl Table {
         passed: bool,
         err: &mut impl Write,
     ) -> io::Result<()> {
-        let unit = match self.plan.goal {
-            Goal::Throughput => "packets/s",
-            Goal::BackToBack => "packets",
-        };
+        let unit = self.unit();
         let asked = match step {
             Step::Load(load) => format!("{load} {unit}"),
             Step::Most | Step::Found(_) => "full speed".to_owned(),
@@ -110,6 +107,29 @@ impl Table {
         let Outcome { offered, sent, .. } = outcome;
         let (lost, verdict) = (outcome.lost(), if passed { "passed" } else { "failed" });
         writeln!(err, "{size} bytes, {asked}: {offered} {unit} offered, {lost} of {sent} lost: {verdict}")
+    }
+
+    const fn unit(&self) -> &'static str {
+        match self.plan.goal {
+            Goal::Throughput => "packets/s",
+            Goal::BackToBack => "packets",
+        }
+    }
+
+    /// Says how far a search had come that was interrupted: no row, which would be taken for a result.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn interrupted(&self, size: u32, so_far: Found, err: &mut impl Write) -> io::Result<()> {
+        let (Found { best, trials, .. }, unit) = (so_far, self.unit());
+        let s = if trials == 1 { "" } else { "s" };
+        match best {
+            0 => writeln!(err, "{size} bytes: interrupted after {trials} trial{s}: nothing passed so far"),
+            _ => writeln!(
+                err,
+                "{size} bytes: interrupted after {trials} trial{s}: {best} {unit} passed so far"
+            ),
+        }
     }
 
     /// A row.
@@ -206,6 +226,27 @@ mod tests {
         );
         let (out, _) = print(Goal::BackToBack, Format::Text);
         assert!(out.ends_with("  size         frames  % of most  trials\n    64        7812345       78.1       9\n  1518              0        0.0       2\n"), "{out}");
+    }
+
+    #[test]
+    fn an_interrupted_search_says_how_far_it_came() {
+        let plan = Plan {
+            goal: Goal::Throughput,
+            config: Config::new("vale0:1", Function::Tx),
+            to: None,
+            sizes: vec![64],
+            trial: Duration::from_millis(500),
+            terms: Terms { loss: 0.0, resolution: 0.01 },
+        };
+        let table = Table::new(plan, Format::Text);
+        let mut err = Vec::new();
+        table.interrupted(64, Found { best: 500, most: 1000, trials: 3 }, &mut err).unwrap();
+        table.interrupted(128, Found { best: 0, most: 0, trials: 1 }, &mut err).unwrap();
+        assert_eq!(
+            String::from_utf8(err).unwrap(),
+            "64 bytes: interrupted after 3 trials: 500 packets/s passed so far\n\
+             128 bytes: interrupted after 1 trial: nothing passed so far\n"
+        );
     }
 
     #[test]
