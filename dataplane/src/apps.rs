@@ -50,9 +50,7 @@ impl Event {
             ) | Self::Iperf(Iperf::Interval(_))
         )
     }
-}
 
-impl Event {
     /// Whether it is a frame shown, of which there may be thousands at once.
     const fn is_dump(&self) -> bool {
         matches!(self, Self::Pktgen(pktgen::Event::Dump { .. }))

@@ -1,5 +1,7 @@
 //! Generators on virtual ports, in virtual time.
 
+mod failing;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -351,119 +353,6 @@ fn frames_over_the_mtu_fail_the_run_with_a_reason() {
     assert_eq!(take(&mut far, 1).len(), 0);
     let message = "vale0:1: -l 1515: the port takes frames of up to 1514 bytes (MTU 1500)".to_owned();
     assert_eq!(*events.lock().unwrap(), [Event::Failed { message }]);
-}
-
-/// A port that fails every third frame.
-struct Broken {
-    slot: [u8; 60],
-    committed: u64,
-    counters: Arc<Counters>,
-}
-
-impl Tx for Broken {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::wire(1500)
-    }
-    fn transmit(&mut self, _: &[Frame<'_>]) -> Sent {
-        Sent::default()
-    }
-    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.slot.get_mut(..len)
-    }
-    fn commit(&mut self, _: usize, _: Offload) {
-        self.committed += 1;
-        self.counters.add_drops(Reason::Error, u64::from(self.committed.is_multiple_of(3)));
-    }
-    fn flush(&mut self) -> bool {
-        true
-    }
-}
-
-#[test]
-fn frames_that_fail_are_told_of() {
-    let null = ports::null::open();
-    let counters = Arc::<Counters>::default();
-    counters.add_drops(Reason::Error, 7); // before this run
-    let tx = Broken { slot: [0; 60], committed: 0, counters: counters.clone() };
-    let mut port = Port { counters, ..Port::new(null.rx, tx) };
-    let (mut app, events) = generator(Config { count: 300, burst: 30, ..Config::new("test", Function::Tx) });
-    for now in 0..10 {
-        assert!(!app.poll(&mut port, Time(now)).done);
-    }
-    assert!(app.poll(&mut port, Time(10)).done);
-    let Some(Event::Final { packets: 300, errors: 100, .. }) = events.lock().unwrap().last().cloned() else {
-        panic!("{events:?}")
-    };
-}
-
-/// A port whose frames leave when they may.
-struct Down {
-    slot: [u8; 60],
-    queued: Arc<AtomicU64>,
-}
-
-impl Tx for Down {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::wire(1500)
-    }
-    fn transmit(&mut self, _: &[Frame<'_>]) -> Sent {
-        Sent::default()
-    }
-    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.slot.get_mut(..len)
-    }
-    fn commit(&mut self, _: usize, _: Offload) {
-        self.queued.fetch_add(1, Ordering::Relaxed);
-    }
-    fn flush(&mut self) -> bool {
-        false
-    }
-    fn unsent(&self) -> u64 {
-        self.queued.load(Ordering::Relaxed)
-    }
-}
-
-#[test]
-fn frames_that_stay_in_the_port_are_told_of() {
-    for (leave_at, lost, told_at) in [(5, 0, 5), (1000, 30, 21)] {
-        let queued = Arc::<AtomicU64>::default();
-        let mut port = Port::new(ports::null::open().rx, Down { slot: [0; 60], queued: queued.clone() });
-        let config = Config { count: 30, burst: 30, ..Config::new("test", Function::Tx) };
-        let (mut app, events) = generator(config);
-        let ends = |now: &u64| {
-            if *now >= leave_at {
-                queued.store(0, Ordering::Relaxed);
-            }
-            app.poll(&mut port, Time(now * MS)).done
-        };
-        assert_eq!((0..100).find(ends), Some(told_at));
-        let Some(Event::Final { packets: 30, errors, seconds, .. }) = events.lock().unwrap().last().cloned()
-        else {
-            panic!("{events:?}")
-        };
-        assert_eq!((errors, seconds), (lost, 0.001), "the wait is no part of the run");
-    }
-}
-
-/// A slow wire is not one that is down.
-#[test]
-fn frames_that_leave_slowly_are_waited_for() {
-    for (count, lost, told_at) in [(30, 0, 450), (100, 34, 1001)] {
-        let queued = Arc::<AtomicU64>::default();
-        let mut port = Port::new(ports::null::open().rx, Down { slot: [0; 60], queued: queued.clone() });
-        let config = Config { count, burst: 100, ..Config::new("test", Function::Tx) };
-        let (mut app, events) = generator(config);
-        let ends = |now: &u64| {
-            if *now > 0 && now.is_multiple_of(15) {
-                queued.fetch_sub(1, Ordering::Relaxed);
-            }
-            app.poll(&mut port, Time(now * MS)).done
-        };
-        assert_eq!((0..2000).find(ends), Some(told_at));
-        assert!(
-            matches!(events.lock().unwrap().last(), Some(Event::Final { errors, .. }) if *errors == lost)
-        );
-    }
 }
 
 #[test]

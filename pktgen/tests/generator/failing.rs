@@ -1,0 +1,98 @@
+//! Ports that fail frames, or keep them.
+
+use super::*;
+
+/// A port that fails every third frame, and counts so; or one whose frames leave when they may.
+#[derive(Default)]
+struct Failing {
+    slot: Vec<u8>,
+    queued: Arc<AtomicU64>,
+    fails: Option<Arc<Counters>>,
+}
+
+impl Tx for Failing {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::wire(1500)
+    }
+    fn transmit(&mut self, _: &[Frame<'_>]) -> Sent {
+        Sent::default()
+    }
+    fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.slot.resize(len, 0);
+        Some(&mut self.slot)
+    }
+    fn commit(&mut self, _: usize, _: Offload) {
+        let committed = self.queued.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(counters) = &self.fails {
+            counters.add_drops(Reason::Error, u64::from(committed.is_multiple_of(3)));
+        }
+    }
+    fn flush(&mut self) -> bool {
+        self.unsent() == 0
+    }
+    fn unsent(&self) -> u64 {
+        if self.fails.is_some() { 0 } else { self.queued.load(Ordering::Relaxed) }
+    }
+}
+
+#[test]
+fn frames_that_fail_are_told_of() {
+    let null = ports::null::open();
+    let counters = Arc::<Counters>::default();
+    counters.add_drops(Reason::Error, 7); // before this run
+    let tx = Failing { fails: Some(counters.clone()), ..Failing::default() };
+    let mut port = Port { counters, ..Port::new(null.rx, tx) };
+    let (mut app, events) = generator(Config { count: 300, burst: 30, ..Config::new("test", Function::Tx) });
+    for now in 0..10 {
+        assert!(!app.poll(&mut port, Time(now)).done);
+    }
+    assert!(app.poll(&mut port, Time(10)).done);
+    let Some(Event::Final { packets: 300, errors: 100, .. }) = events.lock().unwrap().last().cloned() else {
+        panic!("{events:?}")
+    };
+}
+
+#[test]
+fn frames_that_stay_in_the_port_are_told_of() {
+    for (leave_at, lost, told_at) in [(5, 0, 5), (1000, 30, 21)] {
+        let queued = Arc::<AtomicU64>::default();
+        let tx = Failing { queued: queued.clone(), ..Failing::default() };
+        let mut port = Port::new(ports::null::open().rx, tx);
+        let config = Config { count: 30, burst: 30, ..Config::new("test", Function::Tx) };
+        let (mut app, events) = generator(config);
+        let ends = |now: &u64| {
+            if *now >= leave_at {
+                queued.store(0, Ordering::Relaxed);
+            }
+            app.poll(&mut port, Time(now * MS)).done
+        };
+        assert_eq!((0..100).find(ends), Some(told_at));
+        let Some(Event::Final { packets: 30, errors, seconds, .. }) = events.lock().unwrap().last().cloned()
+        else {
+            panic!("{events:?}")
+        };
+        assert_eq!((errors, seconds), (lost, 0.001), "the wait is no part of the run");
+    }
+}
+
+/// A slow wire is not one that is down.
+#[test]
+fn frames_that_leave_slowly_are_waited_for() {
+    for (count, lost, told_at) in [(30, 0, 450), (100, 34, 1001)] {
+        let queued = Arc::<AtomicU64>::default();
+        let tx = Failing { queued: queued.clone(), ..Failing::default() };
+        let mut port = Port::new(ports::null::open().rx, tx);
+        let config = Config { count, burst: 100, ..Config::new("test", Function::Tx) };
+        let (mut app, events) = generator(config);
+        let ends = |now: &u64| {
+            if *now > 0 && now.is_multiple_of(15) {
+                queued.fetch_sub(1, Ordering::Relaxed);
+            }
+            app.poll(&mut port, Time(now * MS)).done
+        };
+        assert_eq!((0..2000).find(ends), Some(told_at));
+        assert!(
+            matches!(events.lock().unwrap().last(), Some(Event::Final { errors, .. }) if *errors == lost)
+        );
+    }
+}
