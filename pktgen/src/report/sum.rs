@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::Event;
+use crate::{Event, Order};
 
 /// Adds up what the threads of a run have to say.
 ///
@@ -24,6 +24,8 @@ struct Thread {
     waits: bool,
     intervals: VecDeque<Counts>,
     span: Option<(u64, u64)>,
+    /// Of its frames so far, if it looks at their order.
+    order: Option<Order>,
     end: Option<End>,
 }
 
@@ -88,10 +90,18 @@ impl Sum {
                 one.span = Some((from_ns, to_ns));
                 Ok(())
             }
+            Event::Order(order) | Event::OrderTotal(order) => {
+                one.order = Some(order);
+                Ok(())
+            }
             Event::Final { packets, bytes, events, errors, seconds } => {
                 one.end = Some(End { packets, bytes, events, errors, seconds });
                 self.tell_intervals(&mut tell)?;
-                if self.threads.iter().all(|thread| thread.end.is_some()) { tell(self.end()) } else { Ok(()) }
+                if self.threads.iter().any(|thread| thread.end.is_none()) {
+                    return Ok(());
+                }
+                self.order().map_or(Ok(()), |order| tell(Event::OrderTotal(order)))?;
+                tell(self.end())
             }
             Event::Failed { .. } if std::mem::replace(&mut self.failed, true) => Ok(()),
             other => tell(other),
@@ -111,9 +121,18 @@ impl Sum {
             if waits {
                 tell(Event::Waiting)?;
             }
+            self.order().map_or(Ok(()), |order| tell(Event::Order(order)))?;
             tell(Event::Interval { packets, bytes, usec, batches, min_space })?;
         }
         Ok(())
+    }
+
+    /// What the threads know of the order of frames: each of those of its own queue.
+    fn order(&self) -> Option<Order> {
+        self.threads.iter().filter_map(|thread| thread.order).reduce(|mut all, one| {
+            all += one;
+            all
+        })
     }
 
     /// The end of all.
@@ -235,6 +254,28 @@ mod tests {
         let events =
             [(0, span(1, 1)), (0, end(0, 0.0)), (1, span(2_000_000_000, 3_000_000_000)), (1, end(9, 1.0))];
         assert!(matches!(heard(2, &events)[..], [Event::Final { packets: 9, seconds: 1.0, .. }]));
+    }
+
+    #[test]
+    fn orders_add_up() {
+        let order = |lost| Order { lost, duplicated: 1, ..Order::default() };
+        let both = |lost| Order { lost, duplicated: 2, ..Order::default() };
+        let events = [
+            (0, Event::Order(order(3))),
+            (0, interval(5, 1000)),
+            (1, Event::Order(order(4))),
+            (1, interval(6, 1000)),
+            (1, Event::OrderTotal(order(2))),
+            (1, end(6, 1.0)),
+            (0, Event::OrderTotal(order(0))),
+            (0, end(5, 1.0)),
+        ];
+        let told = heard(2, &events);
+        assert_eq!((&told[0], &told[2]), (&Event::Order(both(7)), &Event::OrderTotal(both(2))));
+        assert!(matches!(
+            told[..],
+            [_, Event::Interval { packets: 11, .. }, _, Event::Final { packets: 11, .. }]
+        ));
     }
 
     #[test]

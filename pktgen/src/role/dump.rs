@@ -1,6 +1,8 @@
 //! Frames shown in hexadecimal, `-X`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use ports::Time;
 
 use crate::{Config, Event, EventSink};
 
@@ -9,9 +11,9 @@ use crate::{Config, Event, EventSink};
 pub(crate) struct Dump {
     /// Of the next frame.
     number: u64,
-    /// How many may be shown in this second, and when it began.
+    /// How many may be shown in this second, which began with the report of then.
     left: u32,
-    since: Instant,
+    since: Time,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,13 +23,10 @@ const BYTES: usize = 2048;
 impl Dump {
     /// If it is `wanted`.
     pub(crate) fn new(wanted: bool) -> Option<Self> {
-        wanted.then(|| Self { number: 0, left: Config::DUMPS, since: Instant::now() })
+        wanted.then_some(Self { number: 0, left: Config::DUMPS, since: Time::ZERO })
     }
 
     pub(crate) fn show(&mut self, frame: &[u8], tell: &mut EventSink) {
-        if self.left == 0 {
-            self.refill();
-        }
         if self.left > 0 {
             self.left -= 1;
             let len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
@@ -37,15 +36,10 @@ impl Dump {
         self.number += 1;
     }
 
-    /// A report was given.
-    pub(crate) fn interval(&mut self) {
-        self.refill();
-    }
-
-    /// Begins the next second, if this one is over.
-    fn refill(&mut self) {
-        if self.since.elapsed() >= SECOND {
-            (self.left, self.since) = (Config::DUMPS, Instant::now());
+    /// A report is given now: the next second begins, if this one is over.
+    pub(crate) fn interval(&mut self, now: Time) {
+        if now.since(self.since) >= SECOND {
+            (self.left, self.since) = (Config::DUMPS, now);
         }
     }
 }
@@ -63,9 +57,9 @@ mod tests {
         let mut dump = Dump::new(true).unwrap();
         let flood = u64::from(Config::DUMPS) + 100;
         (0..flood).for_each(|_| dump.show(&[7; 60], &mut tell));
-        dump.interval();
+        dump.interval(Time(999_999_999));
         dump.show(&[9; 60], &mut tell); // still in the same second
-        dump.since -= SECOND;
+        dump.interval(Time(1_000_000_000));
         dump.show(&[8; 3000], &mut tell);
         let shown: Vec<_> = events.try_iter().collect();
         assert_eq!(shown.len() as u64, flood - 100 + 1);

@@ -113,9 +113,9 @@ impl Role for Pong {
         self.answer(&mut *port.rx, &mut *port.tx, now, tell)
     }
 
-    fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {
+    fn interval(&mut self, now: Time, _last: bool, _tell: &mut EventSink) {
         if let Some(dump) = &mut self.dump {
-            dump.interval();
+            dump.interval(now);
         }
     }
 

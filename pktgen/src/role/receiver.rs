@@ -167,7 +167,7 @@ impl Role for Receiver {
 
     fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {
         if let Some(dump) = &mut self.dump {
-            dump.interval();
+            dump.interval(now);
         }
         if let Some(interval) = self.delays.as_mut().and_then(|delays| delays.end_interval(now, last)) {
             tell(Event::Delay(interval));

@@ -126,9 +126,9 @@ impl Role for SequenceReceiver {
         })
     }
 
-    fn interval(&mut self, _now: Time, _last: bool, tell: &mut EventSink) {
+    fn interval(&mut self, now: Time, _last: bool, tell: &mut EventSink) {
         if let Some(dump) = &mut self.dump {
-            dump.interval();
+            dump.interval(now);
         }
         tell(Event::Order(self.numbers.sources.order()));
     }

@@ -157,9 +157,9 @@ impl Role for Sender {
         Pass::over(now)
     }
 
-    fn interval(&mut self, _now: Time, _last: bool, _tell: &mut EventSink) {
+    fn interval(&mut self, now: Time, _last: bool, _tell: &mut EventSink) {
         if let Some(dump) = &mut self.dump {
-            dump.interval();
+            dump.interval(now);
         }
     }
 }

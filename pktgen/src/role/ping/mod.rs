@@ -193,7 +193,7 @@ impl Role for Ping {
 
     fn interval(&mut self, now: Time, last: bool, tell: &mut EventSink) {
         if let Some(dump) = &mut self.dump {
-            dump.interval();
+            dump.interval(now);
         }
         if let Some(pings) = self.tally.end_interval(now, last) {
             tell(Event::Ping(pings));
