@@ -52,25 +52,6 @@ fn two_threads_send_and_receive_as_one() {
 }
 
 #[test]
-fn two_threads_look_at_the_order_as_one() {
-    let valed = Valed::start();
-    let receiver = pkt_gen(&valed, &["-i", "vale0:rx", "-f", "rxseq", "-p", "2"]);
-    wait("attached", || valed.ctl_ok(&[]).contains("vale0:rx "));
-    let senders = [1, 2].map(|n| {
-        let (port, src) = (format!("vale0:{n}"), format!("10.0.0.{n}"));
-        pkt_gen(&valed, &["-i", &port, "-f", "txseq", "-n", "500", "-R", "5000", "-s", &src])
-    });
-    for sender in senders {
-        assert_eq!(packets(&sender.wait_with_output().unwrap(), "Sent"), 500);
-    }
-    signal_to(&receiver, Signal::INT);
-    let receiver = receiver.wait_with_output().unwrap();
-    assert_eq!(packets(&receiver, "Received"), 1000);
-    let out = text(&receiver.stdout);
-    assert_eq!(out.matches("Sequence: 0 lost, 0 duplicated, 0 reordered").count(), 1, "{out}");
-}
-
-#[test]
 fn every_thread_of_a_killed_tool_goes() {
     let valed = Valed::start();
     let sender = pkt_gen(&valed, &["-i", "vale0:tx", "-f", "tx", "-p", "3", "-R", "100"]);

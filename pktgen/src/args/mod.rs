@@ -84,7 +84,7 @@ pub struct Args {
     /// Receiver: end when nothing has come for a second after the first frame
     #[arg(short = 'W', help_heading = "What to do")]
     until_idle: bool,
-    /// Show frames in hexadecimal, up to 8192 a second; of a flood, how many were not shown
+    /// Show frames in hexadecimal, up to 8192 a second (or a report, if that is longer); of a flood, how many were not shown
     #[arg(short = 'X', help_heading = "Report")]
     dump: bool,
     #[command(flatten)]

@@ -72,10 +72,10 @@ impl Function {
         }
     }
 
-    /// Whether it runs in one thread only: it gives numbers, or looks for its own.
+    /// Whether it runs in one thread only: numbers are those of one sender, whose frames may come by any queue.
     #[must_use]
     pub const fn is_single(self) -> bool {
-        !matches!(self, Self::Rx | Self::Tx | Self::Rxseq)
+        !matches!(self, Self::Rx | Self::Tx)
     }
 }
 

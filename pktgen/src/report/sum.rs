@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{Event, Order};
+use crate::Event;
 
 /// Adds up what the threads of a run have to say.
 ///
@@ -14,6 +14,8 @@ pub struct Sum {
     threads: Vec<Thread>,
     started: bool,
     failed: bool,
+    /// Frames shown or left out so far.
+    shown: u64,
 }
 
 /// What one thread has said that was not passed on yet.
@@ -24,8 +26,8 @@ struct Thread {
     waits: bool,
     intervals: VecDeque<Counts>,
     span: Option<(u64, u64)>,
-    /// Of its frames so far, if it looks at their order.
-    order: Option<Order>,
+    /// Number of the frame that it shows next, if it shows all.
+    shows: u64,
     end: Option<End>,
 }
 
@@ -54,7 +56,12 @@ impl Sum {
     /// Of so many threads.
     #[must_use]
     pub fn new(threads: u32) -> Self {
-        Self { threads: (0..threads).map(|_| Thread::default()).collect(), started: false, failed: false }
+        Self {
+            threads: (0..threads).map(|_| Thread::default()).collect(),
+            started: false,
+            failed: false,
+            shown: 0,
+        }
     }
 
     /// Hears one thread, and hands what there is to say of the whole to `tell`.
@@ -90,9 +97,13 @@ impl Sum {
                 one.span = Some((from_ns, to_ns));
                 Ok(())
             }
-            Event::Order(order) | Event::OrderTotal(order) => {
-                one.order = Some(order);
-                Ok(())
+            Event::Dump { number, len, bytes } => {
+                // Those that it left out stay a gap.
+                let left_out = number.saturating_sub(one.shows);
+                one.shows = number.saturating_add(1);
+                let number = self.shown.saturating_add(left_out);
+                self.shown = number.saturating_add(1);
+                tell(Event::Dump { number, len, bytes })
             }
             Event::Final { packets, bytes, events, errors, seconds } => {
                 one.end = Some(End { packets, bytes, events, errors, seconds });
@@ -100,7 +111,6 @@ impl Sum {
                 if self.threads.iter().any(|thread| thread.end.is_none()) {
                     return Ok(());
                 }
-                self.order().map_or(Ok(()), |order| tell(Event::OrderTotal(order)))?;
                 tell(self.end())
             }
             Event::Failed { .. } if std::mem::replace(&mut self.failed, true) => Ok(()),
@@ -121,18 +131,9 @@ impl Sum {
             if waits {
                 tell(Event::Waiting)?;
             }
-            self.order().map_or(Ok(()), |order| tell(Event::Order(order)))?;
             tell(Event::Interval { packets, bytes, usec, batches, min_space })?;
         }
         Ok(())
-    }
-
-    /// What the threads know of the order of frames: each of those of its own queue.
-    fn order(&self) -> Option<Order> {
-        self.threads.iter().filter_map(|thread| thread.order).reduce(|mut all, one| {
-            all += one;
-            all
-        })
     }
 
     /// The end of all.
@@ -257,25 +258,10 @@ mod tests {
     }
 
     #[test]
-    fn orders_add_up() {
-        let order = |lost| Order { lost, duplicated: 1, ..Order::default() };
-        let both = |lost| Order { lost, duplicated: 2, ..Order::default() };
-        let events = [
-            (0, Event::Order(order(3))),
-            (0, interval(5, 1000)),
-            (1, Event::Order(order(4))),
-            (1, interval(6, 1000)),
-            (1, Event::OrderTotal(order(2))),
-            (1, end(6, 1.0)),
-            (0, Event::OrderTotal(order(0))),
-            (0, end(5, 1.0)),
-        ];
-        let told = heard(2, &events);
-        assert_eq!((&told[0], &told[2]), (&Event::Order(both(7)), &Event::OrderTotal(both(2))));
-        assert!(matches!(
-            told[..],
-            [_, Event::Interval { packets: 11, .. }, _, Event::Final { packets: 11, .. }]
-        ));
+    fn frames_shown_are_numbered_through_and_gaps_stay() {
+        let dump = |number| Event::Dump { number, len: 60, bytes: vec![7; 60] };
+        let events = [(0, dump(0)), (0, dump(1)), (1, dump(0)), (0, dump(2)), (1, dump(5)), (0, dump(3))];
+        assert_eq!(heard(2, &events), [0, 1, 2, 3, 8, 9].map(dump));
     }
 
     #[test]

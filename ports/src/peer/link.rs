@@ -80,7 +80,7 @@ impl<H: Host> Meeting<H> {
             self.host.presence().come();
             let end = self.host.serve(&peer, &self.waiting);
             self.host.presence().go();
-            if end == End::Refused {
+            if end == End::Refused && !self.waiting.is_over() {
                 // It is not to wait for us, but may still read why.
                 let _ = shutdown(&peer, Shutdown::Both);
                 self.pause();
