@@ -28,18 +28,14 @@ use std::sync::Arc;
 use rustix::net::SocketType;
 
 use crate::draft::Drafting;
-use crate::peer::{Link, Place, Waiting};
+use crate::peer::{Link, Place, RINGS, Waiting};
 use crate::ring::SLOT;
-use crate::{Capabilities, Counters, Error, Port, Rings};
+use crate::{Counters, Error, Port, Rings};
 
-/// Most rings of either direction.
-const RINGS: usize = 8;
 /// Slots of our rings as client, as a power of two.
 const LOG2_SLOTS: u8 = 10;
 /// Longest secret: DPDK ends it with a zero.
 const MAX_SECRET: usize = message::SECRET - 1;
-/// What a port takes while nobody is there: everything, and it fails.
-const ABSENT: Capabilities = Capabilities::all(1500);
 
 /// How to open a port for another program.
 #[derive(Clone, Debug)]

@@ -1,31 +1,22 @@
 //! To the peer: the rings that we fill.
 
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::RINGS;
 use super::ring::{Broken, Buffer, Ring};
-use super::session::{Session, Shared};
-use crate::draft::Outlet;
-use crate::peer::{Ahead, Filling, Link, Put, Room, fill};
+use super::session::Session;
+use crate::peer::{Ahead, Filling, PeerTx, Put, RINGS, Room, Taking};
 use crate::piece::scatter;
 use crate::prefetch::claim;
 use crate::ring::layout::NEXT;
-use crate::{Capabilities, Frame, Sent};
+use crate::{Capabilities, Frame};
 
 /// Most buffers that one frame is spread over.
 const BUFFERS: usize = 256;
 
 /// The transmitting half.
-pub(super) struct MemifTx {
-    shared: Arc<Shared>,
-    /// The last half to go ends it.
-    _link: Arc<Link>,
-    /// For each ring, scratch memory of [`Filled`].
-    ahead: Box<[Ahead<Buffer>; RINGS]>,
-}
+pub(super) type MemifTx = PeerTx<Session>;
 
 impl Room for Ring {
     type Slot = Buffer;
@@ -46,7 +37,7 @@ impl Room for Ring {
 }
 
 /// A burst on its way into one ring.
-struct Filled<'r> {
+pub(super) struct Filled<'r> {
     ring: &'r Ring,
     filled: u16,
     /// The slots from `filled` on.
@@ -69,6 +60,13 @@ impl Filling for Filled<'_> {
         self.ring.fill(self.filled, 0, buffer, frame.len() as u32);
         self.filled += 1;
         Ok(Put::Delivered)
+    }
+
+    #[inline]
+    fn publish(&self) {
+        if self.filled > 0 {
+            self.ring.advance(self.filled);
+        }
     }
 }
 
@@ -114,42 +112,21 @@ impl<'r> Filled<'r> {
     }
 }
 
-impl MemifTx {
-    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>) -> Self {
-        Self { shared, _link: link, ahead: Box::new([const { Ahead::new() }; RINGS]) }
-    }
-}
+impl Taking for Session {
+    type Slot = Buffer;
+    type Broken = Broken;
+    type Ring<'r> = Filled<'r>;
 
-/// Copies frames into the rings of a session.
-fn send(session: &Session, frames: &[Frame<'_>], ahead: &mut [Ahead<Buffer>]) -> (Sent, Option<Broken>) {
-    let rings = session.transmit.iter().zip(ahead).map(|(ring, ahead)| Filled::new(ring, ahead));
-    let mut rings: ArrayVec<_, RINGS> = rings.collect();
-    let sent = fill(&mut rings, frames, &session.capabilities);
-    for ring in rings.iter().filter(|ring| ring.filled > 0) {
-        ring.ring.advance(ring.filled);
-    }
-    sent
-}
-
-impl Outlet for MemifTx {
-    fn capabilities(&self) -> Capabilities {
-        self.shared.session().map_or(super::ABSENT, |session| session.capabilities)
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
     }
 
-    /// Copies frames into the rings of the session that is; without one they fail.
-    fn send(&mut self, frames: &[Frame<'_>]) -> Sent {
-        let Some(session) = self.shared.session() else {
-            return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
-        };
-        let (sent, broken) = send(&session, frames, &mut *self.ahead);
-        if let Some(broken) = broken {
-            self.shared.fail(&session, broken);
-        }
-        sent
+    #[inline]
+    fn rings<'r>(&'r self, ahead: &'r mut [Ahead<Buffer>]) -> ArrayVec<Filled<'r>, RINGS> {
+        self.transmit.iter().zip(ahead).map(|(ring, ahead)| Filled::new(ring, ahead)).collect()
     }
 
-    fn flush(&mut self, settled: bool) -> bool {
-        self.shared.session().iter().flat_map(|s| &s.transmit).for_each(Ring::kick_if_wanted);
-        settled
+    fn kick(&self) {
+        self.transmit.iter().for_each(Ring::kick_if_wanted);
     }
 }

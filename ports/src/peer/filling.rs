@@ -16,6 +16,9 @@ pub(crate) trait Filling {
 
     /// Copies one frame in; `want` are still to come, with this one.
     fn put(&mut self, frame: &Frame<'_>, want: usize) -> Result<Put, Self::Broken>;
+
+    /// Gives the peer what was filled.
+    fn publish(&self);
 }
 
 /// Copies frames into rings. Those that the peer does not take fail. Of a peer that breaks the rules, nobody is there from
@@ -66,6 +69,8 @@ mod tests {
                 }
             }
         }
+
+        fn publish(&self) {}
     }
 
     /// What of frames of these lengths is taken and delivered, and whether the peer broke the rules.

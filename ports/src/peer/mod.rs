@@ -18,6 +18,7 @@ pub(crate) mod socket;
 mod span;
 mod talk;
 mod told;
+mod tx;
 mod waiting;
 mod wakes;
 
@@ -33,6 +34,7 @@ pub(crate) use shared::{Held, Shared, lock};
 pub(crate) use span::Span;
 pub(crate) use talk::{HANDSHAKE, Over, Talk, talk};
 pub(crate) use told::Told;
+pub(crate) use tx::{PeerTx, RINGS, Taking};
 pub(crate) use waiting::{Waiting, wake};
 
 use std::path::PathBuf;

@@ -28,7 +28,7 @@ use rustix::net::SocketType;
 
 use crate::draft::Drafting;
 use crate::offload::Offloads;
-use crate::peer::{Link, Place, Waiting};
+use crate::peer::{Link, Place, RINGS, Waiting};
 use crate::{Capabilities, Counters, Error, Port, Rings, Rx};
 
 /// Device features (virtio 1.2, 5.1.3 and 6).
@@ -60,12 +60,8 @@ const HOST_OFFLOADS: u64 = CSUM | HOST_TSO4 | HOST_TSO6 | HOST_ECN | HOST_USO;
 const HEADER: usize = 12;
 /// Longest frame of a guest.
 const MAX_CHAIN_BYTES: u64 = Capabilities::MAX_SUPER_FRAME as u64;
-/// Most pairs of rings.
-const PAIRS: usize = 8;
 /// MTU of a guest that was told none.
 const MTU_UNSAID: u32 = 1500;
-/// What a port takes while nobody is there: everything, and it fails.
-const ABSENT: Capabilities = Capabilities::all(MTU_UNSAID);
 
 /// How to open a port for a guest.
 #[derive(Clone, Debug)]
@@ -89,8 +85,8 @@ pub struct Options {
 /// # Errors
 /// If the number of queues is out of range, or the socket cannot be listened on.
 pub fn open(name: &str, options: Options) -> Result<Port, Error> {
-    if !(1..=PAIRS).contains(&usize::from(options.queues)) {
-        let what = format!("queues={}: 1 to {PAIRS}", options.queues);
+    if !(1..=RINGS).contains(&usize::from(options.queues)) {
+        let what = format!("queues={}: 1 to {RINGS}", options.queues);
         return Err(Error::Invalid { name: name.to_owned(), what });
     }
     if !(1..=options.queues).contains(&options.workers) {

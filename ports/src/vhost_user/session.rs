@@ -126,7 +126,7 @@ mod tests {
         for shares in 1..=4 {
             let rings: Vec<_> = std::iter::repeat_with(Ring::default).take(8).collect();
             let marks: Vec<_> = rings.iter().map(|ring| ring.enabled.clone()).collect();
-            let session = Session::new(rings, shares, 0, super::super::ABSENT);
+            let session = Session::new(rings, shares, 0, Capabilities::all(1500));
             let is = |ring: Option<&Ring>, number: usize| {
                 ring.is_some_and(|ring| Arc::ptr_eq(&ring.enabled, &marks[number]))
             };

@@ -1,30 +1,22 @@
 //! To the guest: its receive rings.
 
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
 use super::queue::{Broken, Chain, Direction, Queue};
-use super::session::{Held, Shared};
-use super::{GUEST_CSUM, HEADER, MRG_RXBUF, PAIRS};
-use crate::draft::Outlet;
-use crate::peer::{Ahead, Filling, Link, Put, Room, fill};
+use super::session::{Ring, Session};
+use super::{GUEST_CSUM, HEADER, MRG_RXBUF};
+use crate::peer::{Ahead, Filling, PeerTx, Put, RINGS, Room, Taking};
 use crate::piece::Piece;
 use crate::prefetch::{claim, prefetch};
-use crate::{Capabilities, Frame, Offload, OffloadFlags, Sent};
+use crate::{Capabilities, Frame, Offload, OffloadFlags};
 
 /// Most buffers that one frame is spread over, and most chains of them: a super-frame takes 44 of 1500 bytes.
 const BUFFERS: usize = 256;
 
 /// The transmitting half.
-pub(super) struct VhostTx {
-    shared: Arc<Shared>,
-    /// The last half to go ends it.
-    _link: Arc<Link>,
-    /// For each ring, scratch memory of [`Filled`].
-    ahead: Box<[Ahead<Chain>; PAIRS]>,
-}
+pub(super) type VhostTx = PeerTx<Session>;
 
 type Buffers = ArrayVec<(NonNull<u8>, u32), BUFFERS>;
 
@@ -50,7 +42,7 @@ impl Room for Queue {
 }
 
 /// A burst on its way into one ring.
-struct Filled<'q> {
+pub(super) struct Filled<'q> {
     queue: &'q Queue,
     mergeable: bool,
     /// The flags of headers that the guest is to see: none, unless it agreed to checksums (virtio 1.2, 5.1.6.4.1).
@@ -75,6 +67,13 @@ impl Filling for Filled<'_> {
                 Ok(Put::Delivered)
             }
             _ => self.spread(frame, chain),
+        }
+    }
+
+    #[inline]
+    fn publish(&self) {
+        if self.filled > 0 {
+            self.queue.publish(self.filled);
         }
     }
 }
@@ -162,45 +161,22 @@ fn scatter(header: [u8; HEADER], frame: &Frame<'_>, buffers: &[(NonNull<u8>, u32
     unsafe { crate::piece::scatter(runs, buffers) };
 }
 
-impl VhostTx {
-    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>) -> Self {
-        Self { shared, _link: link, ahead: Box::new([const { Ahead::new() }; PAIRS]) }
-    }
-}
+impl Taking for Session {
+    type Slot = Chain;
+    type Broken = Broken;
+    type Ring<'r> = Filled<'r>;
 
-/// Copies frames into the rings of a session that run.
-fn send(session: &Held, frames: &[Frame<'_>], ahead: &mut [Ahead<Chain>]) -> (Sent, Option<Broken>) {
-    let running = session.receive_rings().iter().filter_map(|ring| ring.running());
-    let rings = running.zip(ahead).map(|(queue, ahead)| Filled::new(queue, session.features, ahead));
-    let mut rings: ArrayVec<_, PAIRS> = rings.collect();
-    let sent = fill(&mut rings, frames, &session.capabilities);
-    for ring in rings.iter().filter(|ring| ring.filled > 0 && !session.is_over()) {
-        ring.queue.publish(ring.filled);
-    }
-    sent
-}
-
-impl Outlet for VhostTx {
-    fn capabilities(&self) -> Capabilities {
-        self.shared.session().map_or(super::ABSENT, |session| session.capabilities)
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
     }
 
-    /// Copies frames into the rings of the session that is; without one they fail.
-    fn send(&mut self, frames: &[Frame<'_>]) -> Sent {
-        let Some(session) = self.shared.session() else {
-            return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
-        };
-        let (sent, broken) = send(&session, frames, &mut *self.ahead);
-        if let Some(broken) = broken {
-            self.shared.fail(&session, broken);
-        }
-        sent
+    #[inline]
+    fn rings<'r>(&'r self, ahead: &'r mut [Ahead<Chain>]) -> ArrayVec<Filled<'r>, RINGS> {
+        let running = self.receive_rings().iter().filter_map(Ring::running);
+        running.zip(ahead).map(|(queue, ahead)| Filled::new(queue, self.features, ahead)).collect()
     }
 
-    fn flush(&mut self, settled: bool) -> bool {
-        if let Some(session) = self.shared.session() {
-            session.receive_rings().iter().for_each(super::session::Ring::call_if_wanted);
-        }
-        settled
+    fn kick(&self) {
+        self.receive_rings().iter().for_each(Ring::call_if_wanted);
     }
 }

@@ -1,0 +1,90 @@
+//! To the peer: bursts into the rings of the session that is.
+
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+use super::{Ahead, Filling, Held, Link, Shared, fill};
+use crate::draft::Outlet;
+use crate::{Capabilities, Frame, Sent};
+
+/// Most rings of either direction.
+pub(crate) const RINGS: usize = 8;
+/// What a port takes while nobody is there: everything, and it fails.
+const ABSENT: Capabilities = Capabilities::all(1500);
+
+/// A session whose peer takes frames.
+pub(crate) trait Taking: Send + Sync {
+    /// A slot of a ring, looked up.
+    type Slot: Copy + Send;
+    /// How the peer breaks the rules.
+    type Broken: Send;
+    /// A ring, while a burst is on its way into it.
+    type Ring<'r>: Filling<Broken = Self::Broken>
+    where
+        Self: 'r;
+
+    /// What the peer takes.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// The rings to fill, each with scratch memory.
+    fn rings<'r>(&'r self, ahead: &'r mut [Ahead<Self::Slot>]) -> ArrayVec<Self::Ring<'r>, RINGS>;
+
+    /// Wakes the peer about what it was given, where it wants that.
+    fn kick(&self);
+}
+
+/// The transmitting half.
+pub(crate) struct PeerTx<S: Taking> {
+    shared: Arc<Shared<S, S::Broken>>,
+    /// The last half to go ends it.
+    _link: Arc<Link>,
+    /// For each ring.
+    ahead: Box<[Ahead<S::Slot>; RINGS]>,
+}
+
+impl<S: Taking> PeerTx<S> {
+    pub(crate) fn new(shared: Arc<Shared<S, S::Broken>>, link: Arc<Link>) -> Self {
+        Self { shared, _link: link, ahead: Box::new([const { Ahead::new() }; RINGS]) }
+    }
+}
+
+/// Copies frames into the rings of a session. If it is over by then, they are not given to the peer: another session may
+/// be at work on the same rings.
+fn send<S: Taking>(
+    session: &Held<S>,
+    frames: &[Frame<'_>],
+    ahead: &mut [Ahead<S::Slot>],
+) -> (Sent, Option<S::Broken>) {
+    let mut rings = session.rings(ahead);
+    let (sent, broken) = fill(&mut rings, frames, session.capabilities());
+    if !session.is_over() {
+        rings.iter().for_each(Filling::publish);
+    }
+    (sent, broken)
+}
+
+impl<S: Taking> Outlet for PeerTx<S> {
+    fn capabilities(&self) -> Capabilities {
+        self.shared.session().map_or(ABSENT, |session| *session.capabilities())
+    }
+
+    /// Copies frames into the rings of the session that is; without one they fail.
+    fn send(&mut self, frames: &[Frame<'_>]) -> Sent {
+        let Some(session) = self.shared.session() else {
+            return Sent { taken: frames.len(), ..Sent::default() }; // nobody is there
+        };
+        let (sent, broken) = send(&session, frames, &mut *self.ahead);
+        if let Some(broken) = broken {
+            self.shared.fail(&session, broken);
+        }
+        sent
+    }
+
+    fn flush(&mut self, settled: bool) -> bool {
+        if let Some(session) = self.shared.session() {
+            session.kick();
+        }
+        settled
+    }
+}
