@@ -49,8 +49,8 @@ impl<S: Taking> PeerTx<S> {
     }
 }
 
-/// Copies frames into the rings of a session. If it is over by then, they are not given to the peer: another session may
-/// be at work on the same rings.
+/// Copies frames into the rings of a session. If it is over by then, they are not given to the peer, and have failed:
+/// another session may be at work on the same rings.
 fn send<S: Taking>(
     session: &Held<S>,
     frames: &[Frame<'_>],
@@ -58,9 +58,10 @@ fn send<S: Taking>(
 ) -> (Sent, Option<S::Broken>) {
     let mut rings = session.rings(ahead);
     let (sent, broken) = fill(&mut rings, frames, session.capabilities());
-    if !session.is_over() {
-        rings.iter().for_each(Filling::publish);
+    if session.is_over() {
+        return (Sent { taken: sent.taken, ..Sent::default() }, broken);
     }
+    rings.iter().for_each(Filling::publish);
     (sent, broken)
 }
 
@@ -86,5 +87,78 @@ impl<S: Taking> Outlet for PeerTx<S> {
             session.kick();
         }
         settled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::peer::Put;
+    use crate::peer::hostile::link;
+
+    /// Has one ring, with room for everything.
+    #[derive(Default)]
+    struct Roomy {
+        published: AtomicUsize,
+    }
+
+    struct Filled<'r> {
+        session: &'r Roomy,
+        filled: usize,
+    }
+
+    impl Filling for Filled<'_> {
+        type Broken = ();
+
+        fn put(&mut self, _: &Frame<'_>, _: usize) -> Result<Put, ()> {
+            self.filled += 1;
+            Ok(Put::Delivered)
+        }
+
+        fn publish(&self) {
+            self.session.published.fetch_add(self.filled, Ordering::Relaxed);
+        }
+    }
+
+    impl Taking for Roomy {
+        type Slot = ();
+        type Broken = ();
+        type Ring<'r> = Filled<'r>;
+
+        fn capabilities(&self) -> &Capabilities {
+            &ABSENT
+        }
+
+        fn rings<'r>(&'r self, _: &'r mut [Ahead<()>]) -> ArrayVec<Filled<'r>, RINGS> {
+            std::iter::once(Filled { session: self, filled: 0 }).collect()
+        }
+
+        fn kick(&self) {}
+    }
+
+    impl fmt::Display for Roomy {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("room")
+        }
+    }
+
+    /// The receiving half sees the peer break the rules while the transmitting half, on another core, fills rings.
+    #[test]
+    fn what_a_peer_that_has_gone_was_not_given_has_failed() {
+        let (waiting, link) = link();
+        let shared = Arc::new(Shared::<Roomy, ()>::new("test", &waiting, 1).expect("descriptors"));
+        shared.begin(Roomy::default());
+        let mut tx = PeerTx::new(shared.clone(), link);
+        let frames = [Frame::new(&[0; 60]); 2];
+        assert_eq!(tx.send(&frames), Sent { taken: 2, frames: 2, bytes: 120 });
+        let session = shared.session().expect("one has begun");
+        shared.fail(&session, ());
+        let failed = Sent { taken: 2, frames: 0, bytes: 0 };
+        assert_eq!(send(&session, &frames, &mut *tx.ahead).0, failed);
+        assert_eq!(session.published.load(Ordering::Relaxed), 2, "of the first burst");
+        assert_eq!(tx.send(&frames), failed, "nobody is there");
     }
 }
