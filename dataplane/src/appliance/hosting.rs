@@ -97,7 +97,7 @@ impl Appliance {
     fn seat(&self, roster: &mut Roster, name: &ValePort, asked: Vec<Option<usize>>) -> Vec<Seat> {
         let Some(entry) = roster.entry_mut(name) else { return Vec::new() };
         let turn = |(thread, asked): (usize, Option<usize>)| Seat {
-            worker: asked.unwrap_or((entry.worker + thread) % self.workers.len()),
+            worker: asked.unwrap_or((entry.workers[0] + thread) % self.workers.len()),
             id: AppId(self.apps.fetch_add(1, Ordering::Relaxed)),
         };
         let seats = asked.into_iter().enumerate().map(turn).collect::<Vec<_>>();

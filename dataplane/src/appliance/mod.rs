@@ -12,6 +12,7 @@ mod roster;
 mod view;
 
 use std::io;
+use std::iter;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -181,39 +182,35 @@ impl Appliance {
         let Joiner { name, port, backend, purpose, core, far } = joiner;
         roster.check_free(&name)?;
         let asked = core.map(|c| self.worker_on(c)).transpose()?;
-        self.check_workers(&name, 1 + port.more_rx.len())?;
+        let Port { rx, more_rx, tx, mac, counters, rings, notes, peer } = port;
+        let halves = iter::once(rx).chain(more_rx).collect::<Vec<_>>();
+        self.check_workers(&name, halves.len())?;
         let mem_id = match (&purpose, roster.persistent.get(&name.port)) {
             (Purpose::Persistent(_), Some(held)) => held.mem_id,
             _ => roster.number_memory(),
         };
         let home = roster.home(&name.switch, self.workers.len(), &self.switch_options);
-        let worker = asked.unwrap_or(home.worker);
+        let first = asked.unwrap_or(home.worker);
         let when_full =
             if matches!(purpose, Purpose::Hosted { .. }) { WhenFull::Wait } else { WhenFull::Drop };
-        let Port { rx, more_rx, tx, mac, counters, rings, notes, peer } = port;
         let about = About { mac, counters, rings, mem_id, notes, peer };
         let joining = Joining { name: name.key(), tx, counters: about.counters.clone(), when_full };
         let index = match home.switch.join(joining) {
             Ok(index) => index,
             Err(e) => {
                 roster.homes.retain(|_, h| !h.entries.is_empty());
-                Self::shelve(roster, &name.port, &purpose, about, Some(rx));
+                Self::shelve(roster, &name.port, &purpose, about, halves);
                 return Err(Error::Switch { name: name.short(), why: e.to_string() });
             }
         };
         self.refresh(&home.switch);
-        let more_workers =
-            (1..=more_rx.len()).map(|turn| (worker + turn) % self.workers.len()).collect::<Vec<_>>();
-        self.workers[worker].add_port(&home.switch, index, rx);
-        for (worker, rx) in more_workers.iter().zip(more_rx) {
+        let turn = |half| (first + half) % self.workers.len();
+        let workers = (0..halves.len()).map(turn).collect::<Vec<_>>();
+        for (worker, rx) in workers.iter().zip(halves) {
             self.workers[*worker].add_port(&home.switch, index, rx);
         }
-        tracing::info!(
-            "{}: attached ({}, core {})",
-            name.short(),
-            backend.name(),
-            self.workers[worker].core()
-        );
+        let core = self.workers[first].core();
+        tracing::info!("{}: attached ({}, core {core})", name.short(), backend.name());
         let attached = Attached {
             name: name.short(),
             bridge_idx: home.bridge_idx,
@@ -222,7 +219,7 @@ impl Appliance {
         };
         let key = name.key();
         let watchman = Watchman::new(&name.port, backend);
-        let entry = Entry { name, index, backend, worker, more_workers, purpose, about, far, watchman };
+        let entry = Entry { name, index, backend, workers, purpose, about, far, watchman };
         home.entries.insert(key, entry);
         Ok(attached)
     }
@@ -255,10 +252,8 @@ impl Appliance {
     fn leave(&self, roster: &mut Roster, name: &ValePort, drain: bool) {
         let Some(home) = roster.homes.get_mut(&name.switch) else { return };
         let Some(entry) = home.entries.remove(&name.key()) else { return };
-        let rx = self.workers[entry.worker].remove_port(&home.switch, entry.index, drain);
-        for worker in &entry.more_workers {
-            drop(self.workers[*worker].remove_port(&home.switch, entry.index, drain));
-        }
+        let remove = |worker: &usize| self.workers[*worker].remove_port(&home.switch, entry.index, drain);
+        let halves = entry.workers.iter().filter_map(remove).collect();
         home.switch.leave(entry.index);
         self.refresh(&home.switch);
         let counts = entry.about.counters.read();
@@ -271,7 +266,7 @@ impl Appliance {
             counts.drops()
         );
         roster.homes.retain(|_, h| !h.entries.is_empty());
-        Self::shelve(roster, &name.port, &entry.purpose, entry.about, rx);
+        Self::shelve(roster, &name.port, &entry.purpose, entry.about, halves);
     }
 
     /// Takes everything off every switch.

@@ -48,13 +48,13 @@ impl Appliance {
         name: &str,
         purpose: &Purpose,
         about: About,
-        rx: Option<Box<dyn Rx>>,
+        halves: Vec<Box<dyn Rx>>,
     ) {
         let Purpose::Persistent(returns) = purpose else { return };
         let tx = returns.try_recv().ok(); // the switch has let go of it
         let Some(held) = roster.persistent.get_mut(name) else { return };
         held.attached = None;
-        held.port = rx.zip(tx).map(|(rx, tx)| about.port(rx, tx));
+        held.port = tx.and_then(|tx| about.port(halves, tx));
         if held.port.is_none() {
             tracing::warn!("{name}: lost on its way off the switch");
             roster.persistent.remove(name);

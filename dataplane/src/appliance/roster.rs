@@ -47,10 +47,11 @@ pub(super) struct About {
 }
 
 impl About {
-    /// The port again.
-    pub(super) fn port(self, rx: Box<dyn Rx>, tx: Box<dyn Tx>) -> Port {
+    /// The port again, of its receiving halves, at least one, and the other one.
+    pub(super) fn port(self, halves: Vec<Box<dyn Rx>>, tx: Box<dyn Tx>) -> Option<Port> {
         let Self { mac, counters, rings, mem_id: _, notes, peer } = self;
-        Port { rx, more_rx: Vec::new(), tx, mac, counters, rings, notes, peer }
+        let mut halves = halves.into_iter();
+        Some(Port { rx: halves.next()?, more_rx: halves.collect(), tx, mac, counters, rings, notes, peer })
     }
 }
 
@@ -59,9 +60,8 @@ pub(super) struct Entry {
     pub(super) name: ValePort,
     pub(super) index: PortIndex,
     pub(super) backend: Backend,
-    pub(super) worker: usize,
-    /// Those of the port's further receiving halves.
-    pub(super) more_workers: Vec<usize>,
+    /// Those of its receiving halves, at least one, in their order.
+    pub(super) workers: Vec<usize>,
     pub(super) purpose: Purpose,
     pub(super) about: About,
     /// The far end of a virtual port that no app holds.

@@ -40,18 +40,21 @@ impl Appliance {
     #[must_use]
     pub fn list(&self) -> Vec<PortRow> {
         let roster = self.roster();
-        let row = |home: &Home, entry: &Entry| PortRow {
-            name: entry.name.short(),
-            bridge_idx: Some(home.bridge_idx),
-            port_idx: Some(entry.index.number().into()),
-            backend: entry.program().map_or_else(|| entry.backend.name(), |_| "app").to_owned(),
-            core: Some(self.workers[entry.worker].core()),
-            more_cores: entry.more_workers.iter().map(|worker| self.workers[*worker].core()).collect(),
-            mac: entry.about.mac,
-            rings: entry.about.rings,
-            mem_id: entry.about.mem_id,
-            peer: entry.about.peer.as_ref().map(Presence::peer),
-            notes: entry.about.notes.iter().cloned().chain(entry.hint()).collect(),
+        let row = |home: &Home, entry: &Entry| {
+            let mut cores = entry.workers.iter().map(|worker| self.workers[*worker].core());
+            PortRow {
+                name: entry.name.short(),
+                bridge_idx: Some(home.bridge_idx),
+                port_idx: Some(entry.index.number().into()),
+                backend: entry.program().map_or_else(|| entry.backend.name(), |_| "app").to_owned(),
+                core: cores.next(),
+                more_cores: cores.collect(),
+                mac: entry.about.mac,
+                rings: entry.about.rings,
+                mem_id: entry.about.mem_id,
+                peer: entry.about.peer.as_ref().map(Presence::peer),
+                notes: entry.about.notes.iter().cloned().chain(entry.hint()).collect(),
+            }
         };
         let attached =
             roster.sorted().into_iter().flat_map(|h| h.sorted().into_iter().map(move |e| row(h, e)));
