@@ -1,6 +1,12 @@
 //! Ports that fail frames, or keep them.
 
-use super::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pktgen::{Config, Event, Function};
+use ports::{App, Capabilities, Counters, Frame, Offload, Port, Reason, Sent, Time, Tx};
+
+use crate::bed::{MS, generator};
 
 /// A port that fails every third frame, and counts so; or one whose frames leave when they may.
 #[derive(Default)]
@@ -52,26 +58,33 @@ fn frames_that_fail_are_told_of() {
     };
 }
 
+/// Polls a sender of `count` frames each millisecond, on a port that keeps them until `leave`, which is told the time,
+/// makes them fewer. When it is done, ms, how many frames have not left, and the length of the run, s.
+fn keep(count: u64, leave: impl Fn(u64, &AtomicU64)) -> (u64, u64, f64) {
+    let queued = Arc::<AtomicU64>::default();
+    let tx = Failing { queued: queued.clone(), ..Failing::default() };
+    let mut port = Port::new(ports::null::open().rx, tx);
+    let (mut app, events) = generator(Config { count, burst: 100, ..Config::new("test", Function::Tx) });
+    let ends = |now: &u64| {
+        leave(*now, &queued);
+        app.poll(&mut port, Time(now * MS)).done
+    };
+    let end = (0..2000).find(ends).expect("it ends");
+    let events = events.lock().expect("no test panicked with it");
+    let Some(&Event::Final { packets, errors, seconds, .. }) = events.last() else { panic!("{events:?}") };
+    assert_eq!(packets, count);
+    (end, errors, seconds)
+}
+
 #[test]
 fn frames_that_stay_in_the_port_are_told_of() {
     for (leave_at, lost, told_at) in [(5, 0, 5), (1000, 30, 21)] {
-        let queued = Arc::<AtomicU64>::default();
-        let tx = Failing { queued: queued.clone(), ..Failing::default() };
-        let mut port = Port::new(ports::null::open().rx, tx);
-        let config = Config { count: 30, burst: 30, ..Config::new("test", Function::Tx) };
-        let (mut app, events) = generator(config);
-        let ends = |now: &u64| {
-            if *now >= leave_at {
+        let leave = |now, queued: &AtomicU64| {
+            if now >= leave_at {
                 queued.store(0, Ordering::Relaxed);
             }
-            app.poll(&mut port, Time(now * MS)).done
         };
-        assert_eq!((0..100).find(ends), Some(told_at));
-        let Some(Event::Final { packets: 30, errors, seconds, .. }) = events.lock().unwrap().last().cloned()
-        else {
-            panic!("{events:?}")
-        };
-        assert_eq!((errors, seconds), (lost, 0.001), "the wait is no part of the run");
+        assert_eq!(keep(30, leave), (told_at, lost, 0.001), "the wait is no part of the run");
     }
 }
 
@@ -79,20 +92,12 @@ fn frames_that_stay_in_the_port_are_told_of() {
 #[test]
 fn frames_that_leave_slowly_are_waited_for() {
     for (count, lost, told_at) in [(30, 0, 450), (100, 34, 1001)] {
-        let queued = Arc::<AtomicU64>::default();
-        let tx = Failing { queued: queued.clone(), ..Failing::default() };
-        let mut port = Port::new(ports::null::open().rx, tx);
-        let config = Config { count, burst: 100, ..Config::new("test", Function::Tx) };
-        let (mut app, events) = generator(config);
-        let ends = |now: &u64| {
-            if *now > 0 && now.is_multiple_of(15) {
+        let leave = |now: u64, queued: &AtomicU64| {
+            if now > 0 && now.is_multiple_of(15) {
                 queued.fetch_sub(1, Ordering::Relaxed);
             }
-            app.poll(&mut port, Time(now * MS)).done
         };
-        assert_eq!((0..2000).find(ends), Some(told_at));
-        assert!(
-            matches!(events.lock().unwrap().last(), Some(Event::Final { errors, .. }) if *errors == lost)
-        );
+        let (end, errors, _) = keep(count, leave);
+        assert_eq!((end, errors), (told_at, lost));
     }
 }
