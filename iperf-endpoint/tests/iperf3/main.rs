@@ -4,8 +4,11 @@
 
 mod bench;
 mod endpoints;
-mod interop;
 mod kernel;
 mod modes;
 mod reports;
-mod robustness;
+mod rogue_client;
+mod rogue_server;
+mod stock;
+mod stock_client;
+mod stock_server;

@@ -1,11 +1,12 @@
 //! Our reports beside stock iperf3's, line by line, with the numbers blotted out.
 
 use crate::bench::{Bench, Log, seconds};
-use crate::interop::{OurServer, against_stock_server};
+use crate::stock::{Stock, free_port, listens};
+use crate::stock_client::OurServer;
+use crate::stock_server::against_stock_server;
 use iperf_endpoint::config::{ClientConfig, Direction, ServerConfig, Until};
 use iperf_endpoint::report::{Format, Printer, Unit};
 use serde_json::Value;
-use std::process::Command;
 use std::time::Duration;
 
 /// What a printer makes of a log: standard output, standard error, status.
@@ -65,16 +66,12 @@ fn normal(lines: Vec<String>) -> Vec<String> {
 }
 
 fn stock_pair(args: &[&str]) -> (String, String) {
-    let number = crate::interop::free_port();
+    let number = free_port();
     let port = number.to_string();
-    let server =
-        Command::new("iperf3").args(["-s", "-1", "-p", &port]).stdout(std::process::Stdio::piped()).spawn();
-    let server = server.expect("stock iperf3 is needed (try: apt-get install iperf3)");
-    crate::interop::listens(number);
-    let client = Command::new("iperf3").args(["-c", "127.0.0.1", "-p", &port]).args(args).output().unwrap();
-    let server = server.wait_with_output().unwrap();
-    let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
-    (text(client.stdout), text(server.stdout))
+    let server = Stock::start(&["-s", "-1", "-p", &port]);
+    listens(number);
+    let client = Stock::start(&[&["-c", "127.0.0.1", "-p", &port], args].concat());
+    (client.finish().1, server.finish().1)
 }
 
 /// Our client's text beside a stock client's, the server being stock both times.
