@@ -5,6 +5,7 @@
 mod balance;
 mod learning;
 mod offload;
+mod shape;
 mod support;
 mod threads;
 mod waiting;
