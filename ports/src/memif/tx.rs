@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 
 use super::ring::{Broken, Buffer, Ring};
 use super::session::Session;
-use crate::peer::{Ahead, Filling, PeerTx, Put, RINGS, Room, Taking};
+use crate::peer::{Ahead, Filling, PeerTx, Put, Room, Taking};
 use crate::piece::scatter;
 use crate::prefetch::claim;
 use crate::ring::layout::NEXT;
@@ -122,8 +122,8 @@ impl Taking for Session {
     }
 
     #[inline]
-    fn rings<'r>(&'r self, ahead: &'r mut [Ahead<Buffer>]) -> ArrayVec<Filled<'r>, RINGS> {
-        self.transmit.iter().zip(ahead).map(|(ring, ahead)| Filled::new(ring, ahead)).collect()
+    fn rings<'r>(&'r self, ahead: &'r mut [Ahead<Buffer>]) -> impl Iterator<Item = Filled<'r>> {
+        self.transmit.iter().zip(ahead).map(|(ring, ahead)| Filled::new(ring, ahead))
     }
 
     fn kick(&self) {

@@ -28,7 +28,7 @@ pub(crate) trait Taking: Send + Sync {
     fn capabilities(&self) -> &Capabilities;
 
     /// The rings to fill, each with scratch memory.
-    fn rings<'r>(&'r self, ahead: &'r mut [Ahead<Self::Slot>]) -> ArrayVec<Self::Ring<'r>, RINGS>;
+    fn rings<'r>(&'r self, ahead: &'r mut [Ahead<Self::Slot>]) -> impl Iterator<Item = Self::Ring<'r>>;
 
     /// Wakes the peer about what it was given, where it wants that.
     fn kick(&self);
@@ -56,7 +56,7 @@ fn send<S: Taking>(
     frames: &[Frame<'_>],
     ahead: &mut [Ahead<S::Slot>],
 ) -> (Sent, Option<S::Broken>) {
-    let mut rings = session.rings(ahead);
+    let mut rings: ArrayVec<_, RINGS> = session.rings(ahead).collect();
     let (sent, broken) = fill(&mut rings, frames, session.capabilities());
     if session.is_over() {
         return (Sent { taken: sent.taken, ..Sent::default() }, broken);
@@ -132,8 +132,8 @@ mod tests {
             &ABSENT
         }
 
-        fn rings<'r>(&'r self, _: &'r mut [Ahead<()>]) -> ArrayVec<Filled<'r>, RINGS> {
-            std::iter::once(Filled { session: self, filled: 0 }).collect()
+        fn rings<'r>(&'r self, _: &'r mut [Ahead<()>]) -> impl Iterator<Item = Filled<'r>> {
+            std::iter::once(Filled { session: self, filled: 0 })
         }
 
         fn kick(&self) {}

@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 use super::queue::{Broken, Chain, Direction, Queue};
 use super::session::{Ring, Session};
 use super::{GUEST_CSUM, HEADER, MRG_RXBUF};
-use crate::peer::{Ahead, Filling, PeerTx, Put, RINGS, Room, Taking};
+use crate::peer::{Ahead, Filling, PeerTx, Put, Room, Taking};
 use crate::piece::Piece;
 use crate::prefetch::{claim, prefetch};
 use crate::{Capabilities, Frame, Offload, OffloadFlags};
@@ -171,9 +171,9 @@ impl Taking for Session {
     }
 
     #[inline]
-    fn rings<'r>(&'r self, ahead: &'r mut [Ahead<Chain>]) -> ArrayVec<Filled<'r>, RINGS> {
+    fn rings<'r>(&'r self, ahead: &'r mut [Ahead<Chain>]) -> impl Iterator<Item = Filled<'r>> {
         let running = self.receive_rings().iter().filter_map(Ring::running);
-        running.zip(ahead).map(|(queue, ahead)| Filled::new(queue, self.features, ahead)).collect()
+        running.zip(ahead).map(|(queue, ahead)| Filled::new(queue, self.features, ahead))
     }
 
     fn kick(&self) {
