@@ -125,7 +125,10 @@ fn a_busy_stock_server_is_named() {
             other = start(); // which came while the server was busy with us
         }
         let (log, status) = run_client(config.clone());
-        assert!(status == 0 || log.errors()[0].contains("is busy running a test"), "{:?}", log.errors());
-        status == 1
+        let errors = log.errors().concat();
+        let busy = errors.contains("is busy running a test");
+        // Between two tests it listens anew, and for a moment not at all.
+        assert!(status == 0 || busy || errors.contains("connection refused"), "{errors}");
+        busy
     });
 }
