@@ -7,7 +7,7 @@ use crate::clock::Tick;
 use crate::members::Members;
 use crate::recent::{AsOf, Recent};
 use crate::table::MacTable;
-use crate::{MAX_PORTS, Member, PortIndex};
+use crate::{MAX_PORTS, Member};
 
 /// Where a frame goes: a port's number, or one of the two below.
 pub(crate) type Destination = u8;
@@ -221,10 +221,10 @@ impl<'p> Classifier<'p> {
         }
     }
 
-    /// Where this frame goes, if that is to one port, and known without the table.
+    /// Where this frame goes, if that is known without the table: to one port or to all.
     #[inline]
-    pub(crate) fn alone(&self, frame: &Frame<'_>) -> Option<PortIndex> {
-        self.quick()(frame.flow()?, Flow::NONE).and_then(|to| PortIndex::new(to.into()))
+    pub(crate) fn alone(&self, frame: &Frame<'_>) -> Option<Destination> {
+        self.quick()(frame.flow()?, Flow::NONE)
     }
 
     /// Whether there is somebody to go to; else that is counted.

@@ -64,8 +64,8 @@ struct Sorted<'b, 'f> {
 }
 
 impl<'p> Crossing<'p> {
-    /// Moves a frame that came alone, if there is nothing to it: it goes to one port, as it is, and needs not wait for room. What
-    /// a burst takes to set up is most of what it takes to move one frame. Says whether it is done; else nothing has
+    /// Moves a frame that came alone, if there is nothing to it: it goes as it is, where is known, and needs not wait for room.
+    /// What a burst takes to set up is most of what it takes to move one frame. Says whether it is done; else nothing has
     /// happened.
     pub(crate) fn alone(&mut self, frame: &Frame<'_>, workspace: &mut Workspace) -> bool {
         let Workspace { recent, scratch, .. } = workspace;
@@ -73,17 +73,45 @@ impl<'p> Crossing<'p> {
         let classifier = Classifier::new(self.switch.table(), self.members, self.ingress, tick, recent);
         let plain = frame.offload().is_none() && self.backlog.is_none();
         let Some(to) = classifier.alone(frame).filter(|_| plain) else { return false };
-        let Some(egress) = self.members.at(to) else { return false };
         let load = Load { frames: std::slice::from_ref(frame), starts: &[], plain: Some(frame.len()) };
+        let done = match PortIndex::new(to.into()) {
+            Some(to) => self.unicast_alone(&load, to, scratch),
+            None => self.flood_alone(&load, scratch),
+        };
+        if done {
+            self.ingress.counters().add_rx(1, frame.len() as u64);
+        }
+        done
+    }
+
+    /// As [`Self::alone`], to one port.
+    #[inline]
+    fn unicast_alone(&mut self, load: &Load<'_, '_>, to: PortIndex, scratch: &mut Scratch) -> bool {
+        let Some(egress) = self.members.at(to) else { return false };
         self.touched.insert(to);
-        let delivered = egress.deliver(&load, scratch, self.now);
+        let delivered = egress.deliver(load, scratch, self.now);
         if delivered.done == 0 {
             if self.ingress.when_full() == WhenFull::Wait && !delivered.stopped {
                 return false;
             }
             egress.counters().add_drops(Reason::Full, 1);
         }
-        self.ingress.counters().add_rx(1, frame.len() as u64);
+        true
+    }
+
+    /// As [`Self::alone`], to all other ports.
+    fn flood_alone(&mut self, load: &Load<'_, '_>, scratch: &mut Scratch) -> bool {
+        for to in self.others() {
+            let Some(egress) = self.members.at(to) else { continue };
+            self.touched.insert(to);
+            let delivered = egress.deliver(load, scratch, self.now);
+            self.outcomes += delivered.outcomes;
+            if delivered.done == 0 {
+                egress.counters().add_drops(Reason::Full, 1);
+                self.outcomes += 1;
+            }
+        }
+        self.count_copies(1);
         true
     }
 
@@ -250,13 +278,17 @@ impl<'p> Crossing<'p> {
             done = backlog.settle(n);
             self.ingress.set_waiting(done < n);
         }
-        let counters = self.ingress.counters();
-        counters.add_rx(received as u64, bytes);
-        let copies = self.outcomes.saturating_sub(received as u64);
-        if copies > 0 {
-            counters.add_copies(copies);
-        }
+        self.ingress.counters().add_rx(received as u64, bytes);
+        self.count_copies(received as u64);
         (received, done)
+    }
+
+    /// Counts what became of so many frames beyond one thing each.
+    fn count_copies(&self, received: u64) {
+        let copies = self.outcomes.saturating_sub(received);
+        if copies > 0 {
+            self.ingress.counters().add_copies(copies);
+        }
     }
 }
 
