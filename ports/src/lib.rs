@@ -48,7 +48,7 @@ pub use app::{App, Progress};
 pub use counters::{Counters, Reason};
 pub use error::Error;
 pub use flow::Flow;
-pub use frame::{BURST, Burst, Frame};
+pub use frame::{BURST, Burst, Frame, prefetched};
 pub use interface::Interface;
 pub use mac::Mac;
 pub use offload::{Capabilities, GsoType, Offload, OffloadFlags};

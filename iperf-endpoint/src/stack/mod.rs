@@ -40,7 +40,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use ports::{Burst, Capabilities, Mac, Offload, Port, Reason, Time, Tx};
+use ports::{Burst, Capabilities, Mac, Offload, Port, Reason, Time, Tx, prefetched};
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Cidr};
@@ -155,7 +155,7 @@ impl Stack {
         let mut burst = Burst::new();
         rx.receive(&mut burst);
         let n = burst.len();
-        for frame in &burst {
+        for frame in prefetched(&burst) {
             self.frame(frame, tx.as_mut(), counters);
         }
         drop(burst);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ports::{Burst, Mac, Port, Rx, Time, Tx};
+use ports::{Burst, Mac, Port, Rx, Time, Tx, prefetched};
 
 use super::dump::Dump;
 use super::pacer::Pacer;
@@ -44,7 +44,7 @@ impl Pong {
         let most =
             usize::try_from(self.left.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(self.pacer.due(now));
         let mut handled = 0;
-        for frame in burst.iter().take(most) {
+        for frame in prefetched(&burst[..most.min(burst.len())]) {
             let (len, offload) = (frame.len(), frame.offload());
             if takes.takes(len, offload) {
                 let Some(slot) = tx.reserve(len) else {

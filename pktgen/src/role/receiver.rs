@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ports::{BURST, Burst, Frame, Port, Rx, Time};
+use ports::{BURST, Burst, Frame, Port, Rx, Time, prefetched};
 
 use super::delays::Tally;
 use super::dump::Dump;
@@ -64,8 +64,8 @@ impl Intake {
         self.seen.map_or(Duration::ZERO, |(first, last)| last - first)
     }
 
-    /// Takes up to a burst of what is there, and shows it to `each`.
-    pub(crate) fn take(&mut self, rx: &mut dyn Rx, now: Time, mut each: impl FnMut(&Frame<'_>)) -> Pass {
+    /// Takes up to a burst of what is there, and shows it to `look`.
+    pub(crate) fn take(&mut self, rx: &mut dyn Rx, now: Time, mut look: impl FnMut(&[Frame<'_>])) -> Pass {
         if self.left == Some(0) {
             return Pass::over(now);
         }
@@ -76,10 +76,8 @@ impl Intake {
             rx.receive(&mut burst);
             let waiting = burst.len();
             let taken = waiting.min(usize::try_from(most - pass.packets).unwrap_or(usize::MAX));
-            for frame in &burst[..taken] {
-                pass.bytes += frame.len() as u64;
-                each(frame);
-            }
+            pass.bytes += burst[..taken].iter().map(|frame| frame.len() as u64).sum::<u64>();
+            look(&burst[..taken]);
             drop(burst);
             rx.release(taken);
             pass.packets += taken as u64;
@@ -150,12 +148,14 @@ impl Role for Receiver {
             return intake.take(&mut *port.rx, now, |_| ());
         }
         let mut found = None; // when the first was
-        intake.take(&mut *port.rx, now, |frame| {
-            if let Some(delays) = delays {
-                delays.frame(frame, *found.get_or_insert_with(|| clock.map_or(now, |read| read())));
-            }
-            if let Some(dump) = dump {
-                dump.show(frame.bytes().unwrap_or_default(), tell);
+        intake.take(&mut *port.rx, now, |frames| {
+            for frame in prefetched(frames) {
+                if let Some(delays) = delays {
+                    delays.frame(frame, *found.get_or_insert_with(|| clock.map_or(now, |read| read())));
+                }
+                if let Some(dump) = dump {
+                    dump.show(frame.bytes().unwrap_or_default(), tell);
+                }
             }
         })
     }

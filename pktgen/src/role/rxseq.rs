@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ports::wire::{self, Headers};
-use ports::{Frame, Mac, Port, Time};
+use ports::{Frame, Mac, Port, Time, prefetched};
 
 use super::dump::Dump;
 use super::receiver::Intake;
@@ -118,10 +118,12 @@ impl Role for SequenceReceiver {
 
     fn poll(&mut self, port: &mut Port, now: Time, tell: &mut EventSink) -> Pass {
         let Self { intake, numbers, dump } = self;
-        intake.take(&mut *port.rx, now, |frame| {
-            numbers.note(frame, now, tell);
-            if let Some(dump) = dump {
-                dump.show(frame.bytes().unwrap_or_default(), tell);
+        intake.take(&mut *port.rx, now, |frames| {
+            for frame in prefetched(frames) {
+                numbers.note(frame, now, tell);
+                if let Some(dump) = dump {
+                    dump.show(frame.bytes().unwrap_or_default(), tell);
+                }
             }
         })
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ports::wire::Headers;
-use ports::{App, BURST, Burst, Frame, Mac, Offload, Port, Progress, Rx, Time, Tx};
+use ports::{App, BURST, Burst, Frame, Mac, Offload, Port, Progress, Rx, Time, Tx, prefetched};
 
 use super::{Trial, TrialEvent, TrialSink};
 use crate::packet::Series;
@@ -120,7 +120,7 @@ impl Probe {
             let mut burst = Burst::new();
             rx.receive(&mut burst);
             let all = burst.len();
-            self.received += burst.iter().filter(|frame| self.is_of_trial(frame)).count() as u64;
+            self.received += prefetched(&burst).iter().filter(|frame| self.is_of_trial(frame)).count() as u64;
             drop(burst);
             rx.release(all);
             if all < BURST {

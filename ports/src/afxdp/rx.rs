@@ -86,10 +86,7 @@ impl RxQueue {
         while fresh.len() < room {
             let Some(desc) = self.ring.pop() else { break };
             match self.held(desc, queue) {
-                Some(held) => {
-                    held.frame().prefetch();
-                    fresh.push(held);
-                }
+                Some(held) => fresh.push(held),
                 None => self.broken += 1,
             }
         }

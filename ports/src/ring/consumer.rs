@@ -146,7 +146,6 @@ fn receive_plain(map: Map, next: &mut u32, head: u32, burst: &mut Burst<'_>) -> 
     burst.extend((0..most).map_while(|i| {
         let desc = map.read(first.wrapping_add(i));
         let frame = view(map, desc.offset(), desc.plain_len()?, Offload::NONE)?;
-        frame.prefetch();
         Some(frame)
     }));
     let plain = burst.len() - before;

@@ -6,7 +6,7 @@ mod tally;
 use std::time::Duration;
 
 use ports::wire::Headers;
-use ports::{Burst, Frame, Mac, Offload, Port, Rx, Time, Tx};
+use ports::{Burst, Frame, Mac, Offload, Port, Rx, Time, Tx, prefetched};
 
 use super::dump::Dump;
 use super::pacer::Pacer;
@@ -74,7 +74,7 @@ impl Ping {
         let mut burst = Burst::new();
         rx.receive(&mut burst);
         let found = if burst.is_empty() { now } else { self.time(now) };
-        for frame in &burst {
+        for frame in prefetched(&burst) {
             if let Some(stamp) = self.answer(frame) {
                 let arrival = self.flights.arrive(stamp.sequence, stamp.time, found);
                 self.tally.arrival(arrival);
