@@ -1,5 +1,5 @@
 # Ping and pong through the switch: one app on core 0, one on core 1, busy; beside the bare round trip of a word between
-# the cores, and beside two UDP sockets that spin on theirs over a Linux bridge. Sourced by scripts/bench.
+# the cores (one word that both write, or one each way, as frames have a ring each way), and beside two UDP sockets that spin on theirs over a Linux bridge. Sourced by scripts/bench.
 #
 # Frames are of 60 bytes on both sides. A round gives the figures of all rows: they are of one placement of the cores.
 
@@ -37,11 +37,13 @@ socket_listens() { inside "$tag-on-k2" ss -lun "sport = :11111" | grep -q UNCONN
 theme_latency() {
     two_cores_here || return 0
     local bare="ping, switch, pong, p50 / core-to-core round trip" tail="ping, switch, pong, p99"
+    local two="ping, switch, pong, p50 / the same, a word each way"
     local sockets="ping, switch, pong, p50 / UDP sockets spinning over a bridge"
     local round line peer=socket_ping
     peer_packages "$sockets" sockperf || peer=true
     bridges
     case_begin "$bare" ns "ratio <= 4"
+    case_begin "$two" ns "ratio <= 4"
     case_begin "$tail" ns "ours <= 2000"
     case_begin "$sockets" ns ""
     for ((round = 1; ; round++)); do
@@ -54,16 +56,19 @@ theme_latency() {
         apart+=("$(bench_program core-to-core 0 1)")
         figure "$bare" ours "$round" "$(quantile p50 "$line")"
         figure "$bare" peer "$round" "${apart[0]}"
+        figure "$two" ours "$round" "$(quantile p50 "$line")"
+        figure "$two" peer "$round" "$(bench_program core-to-core 0 1 --two)"
         figure "$tail" ours "$round" "$(quantile p99 "$line")"
         figure "$sockets" ours "$round" "$(quantile p50 "$line")"
         local name
-        for name in "$bare" "$tail" "$sockets"; do
+        for name in "$bare" "$two" "$tail" "$sockets"; do
             figure "$name" core-to-core "$round" "${apart[0]}"
             figure "$name" core-to-core "$round" "${apart[1]}"
             figure "$name" core-to-core "$round" "${apart[2]}"
         done
     done
     case_end "$bare"
+    case_end "$two"
     case_end "$tail"
     case_end "$sockets"
 }

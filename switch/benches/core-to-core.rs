@@ -1,9 +1,10 @@
-//! How long a word takes from one core to another and back: two pinned threads bounce one atomic.
+//! How long a word takes from one core to another and back: two pinned threads bounce one atomic, or two, one each way, on
+//! lines of their own, as question and answer in two rings are.
 //!
 //! A virtual machine's cores may be moved apart by its host, which no tool of the guest shows. Whatever crosses two
 //! cores follows this figure by factors, so it is printed beside each, and runs are compared at equal figures only.
 //!
-//! `cargo bench -p switch --bench core-to-core -- [CORE CORE]` prints the median round trip of 20 ms, nanoseconds.
+//! `cargo bench -p switch --bench core-to-core -- [CORE CORE] [--two]` prints the median round trip of 20 ms, nanoseconds.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,42 +30,43 @@ fn pin(core: usize) {
     }
 }
 
-/// Answers each odd number with the next even one.
-fn answer(ball: &Ball) {
+/// Answers each odd number that comes there with the next even one.
+fn answer(there: &Ball, back: &Ball) {
     let mut seen = 0;
     loop {
-        let now = ball.0.load(Ordering::Acquire);
+        let now = there.0.load(Ordering::Acquire);
         if now == END {
             return;
         }
-        if now != seen && now % 2 == 1 {
+        if now > seen && now % 2 == 1 {
             seen = now + 1;
-            ball.0.store(seen, Ordering::Release);
+            back.0.store(seen, Ordering::Release);
         }
         std::hint::spin_loop();
     }
 }
 
 /// Nanoseconds a round trip, sorted.
-fn bounce(ball: &Ball) -> Vec<f64> {
+fn bounce(there: &Ball, back: &Ball) -> Vec<f64> {
     let (begin, mut at, mut trips) = (Instant::now(), 0, Vec::new());
     while begin.elapsed() < RUN {
         let start = Instant::now();
         for _ in 0..BOUNCES {
-            ball.0.store(at + 1, Ordering::Release);
+            there.0.store(at + 1, Ordering::Release);
             at += 2;
-            while ball.0.load(Ordering::Acquire) != at {
+            while back.0.load(Ordering::Acquire) != at {
                 std::hint::spin_loop();
             }
         }
         trips.push(start.elapsed().as_secs_f64() * 1e9 / BOUNCES as f64);
     }
-    ball.0.store(END, Ordering::Release);
+    there.0.store(END, Ordering::Release);
     trips.sort_unstable_by(f64::total_cmp);
     trips
 }
 
 fn main() {
+    let two = std::env::args().any(|arg| arg == "--two");
     let cores: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
     let (near, far) = match cores[..] {
         [near, far] if near != far => (near, far),
@@ -74,14 +76,15 @@ fn main() {
             std::process::exit(1);
         }
     };
-    let ball = Ball(AtomicU64::new(0));
+    let balls = [const { Ball(AtomicU64::new(0)) }; 2];
+    let (there, back) = (&balls[0], &balls[usize::from(two)]);
     let trips = thread::scope(|scope| {
         scope.spawn(|| {
             pin(far);
-            answer(&ball);
+            answer(there, back);
         });
         pin(near);
-        bounce(&ball)
+        bounce(there, back)
     });
     println!("{:.1}", trips[trips.len() / 2]);
 }

@@ -79,23 +79,24 @@ impl Place {
         let after = stamp.to_bytes();
         let before: [u8; Stamp::LEN] = std::mem::replace(payload, after);
         let Some(at) = frame.get_mut(self.checksum..).and_then(<[u8]>::first_chunk_mut) else { return };
-        *at = corrected(*at, sum(before), sum(after)).to_be_bytes();
+        *at = corrected(*at, sum(before), sum(after));
     }
 }
 
+/// In the machine's order of bytes, two words at a time: it folds to the same (RFC 1071, 2).
 fn sum(bytes: [u8; Stamp::LEN]) -> u64 {
-    bytes.as_chunks().0.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum()
+    bytes.as_chunks().0.iter().map(|words| u64::from(u32::from_ne_bytes(*words))).sum()
 }
 
 /// The checksum after words that summed to `before` have become words that sum to `after` (RFC 1624, equation 3).
-fn corrected(old: [u8; 2], before: u64, after: u64) -> u16 {
-    let old = u16::from_be_bytes(old);
-    if old == 0 {
-        return 0; // there is none (RFC 768)
+fn corrected(old: [u8; 2], before: u64, after: u64) -> [u8; 2] {
+    let sum = u16::from_ne_bytes(old);
+    if sum == 0 {
+        return old; // there is none (RFC 768)
     }
-    match checksum::finish(u64::from(!old) + u64::from(!checksum::fold(before)) + after) {
-        0 => 0xffff,
-        new => new,
+    match checksum::finish(u64::from(!sum) + u64::from(!checksum::fold(before)) + after) {
+        0 => [0xff; 2],
+        new => new.to_ne_bytes(),
     }
 }
 
