@@ -52,6 +52,8 @@ pub struct Generator {
     config: Config,
     src_mac: Mac,
     role: Box<dyn Role>,
+    /// [`Role::sends`], which is asked in every pass.
+    sends: bool,
     phase: Phase,
     stopping: bool,
     /// Frames that the port had failed to send before this run.
@@ -93,7 +95,7 @@ impl Generator {
         let src_mac = config.frames.src_mac.or(interface_mac).unwrap_or(Mac::ZERO);
         let role = role::of(&config, src_mac, capture);
         let report = Report::new(Duration::from_millis(config.interval_ms.into()), events);
-        Ok(Self { config, src_mac, role, phase: Phase::New, stopping: false, errors_before: 0, report })
+        Ok(Self { config, src_mac, sends: role.sends(), role, phase: Phase::New, stopping: false, errors_before: 0, report })
     }
 
     /// Lends it a clock, for what cannot be measured by the times of passes: round trips take less than a pass where
@@ -119,7 +121,7 @@ impl Generator {
         }
         self.errors_before = errors(port);
         let Shape { burst, period } = self.role.shape();
-        let wait_s = if self.role.sends() { self.config.wait_s } else { 0 };
+        let wait_s = if self.sends { self.config.wait_s } else { 0 };
         let period_ns = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
         self.report.tell(Event::Start { src_mac: self.src_mac, burst, period_ns });
         self.phase = Phase::Waiting(now + Duration::from_secs(wait_s.into()));
@@ -134,24 +136,26 @@ impl Generator {
 
     /// One pass of the role, counted and reported.
     fn run(&mut self, port: &mut Port, now: Time, since: Time) -> Progress {
-        if !self.role.sends() {
-            self.report.see_room(port.rx.room());
-        }
         let tell = self.report.events();
         let pass =
             if self.stopping { self.role.stop(port, now, tell) } else { self.role.poll(port, now, tell) };
         self.report.count(&pass);
         let is_idle = pass.packets == 0;
+        let is_due = now >= self.report.due();
+        if !self.sends && (is_due || !is_idle) {
+            let taken = u32::try_from(pass.packets).unwrap_or(u32::MAX);
+            self.report.see_room(port.rx.room().map(|room| room.saturating_sub(taken)));
+        }
         let over = match port.rx.end() {
-            Some(End::Broken(_)) => is_idle || self.role.sends(),
-            Some(End::Complete) => is_idle && !self.role.sends(),
+            Some(End::Broken(_)) => is_idle || self.sends,
+            Some(End::Complete) => is_idle && !self.sends,
             None => false,
         };
         if pass.over || over {
             return self.drain(port, now, Ran { since, ended: now, unsent: u64::MAX, left: now });
         }
-        if now >= self.report.due() {
-            if !self.role.sends() && self.report.is_empty() {
+        if is_due {
+            if !self.sends && self.report.is_empty() {
                 self.report.tell(Event::Waiting);
             }
             self.role.interval(now, false, self.report.events());
