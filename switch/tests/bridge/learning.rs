@@ -88,6 +88,21 @@ fn unknown_stations_groups_and_broadcast_reach_all_but_the_sender() {
     assert!(bridge.is_balanced());
 }
 
+/// The first finds out where all like it go; the others take the short way of frames that come alone.
+#[test]
+fn a_frame_that_comes_alone_is_flooded_like_others() {
+    let mut bridge = Bridge::new(4);
+    for _ in 0..3 {
+        assert_eq!(bridge.send(0, Mac::BROADCAST, mac(1)), [0, 1, 1, 1]);
+        assert!(bridge.is_balanced());
+    }
+    bridge.ports[2].sink.store().room = 0;
+    assert_eq!(bridge.send(0, Mac::BROADCAST, mac(1)), [0, 1, 0, 1]);
+    assert_eq!(bridge.ports[2].dropped(Reason::Full), 1);
+    assert_eq!(bridge.ports[0].counters.read().copies, 8);
+    assert!(bridge.is_balanced());
+}
+
 #[test]
 fn a_known_station_is_reached_alone() {
     let mut bridge = Bridge::new(3);

@@ -65,6 +65,18 @@ impl Bridge {
 }
 
 #[test]
+fn what_is_flooded_alone_does_not_wait() {
+    let mut bridge = Bridge::new(2);
+    for number in 0..3 {
+        bridge.room(0, usize::from(number == 0));
+        bridge.send(Mac::BROADCAST, number);
+        assert_eq!(bridge.pass(), Pass { received: 1, held: 0 });
+    }
+    assert_eq!((bridge.numbers(0), bridge.numbers(1)), (vec![0], vec![0, 1, 2]));
+    assert_eq!(bridge.wires[0].dropped(Reason::Full), 2);
+}
+
+#[test]
 fn what_finds_no_room_comes_again() {
     let mut bridge = Bridge::new(1);
     bridge.room(0, 3);
