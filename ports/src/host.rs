@@ -23,7 +23,8 @@ use crate::tap;
 use crate::{Burst, Error, Interface, Port, Rx};
 
 /// The host's side of an existing interface that is up. If an AF_XDP port is to be on the interface, too, it is
-/// opened first. The host is as before when the port is dropped, or the process ends.
+/// opened first. The host is as before when the port is dropped, or the process ends. Beside any other port on the
+/// interface frames go in circles (a raw socket sees what the host is sent), which is for the caller to prevent.
 ///
 /// The port has no station address: the interface's own belongs to the host, which is beyond the port.
 ///

@@ -52,6 +52,19 @@ pub enum Error {
         /// What was asked for.
         backend: &'static str,
     },
+    /// The host's stack was to join beside an interface that is not there by AF_XDP.
+    #[error(
+        "{interface}: not supported: the host's stack beside {beside}: what is sent to it would come back by \
+         {interface} (try: vale-ctl -h {switch}:{interface}, or leave the host out)"
+    )]
+    NoHost {
+        /// The switch.
+        switch: String,
+        /// The interface.
+        interface: String,
+        /// What there is on the interface.
+        beside: String,
+    },
     /// The switch does not take another port.
     #[error("{name}: {why}")]
     Switch {

@@ -147,6 +147,9 @@ impl Appliance {
         {
             return Err(Error::Busy { name: name.port.clone(), port: entry.name.short() });
         }
+        if source.backend == Backend::Host {
+            roster.check_host(name)?;
+        }
         let core = backend::core(&name.short(), source)?;
         let (port, far) = match source.backend {
             Backend::Virtual => {
@@ -236,8 +239,11 @@ impl Appliance {
             return Err(no);
         }
         let detached = Detached { port_idx: entry.index.number().into() };
-        if !name.is_host() {
-            self.leave(&mut roster, &name.host(), false);
+        // On whatever switch it is: see `check_host`.
+        let carries = entry.backend == Backend::Afxdp;
+        let side = roster.of_interface(&name.port, true).filter(|_| carries).map(|side| side.name.clone());
+        if let Some(side) = side {
+            self.leave(&mut roster, &side, false);
         }
         self.leave(&mut roster, name, false);
         Ok(detached)

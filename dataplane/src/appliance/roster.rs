@@ -163,6 +163,17 @@ impl Roster {
         self.homes.values().flat_map(|h| h.entries.values()).find(is_it)
     }
 
+    /// Whether the host's side of an interface may join: while the interface is here by AF_XDP. By any other way of
+    /// being on it, or without, what is sent to the host would come back by the interface, for ever.
+    pub(super) fn check_host(&self, side: &ValePort) -> Result<(), Error> {
+        let beside = self.of_interface(&side.port, false);
+        if beside.is_some_and(|entry| entry.backend == Backend::Afxdp) {
+            return Ok(());
+        }
+        let beside = beside.map_or("no AF_XDP port".to_owned(), |entry| format!("@{}", entry.backend.name()));
+        Err(Error::NoHost { switch: side.switch.clone(), interface: side.port.clone(), beside })
+    }
+
     /// Everybody, switch by switch, in the order of their numbers.
     pub(super) fn sorted(&self) -> Vec<&Home> {
         let mut homes = self.homes.values().collect::<Vec<_>>();

@@ -101,3 +101,35 @@ fn the_host_stack_stays_reachable() {
     bed.ctl(&["-d", "vale0:veth0"]);
     wire.ping("10.0.0.5", 2);
 }
+
+/// Beside a raw socket, which sees what the host is sent, a single frame would go in circles for ever. Native XDP in copy
+/// mode is as good as any.
+#[test]
+fn the_host_joins_beside_af_xdp_only() {
+    let Some(bed) = Bed::new() else { return };
+    let wire = bed.namespace("c1");
+    bed.veth("veth0", &wire, "eth0", "10.0.0.1/24");
+    let refused = |args: &[&str]| {
+        let output = bed.try_ctl(args);
+        let said = text(&output);
+        assert!(
+            output.status.code() == Some(1) && said.contains("the host's stack beside"),
+            "{args:?}: {said}"
+        );
+        assert!(said.contains("(try: vale-ctl -h vale0:"), "{args:?}: {said}");
+    };
+    for port in ["vale0:veth0@packet", "vale0:t7@tap"] {
+        refused(&["-h", port]);
+        refused(&["attach", "--host", port]);
+    }
+    refused(&["-a", "vale0:veth0@host"]);
+    assert_eq!(bed.ctl(&[]).trim(), "", "nothing half-attached stays");
+    bed.ctl(&["-a", "vale0:veth0@packet"]);
+    refused(&["-a", "vale0:veth0@host"]);
+    bed.ctl(&["-d", "vale0:veth0"]);
+    bed.ctl(&["-h", "vale0:veth0@afxdp:mode=native,zero_copy=off"]);
+    bed.ctl(&["-d", "vale0:veth0^"]);
+    bed.ctl(&["-a", "vale1:veth0^"]);
+    bed.ctl(&["-d", "vale0:veth0"]);
+    assert_eq!(bed.ctl(&[]).trim(), "", "the host's side goes with its interface, from whatever switch");
+}
