@@ -161,6 +161,12 @@ impl Counters {
             drops: Reason::ALL.map(|r| read(&self.drops.0[r as usize])),
         }
     }
+
+    /// Begins anew at zero; while nobody counts.
+    pub fn reset(&self) {
+        let all = [&self.rx.frames, &self.rx.bytes, &self.rx.copies, &self.tx.frames, &self.tx.bytes];
+        all.into_iter().chain(&self.drops.0).for_each(|counter| counter.store(0, Ordering::Relaxed));
+    }
 }
 
 /// Adds to a counter that has one writer.
@@ -223,5 +229,9 @@ mod tests {
         });
         let totals = counters.read();
         assert_eq!((totals.rx_frames, totals.rx_bytes, totals.copies), (400_000, 24_000_000, 800_000));
+        counters.add_tx(1, 60);
+        counters.add_drops(Reason::Kernel, 1);
+        counters.reset();
+        assert_eq!(counters.read(), Totals::default());
     }
 }

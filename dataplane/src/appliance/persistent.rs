@@ -54,6 +54,7 @@ impl Appliance {
         let tx = returns.try_recv().ok(); // the switch has let go of it
         let Some(held) = roster.persistent.get_mut(name) else { return };
         held.attached = None;
+        about.counters.reset(); // what it counted stays with the switch
         held.port = tx.and_then(|tx| about.port(halves, tx));
         if held.port.is_none() {
             tracing::warn!("{name}: lost on its way off the switch");

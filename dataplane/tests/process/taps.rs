@@ -158,6 +158,28 @@ fn others_go_with_their_port_and_idle_ones_wake_nobody() {
     wait("the kernel removes the TAPs of a killed valed", || !bed.is_there("tap2"));
 }
 
+/// What it counted before stays with the switch that it was on, as of everybody who left.
+#[test]
+fn a_persistent_one_counts_each_time_anew() {
+    let Some(bed) = Bed::new("anew") else { return };
+    assert_eq!(bed.ctl(&["-n", "pp"]), DONE);
+    assert_eq!(bed.ctl(&["-a", "vale0:other@null"]), DONE);
+    assert_eq!(bed.ctl(&["-a", "vale0:pp"]), DONE);
+    let sent = bed.run(env!("CARGO_BIN_EXE_pkt-gen"), &["-i", "vale0:1", "-f", "tx", "-n", "50"]);
+    assert!(sent.status.success());
+    let told = |of: &str| serde_json::from_str::<Value>(&bed.ctl(&["stats", of, "--json"]).1).unwrap();
+    let out = |of: &str| told(of)["switches"][0]["ports"][0]["tx_frames"].as_u64();
+    let before = (out("vale0:pp"), bed.frames());
+    assert!(before.0 >= Some(50), "{before:?}");
+    for switch in ["vale0", "vale1"] {
+        assert_eq!(bed.ctl(&["-d", "vale0:pp"]), DONE);
+        assert_eq!(bed.ctl(&["-a", &format!("{switch}:pp")]), DONE);
+        assert!(out(&format!("{switch}:pp")) < Some(20), "{:#}", told(switch));
+        assert!(bed.frames() < before.1 + 20, "{:#}", told("vale0"));
+        assert_eq!(told(switch)["switches"][0]["balance"], 0, "{:#}", told(switch));
+    }
+}
+
 /// What is left in the port when the run ends has not been sent, and neither has what the kernel refused.
 #[test]
 fn frames_that_an_interface_keeps_are_told_of() {
