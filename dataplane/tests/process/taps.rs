@@ -227,3 +227,27 @@ fn interfaces_that_vanish_wake_nobody() {
         assert_eq!(bed.ctl(&["-d", port]), DONE);
     }
 }
+
+/// As through a raw socket and a TAP: nothing is kept to go out when the interface is up again, but for what came before
+/// it was known to be down.
+#[test]
+fn frames_to_an_interface_that_is_down_fail() {
+    const AT_ONCE: u64 = 256;
+    let Some(bed) = Bed::new("fail") else { return };
+    bed.ip("link add v0 type veth peer name v1");
+    bed.ip("link set v0 up");
+    bed.ip("link set v1 up");
+    assert_eq!(bed.ctl(&["-a", "vale0:v0"]), DONE);
+    bed.ip("link set v0 down");
+    let before = bed.arrived("v1");
+    let sent = bed.run(env!("CARGO_BIN_EXE_pkt-gen"), &["-i", "vale0:5", "-f", "tx", "-n", "10000"]);
+    assert!(sent.status.success(), "{}", text(&sent.stderr));
+    let stats = serde_json::from_str::<Value>(&bed.ctl(&["stats", "vale0", "--json"]).1).unwrap();
+    let (port, of) = (&stats["switches"][0]["ports"][0], |value: &Value| value.as_u64().unwrap_or(0));
+    let (kept, failed) = (of(&port["tx_frames"]), of(&port["drops"]["error"]));
+    assert!(kept <= AT_ONCE && kept + failed >= 10_000, "{stats:#}");
+    assert_eq!(stats["switches"][0]["balance"], 0, "{stats:#}");
+    bed.ip("link set v0 up");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(bed.arrived("v1") - before < kept + 20, "with a few of the kernel's own");
+}

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{
@@ -38,6 +39,8 @@ pub(super) struct Rings {
 pub(super) struct Socket {
     fd: OwnedFd,
     zero_copy: bool,
+    /// The last kick found the interface down or gone.
+    down: AtomicBool,
     counters: Arc<Counters>,
     /// The kernel has its own hold on these pages, but needs them where they are.
     _umem: Arc<Umem>,
@@ -59,7 +62,8 @@ impl Socket {
         // matters only where a driver completes late.
         let _ = set_option(&fd, libc::SOL_XDP, XDP_MAX_TX_SKB_BUDGET, TX_BUDGET.min(slots));
         let _ = set_option(&fd, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, 1 << 26);
-        Ok((Self { fd, zero_copy: false, counters, _umem: umem }, rings))
+        let down = AtomicBool::new(false);
+        Ok((Self { fd, zero_copy: false, down, counters, _umem: umem }, rings))
     }
 
     /// Takes a queue. The kernel uses zero-copy where the driver has it, unless `copy` is asked for.
@@ -99,7 +103,15 @@ impl Socket {
         if sent == Err(Errno::BUSY) && !self.zero_copy {
             self.counters.add_drops(Reason::Kernel, 1);
         }
-        matches!(sent, Ok(_) | Err(Errno::AGAIN | Errno::BUSY | Errno::NOBUFS | Errno::INTR))
+        let up = matches!(sent, Ok(_) | Err(Errno::AGAIN | Errno::BUSY | Errno::NOBUFS | Errno::INTR));
+        self.down.store(!up, Ordering::Relaxed);
+        up
+    }
+
+    /// Whether the interface is down or gone, and a frame in the ring would stay there: as of the last kick, or of another
+    /// one now if that found it so. While it is up this costs nothing.
+    pub(super) fn is_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed) && !self.kick_tx()
     }
 
     /// Has a driver that sleeps for want of empty chunks look at the fill ring.

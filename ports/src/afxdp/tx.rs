@@ -1,4 +1,7 @@
 //! The transmitting half: queue 0 of the interface, which keeps frames in order.
+//!
+//! While the interface is down the kernel leaves the ring as it is, and frames in it cannot be taken back. Those that come
+//! before a kick has found it down, a burst or two, stay there and go when it is up again; later ones fail at once.
 
 use std::sync::Arc;
 
@@ -123,9 +126,10 @@ impl Tx for AfXdpTx {
 
     fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
         self.abandon();
+        let down = self.socket.is_down();
         let mut sent = Sent::default();
         for frame in frames {
-            if self.takes(frame.len(), frame.offload()) {
+            if !down && self.takes(frame.len(), frame.offload()) {
                 if !self.send(frame) {
                     break;
                 }
@@ -153,7 +157,7 @@ impl Tx for AfXdpTx {
         let Some(reservation) = self.reserved.take() else { return };
         if len > reservation.len {
             self.free.push(reservation.chunk);
-        } else if !self.takes(len, offload) {
+        } else if !self.takes(len, offload) || self.socket.is_down() {
             self.free.push(reservation.chunk);
             self.counters.add_drops(Reason::Error, 1);
         } else if !self.queue(reservation.chunk, len) {

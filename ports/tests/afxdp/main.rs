@@ -130,6 +130,53 @@ fn frames_that_a_dead_link_swallows_are_counted() {
     });
 }
 
+/// What was handed over before anybody could know goes when the link is up again, and nothing else does: by either way
+/// of sending.
+#[test]
+fn a_link_that_is_down_or_gone_takes_nothing() {
+    in_namespace(|| {
+        veth("veth0", "veth1");
+        let mut link = Link::new(open(&Options::default()), Box::new(Wire::open("veth1", false)));
+        let put = |port: &mut Port, i: u32| {
+            let bytes = frame(i, 60);
+            let taken = port.tx.transmit(&[Frame::new(&bytes)]);
+            assert_eq!(taken.taken, 1, "not held back");
+            port.tx.reserve(60).expect("a slot").copy_from_slice(&bytes);
+            port.tx.commit(60, Offload::NONE);
+            port.tx.flush();
+            taken.frames
+        };
+        ip("link set veth0 down");
+        assert_eq!(put(&mut link.port, 0), 1, "nobody knows yet");
+        assert_eq!((1..1000).map(|i| put(&mut link.port, i)).sum::<u64>(), 0);
+        assert_eq!((link.port.counters.read().dropped(Reason::Error), link.port.tx.unsent()), (999, 2));
+        ip("link set veth0 up");
+        assert_eq!(put(&mut link.port, 1000), 1, "up again");
+        let arrived = (0..4).filter_map(|_| sequence(&link.arrives().0)).collect::<Vec<_>>();
+        assert_eq!(arrived, [0, 0, 1000, 1000]);
+        assert_eq!(link.port.counters.read().dropped(Reason::Error), 999);
+        ip("link del veth0");
+        put(&mut link.port, 1001);
+        assert_eq!(put(&mut link.port, 1002), 0);
+    });
+}
+
+/// Who rests has looked before.
+#[test]
+fn a_link_that_went_down_during_a_rest_takes_nothing() {
+    in_namespace(|| {
+        veth("veth0", "veth1");
+        let mut port = open(&Options::default());
+        ip("link set veth0 down");
+        port.rx.arm();
+        port.rx.disarm();
+        let frames: Vec<_> = (0..100).map(|i| frame(i, 60)).collect();
+        let views: Vec<_> = frames.iter().map(|f| Frame::new(f)).collect();
+        let sent = port.tx.transmit(&views);
+        assert_eq!((sent.taken, sent.frames, port.tx.unsent()), (100, 0, 0));
+    });
+}
+
 /// Beyond a page less its headers, veth has no native XDP for frames in one piece.
 #[test]
 fn the_largest_frames_pass() {
