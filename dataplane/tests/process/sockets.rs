@@ -96,3 +96,19 @@ fn datagrams_cross_the_switch() {
     valed.ctl_ok(&["-d", "vale0:one"]);
     assert!(!valed.dir.path().join("vale0-one.sock").exists(), "the socket stays");
 }
+
+#[test]
+fn what_is_no_socket_is_named_and_not_harmed() {
+    let valed = Valed::start();
+    let (file, link) = (valed.dir.path().join("file"), valed.dir.path().join("link"));
+    std::fs::write(&file, "precious").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    for backend in ["vhost-user", "stream", "dgram", "memif"] {
+        for path in [&file, &link, &valed.dir.path().to_owned()] {
+            let said = valed.ctl_fails(&["-a", &format!("vale0:q@{backend}:path={}", path.display())]);
+            let why = format!("{}: there already, and not a socket (try: another path=, or", path.display());
+            assert!(said.contains(&why), "{backend}: {said}");
+        }
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+}

@@ -55,6 +55,11 @@ pub(crate) fn listen(name: &str, place: &Place) -> Result<OwnedFd, Error> {
         return Err(Error::Taken { name: name.to_owned(), what });
     }
     remove_socket(&place.path);
+    if std::fs::symlink_metadata(&place.path).is_ok() {
+        let what = format!("{}: there already, and not a socket", place.path.display());
+        let what = format!("{what} (try: another path=, or remove it)");
+        return Err(Error::Taken { name: name.to_owned(), what });
+    }
     let failed = |e: io::Error| Error::Invalid {
         name: name.to_owned(),
         what: format!("path={}: {e}", place.path.display()),
