@@ -30,6 +30,23 @@ fn a_killed_tool_takes_its_port_along_and_an_interrupted_one_reports() {
     }
 }
 
+/// Who interrupts a run has what he wanted, which is not what `-n` asked for.
+#[test]
+fn an_interrupted_run_is_complete_unless_a_number_was_asked_for() {
+    let valed = Valed::start();
+    for (number, complete) in [(&[][..], true), (&["-n", "1000000"], false)] {
+        let mut tool = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket());
+        tool.args(["-i", "vale0:tx", "-f", "tx", "-R", "1000", "--json"]).args(number);
+        let tool = tool.stdout(Stdio::piped()).spawn().unwrap();
+        wait("attached", || valed.ctl_ok(&[]).starts_with("vale0:tx "));
+        signal_to(&tool, Signal::INT);
+        let output = tool.wait_with_output().unwrap();
+        let out = text(&output.stdout);
+        let summary = serde_json::from_str::<serde_json::Value>(out.lines().last().unwrap()).unwrap();
+        assert_eq!((output.status.code(), &summary["complete"]), (Some(0), &complete.into()), "{out}");
+    }
+}
+
 #[test]
 fn a_tool_whose_daemon_dies_says_so() {
     let mut valed = Valed::start();

@@ -47,7 +47,7 @@ enum Line<'a> {
         more: &'a BTreeMap<String, Value>,
     },
     Summary {
-        /// The run came to its end, by itself or by a signal.
+        /// The run came to its end: by itself, or by a signal if it had none (`-n`).
         complete: bool,
         duration_us: u64,
         #[serde(flatten)]
@@ -193,7 +193,7 @@ impl Lines for Json {
                     self.add("recent", &recent)?;
                 }
                 let line = Line::Summary {
-                    complete: !self.failed,
+                    complete: !self.failed && packets >= self.config.count,
                     duration_us: whole(seconds * 1e6),
                     figures: Throughput { packets, bytes, batches, seconds }.into(),
                     send_errors: *errors,
