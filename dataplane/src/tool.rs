@@ -98,16 +98,18 @@ fn hosted<E: DeserializeOwned>(
     let speaker = client.speaker()?;
     on_interrupt(move || drop(speaker.say(&Request::Stop {})))?; // first: once it runs, it is to be stopped well
     client.ask::<IgnoredAny>(&Request::Host { on: job.on, core, app: Box::new(app), others })?;
-    while let Some(Said { thread, event }) = next_event(&mut client)? {
-        let event = serde_json::from_value(event).map_err(client::Error::from)?;
-        print(News::Event { thread, event })?;
+    while let Some(news) = next_news(&mut client)? {
+        print(news)?;
     }
     Ok(())
 }
 
-fn next_event(client: &mut Client) -> Result<Option<Said>, client::Error> {
+fn next_news<E: DeserializeOwned>(client: &mut Client) -> Result<Option<News<E>>, client::Error> {
     match client.hear()? {
-        Reply::Event(said) => Ok(Some(said)),
+        Reply::Event(Said { thread, event }) => {
+            Ok(Some(News::Event { thread, event: serde_json::from_value(event)? }))
+        }
+        Reply::Broken(why) => Ok(Some(News::Broken(why))),
         Reply::Done {} => Ok(None),
         Reply::Error(why) => Err(client::Error::Refused(why)),
         Reply::Ok(_) => Err(client::Error::HungUp),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, bounded};
 use ports::{App, Port};
 
-use super::roster::{Roster, Seat};
+use super::roster::{Closing, Roster, Seat};
 use super::{Appliance, Error, Joiner, Purpose};
 use crate::backend;
 use crate::identity;
@@ -24,6 +24,7 @@ pub struct Hosting {
     name: ValePort,
     seats: Vec<Seat>,
     retired: Receiver<Retired>,
+    closing: Receiver<Closing>,
 }
 
 impl Appliance {
@@ -68,12 +69,13 @@ impl Appliance {
         roster.check_free(name)?;
         let apps = (0..).zip(&far).map(|(thread, port)| make(thread, port).map_err(Error::App));
         let apps = apps.collect::<Result<Vec<_>, _>>()?;
+        let (sender, closing) = bounded(1);
         let first = asked.iter().flatten().next().map(|worker| self.workers[*worker].core());
         let joiner = Joiner {
             name: name.clone(),
             port: Port { mac, ..near },
             backend: Backend::Virtual,
-            purpose: Purpose::Hosted { program, seats: Vec::new() },
+            purpose: Purpose::Hosted { program, seats: Vec::new(), closing: sender },
             core: first,
             far: None,
         };
@@ -83,7 +85,7 @@ impl Appliance {
         for (seat, (app, port)) in seats.iter().zip(apps.into_iter().zip(far)) {
             self.workers[seat.worker].add_app(Hosted::new(seat.id, app, port, sender.clone()));
         }
-        Ok(Hosting { appliance: self.clone(), name: name.clone(), seats, retired })
+        Ok(Hosting { appliance: self.clone(), name: name.clone(), seats, retired, closing })
     }
 
     /// The worker of each thread that is to run on a certain core.
@@ -107,14 +109,14 @@ impl Appliance {
         seats
     }
 
-    /// Asks every app to come to its end. Their ports stay, so that [`stats`](Self::stats) has them still, until
+    /// Asks every app's host to [stop](Hosting::stop) it. Their ports stay, so that [`stats`](Self::stats) has them still, until
     /// [`detach_all`](Self::detach_all).
     pub fn stop_apps(&self) {
         let mut roster = self.roster();
         roster.closing = true;
         for entry in roster.homes.values().flat_map(|h| h.entries.values()) {
-            if let Purpose::Hosted { seats, .. } = &entry.purpose {
-                seats.iter().for_each(|seat| self.workers[seat.worker].stop_app(seat.id));
+            if let Purpose::Hosted { closing, .. } = &entry.purpose {
+                let _ = closing.try_send(Closing); // told already, or gone
             }
         }
     }
@@ -124,6 +126,12 @@ impl Hosting {
     /// Asks the app to come to its end.
     pub fn stop(&self) {
         self.seats.iter().for_each(|seat| self.appliance.workers[seat.worker].stop_app(seat.id));
+    }
+
+    /// Says that everything is about to be detached: who hosts the app is to stop it.
+    #[must_use]
+    pub(crate) const fn closing(&self) -> &Receiver<Closing> {
+        &self.closing
     }
 
     /// Yields each thread of the app when it is done, and then says that there are no more.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crossbeam::channel::Receiver;
+use crossbeam::channel::{Receiver, Sender};
 use ports::{Counters, Mac, Port, Presence, Rings, Rx, Tx};
 use switch::{PortIndex, Switch};
 
@@ -26,8 +26,13 @@ pub(super) enum Purpose {
         program: &'static str,
         /// Its threads.
         seats: Vec<Seat>,
+        /// Tells its host that everything is about to be detached.
+        closing: Sender<Closing>,
     },
 }
+
+/// Everything is about to be detached.
+pub(crate) struct Closing;
 
 /// Where one thread of an app runs.
 #[derive(Clone, Copy)]

@@ -112,7 +112,7 @@ impl Client {
         match self.hear()? {
             Reply::Ok(body) => Ok(serde_json::from_value(body)?),
             Reply::Error(why) => Err(Error::Refused(why)),
-            Reply::Event(_) | Reply::Done {} => Err(Error::HungUp),
+            Reply::Event(_) | Reply::Broken(_) | Reply::Done {} => Err(Error::HungUp),
         }
     }
 }

@@ -100,6 +100,10 @@ fn relay(
                 Ok(Stop) => hosting.stop(),
                 Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
             },
+            recv(hosting.closing()) -> closing => if closing.is_ok() {
+                say(stream, &Reply::Broken("valed was told to end".to_owned()))?;
+                hosting.stop();
+            },
             recv(hosting.retired()) -> retired => match retired {
                 Ok(one) => drop(one),
                 Err(_) => return events.try_iter().try_for_each(|event| tell(stream, &event)), // all are done

@@ -7,6 +7,7 @@
 //! < {"ok":{}}
 //! < {"event":{...}}          any number of these, with "thread":N from thread N of several
 //! > {"op":"stop"}            or simply hang up
+//! < {"broken":"..."}        before that, if the daemon is about to leave; the last events are still to come
 //! < {"done":{}}
 //! > nonsense
 //! < {"error":"..."}
@@ -118,6 +119,8 @@ pub enum Reply {
     Error(String),
     /// The hosted app has something to say.
     Event(Said),
+    /// The hosted app is about to be ended, and not by its client: why, a line for the user.
+    Broken(String),
     /// The hosted app has come to its end, and its port is gone.
     Done {},
 }

@@ -152,7 +152,7 @@ fn next(client: &mut Client) -> Result<Option<TrialEvent>, Error> {
     match client.hear()? {
         Reply::Event(Said { event, .. }) => Ok(Some(serde_json::from_value(event)?)),
         Reply::Done {} => Ok(None),
-        Reply::Error(why) => Err(ClientError::Refused(why).into()),
+        Reply::Error(why) | Reply::Broken(why) => Err(ClientError::Refused(why).into()),
         Reply::Ok(_) => Err(ClientError::HungUp.into()),
     }
 }

@@ -109,7 +109,7 @@ fn tools_report_before_it_ends() {
     let pkt_gen = |args: &[&str]| start(env!("CARGO_BIN_EXE_pkt-gen"), args);
     let endpoint = |args: &[&str]| start(env!("CARGO_BIN_EXE_iperf-endpoint"), args);
     let receiver = pkt_gen(&["-i", "vale0:rx", "-f", "rx"]);
-    let sender = pkt_gen(&["-i", "vale0:tx", "-f", "tx", "-R", "1000"]);
+    let sender = pkt_gen(&["-i", "vale0:tx", "-f", "tx", "-R", "1000", "--json"]);
     let server = endpoint(&["--on", "vale1:s", "--ip", "10.0.0.2/24", "-s"]);
     wait("three ports", || valed.ctl_ok(&[]).lines().count() == 3);
     let client = endpoint(&["--on", "vale1:c", "--ip", "10.0.0.3/24", "-c", "10.0.0.2", "-t", "60"]);
@@ -123,15 +123,20 @@ fn tools_report_before_it_ends() {
         let output = tool.wait_with_output().unwrap();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     };
-    let (code, out, _) = ends(receiver);
-    assert!(code == Some(0) && out.contains("Received "), "{code:?} {out}");
+    let (code, out, err) = ends(receiver);
+    assert!(code == Some(1) && out.contains("Received "), "{code:?} {out}");
+    assert!(err.contains("\npkt-gen: valed was told to end\n"), "{err}");
     let (code, out, _) = ends(sender);
-    assert!(code == Some(0) && out.contains("\nSent "), "{code:?} {out}");
+    assert_eq!(code, Some(1), "{out}");
+    let lines = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let [.., error, interval, summary] = &lines.collect::<Vec<_>>()[..] else { panic!("{out}") };
+    assert_eq!(error["message"], "valed was told to end", "{out}");
+    assert_eq!((&interval["event"], &summary["complete"]), (&"interval".into(), &false.into()), "{out}");
     for (tool, total) in [(client, "sender"), (server, "receiver")] {
         let (code, out, err) = ends(tool);
         assert_eq!(code, Some(1), "a test was cut short: {err}");
         assert!(out.contains("- - - -") && out.contains(total) && err.contains("terminated"), "{out}{err}");
-        assert!(!err.contains("hung up"), "{err}");
+        assert!(!err.contains("hung up") && err.contains("valed was told to end"), "{err}");
     }
     let (code, out, err) = valed.end();
     assert_eq!(code, Some(0), "{err}");
