@@ -20,20 +20,15 @@ fn main() -> ExitCode {
     let mut printer = Printer::new(io::stdout(), io::stderr(), format);
     let thread = Thread { core: None, app: apps::Config::Iperf(config) };
     let job = Job { on, threads: vec![thread], place: Place::new(None) };
-    let mut broken = false;
     let print = |news: News<Event>| match news {
         News::Event { event, .. } => printer.print(&event),
         News::Trouble(text) => writeln!(io::stderr(), "{text}"),
-        News::Broken(text) => {
-            broken = true;
-            writeln!(io::stderr(), "iperf-endpoint: {text}")
-        }
+        News::Broken(text) => printer.broken(&text),
     };
-    match tool::run(job, print) {
-        Ok(()) if broken => ExitCode::FAILURE,
-        Ok(()) => printer.status().and_then(|s| u8::try_from(s).ok()).unwrap_or(1).into(),
-        Err(e) => fail(e),
-    }
+    let ended = tool::run(job, print);
+    let told = ended.or_else(|e| printer.broken(&e.to_string())).and_then(|()| printer.close());
+    let status = printer.status().and_then(|s| u8::try_from(s).ok());
+    told.ok().and(status).unwrap_or(1).into()
 }
 
 fn fail(why: impl std::fmt::Display) -> ExitCode {

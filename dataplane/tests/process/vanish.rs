@@ -46,6 +46,33 @@ fn tools_of_a_killed_daemon_print_what_they_know() {
     }
 }
 
+/// With `-J` too, and not a word beside the document on standard output.
+#[test]
+fn endpoints_of_a_killed_daemon_write_their_document() {
+    let mut valed = Valed::start();
+    let endpoint = |args: &str| {
+        let mut tool = program(env!("CARGO_BIN_EXE_iperf-endpoint"), &valed.socket());
+        tool.args(args.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let taken = endpoint("--on vale0:s@null --ip 10.0.0.2/24 -s -J").wait_with_output().unwrap();
+    let document = serde_json::from_slice::<Value>(&taken.stdout).unwrap();
+    assert!(document["error"].as_str().unwrap().contains("an app's port is virtual"), "{document:#}");
+    let server = endpoint("--on vale0:s --ip 10.0.0.2/24 -s -i 0.1 -J");
+    wait("attached", || valed.ctl_ok(&[]).starts_with("vale0:s "));
+    let client = endpoint("--on vale0:c --ip 10.0.0.3/24 -c 10.0.0.2 -t 600 -i 0.1 -J");
+    wait("data flows", || counts(&valed, "vale0:c").0 > 1000);
+    std::thread::sleep(std::time::Duration::from_millis(500)); // some intervals
+    valed.child.kill().unwrap();
+    for tool in [server, client] {
+        let output = tool.wait_with_output().unwrap();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!((output.status.code(), err.as_str()), (Some(1), "iperf-endpoint: valed hung up\n"));
+        let document = serde_json::from_str::<Value>(&out).unwrap();
+        assert_eq!(document["error"], "valed hung up", "{out}");
+        assert!(document["intervals"].as_array().is_some_and(|intervals| !intervals.is_empty()), "{out}");
+    }
+}
+
 #[test]
 fn a_sender_survives_its_receiver() {
     let valed = Valed::start();

@@ -13,15 +13,20 @@ use std::time::SystemTime;
 #[derive(Default)]
 pub(super) struct Json {
     documents: BTreeMap<u32, Document>,
+    /// Why the endpoint is coming to an untimely end.
+    broken: Option<String>,
+    /// What it was last at has its document.
+    told: bool,
 }
 
 impl Json {
     pub(super) fn print(&mut self, event: &Event, out: &mut dyn Write) -> io::Result<()> {
         match event {
-            Event::Listening { .. } | Event::Done { .. } => {}
+            Event::Listening { .. } => self.told = false,
+            Event::Done { .. } => {}
             Event::Error(failure) => return self.error(failure, out),
             Event::Finished { test } => {
-                return self.documents.remove(test).map_or(Ok(()), |d| write(&d, out));
+                return self.documents.remove(test).map_or(Ok(()), |d| self.tell(d, out));
             }
             Event::Accepted { test, peer, cookie } => {
                 let start = &mut self.document(*test).start;
@@ -63,8 +68,27 @@ impl Json {
                 self.document(test).error = error;
                 Ok(())
             }
-            None => write(&Document { error, ..Document::default() }, out),
+            None => self.tell(Document { error, ..Document::default() }, out),
         }
+    }
+
+    /// From now on that is the error of every test.
+    pub(super) fn broken(&mut self, why: &str) {
+        self.broken = Some(why.to_owned());
+    }
+
+    /// Nothing more will come: what was under way is told as far as it got, or that there was nothing.
+    pub(super) fn close(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        for document in std::mem::take(&mut self.documents).into_values() {
+            self.tell(document, out)?;
+        }
+        if self.broken.is_none() || self.told { Ok(()) } else { self.tell(Document::default(), out) }
+    }
+
+    fn tell(&mut self, document: Document, out: &mut dyn Write) -> io::Result<()> {
+        self.told = true;
+        let error = self.broken.clone().or(document.error);
+        write(&Document { error, ..document }, out)
     }
 }
 
@@ -168,5 +192,32 @@ impl Document {
         (end.sender_tcp_congestion, end.receiver_tcp_congestion) =
             if last_sends { (ours, theirs) } else { (theirs, ours) };
         self.end = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The errors of the documents that come of these events, a break and the end.
+    fn errors(events: &[Event]) -> Vec<String> {
+        let (mut json, mut out) = (Json::default(), Vec::new());
+        events.iter().for_each(|event| json.print(event, &mut out).unwrap());
+        json.broken("gone");
+        json.close(&mut out).unwrap();
+        let documents = serde_json::Deserializer::from_slice(&out).into_iter::<serde_json::Value>();
+        documents.map(|d| d.unwrap()["error"].as_str().unwrap_or("none").to_owned()).collect()
+    }
+
+    #[test]
+    fn what_breaks_has_one_document_and_what_was_told_no_other() {
+        let accepted =
+            |test| Event::Accepted { test, peer: "10.0.0.3:5201".parse().unwrap(), cookie: "c".to_owned() };
+        let listening = |test| Event::Listening { port: 5201, test };
+        assert_eq!(errors(&[]), ["gone"]);
+        assert_eq!(errors(&[listening(1), accepted(1), accepted(2)]), ["gone", "gone"]);
+        let over = [listening(1), accepted(1), Event::Finished { test: 1 }];
+        assert_eq!(errors(&over), ["none"]);
+        assert_eq!(errors(&[&over[..], &[listening(2)]].concat()), ["none", "gone"]);
     }
 }

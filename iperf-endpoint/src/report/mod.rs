@@ -33,6 +33,7 @@ pub struct Printer<O, E> {
     err: E,
     style: Style,
     status: Option<i32>,
+    is_broken: bool,
 }
 
 impl<O: Write, E: Write> Printer<O, E> {
@@ -42,7 +43,7 @@ impl<O: Write, E: Write> Printer<O, E> {
             Format::Text(unit) => Style::Text(Text::new(unit)),
             Format::Json => Style::Json(Box::default()),
         };
-        Self { out, err, style, status: None }
+        Self { out, err, style, status: None, is_broken: false }
     }
 
     /// Prints what the event adds to the report.
@@ -51,11 +52,35 @@ impl<O: Write, E: Write> Printer<O, E> {
     /// Of the writers.
     pub fn print(&mut self, event: &Event) -> io::Result<()> {
         if let Event::Done { status } = event {
-            self.status = Some(*status);
+            self.status = Some(if self.is_broken { 1 } else { *status });
         }
         match &mut self.style {
             Style::Text(text) => text.print(event, &mut self.out, &mut self.err)?,
             Style::Json(json) => json.print(event, &mut self.out)?,
+        }
+        self.out.flush()
+    }
+
+    /// Says why the endpoint comes to an untimely end, which is the error of what it was at.
+    ///
+    /// # Errors
+    /// Of the writer.
+    pub fn broken(&mut self, why: &str) -> io::Result<()> {
+        self.status = Some(1);
+        self.is_broken = true;
+        if let Style::Json(json) = &mut self.style {
+            json.broken(why);
+        }
+        writeln!(self.err, "iperf-endpoint: {why}")
+    }
+
+    /// Nothing more will come: completes the report.
+    ///
+    /// # Errors
+    /// Of the writer.
+    pub fn close(&mut self) -> io::Result<()> {
+        if let Style::Json(json) = &mut self.style {
+            json.close(&mut self.out)?;
         }
         self.out.flush()
     }
