@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ports::counters::Totals;
-use ports::{Counters, Interface, Port, Reason};
+use ports::{Counters, Interface, Link, LinkState, Port, Reason};
 
 use crate::name::{Backend, PlainPort};
 
@@ -12,26 +12,43 @@ use crate::name::{Backend, PlainPort};
 pub(crate) struct Watchman {
     /// The number of the interface behind the port, where it is one that others made.
     index: Option<u32>,
+    /// Of a TAP's, which works on wherever it is moved to.
+    link: Option<Link>,
     told: Option<String>,
 }
 
 impl Watchman {
-    /// A watchman of the port on `interface`, which has just been opened. A TAP may be moved to another network
-    /// namespace, where it works on, and is not looked for.
-    pub(crate) fn new(interface: &str, backend: Backend) -> Self {
+    /// A watchman of the port on `interface`, which has just been opened, and may tell of its `link` itself.
+    pub(crate) fn new(interface: &str, backend: Backend, link: Option<Link>) -> Self {
         let others = matches!(backend, Backend::Afxdp | Backend::Packet);
         let index = others.then(|| Interface::find(interface).ok()).flatten().map(|i| i.index);
-        Self { index, told: None }
+        Self { index, link, told: None }
     }
 
     /// The trouble that the port has, which users know as `name`, and the cure; one line.
     pub(crate) fn hint(&self, name: &str, interface: &str, totals: &Totals) -> Option<String> {
-        match self.index.map(Interface::numbered) {
-            Some(None) => Some(format!("{name}: the interface is gone (try: detach the port, and ip link)")),
-            Some(Some(now)) if !now.up => {
-                Some(format!("{name}: interface is down (try: ip link set {} up)", now.name))
+        match self.state() {
+            (LinkState::Gone, _) => {
+                Some(format!("{name}: the interface is gone (try: detach the port, and ip link)"))
             }
-            _ => of_counters(name, interface, totals),
+            (LinkState::Down, way) => Some(format!("{name}: interface is down (try: {way})")),
+            (LinkState::Up, _) => of_counters(name, interface, totals),
+        }
+    }
+
+    /// How the interface behind the port stands, and what would bring it up.
+    fn state(&self) -> (LinkState, String) {
+        let up = |name: &str| format!("ip link set {name} up");
+        if let Some(link) = &self.link {
+            let state = link.state();
+            let moved = state == LinkState::Down && Interface::find(link.name()).is_err();
+            let at = if moved { ", in the network namespace that it was moved to" } else { "" };
+            return (state, up(link.name()) + at);
+        }
+        match self.index.map(Interface::numbered) {
+            Some(None) => (LinkState::Gone, String::new()),
+            Some(Some(now)) if !now.up => (LinkState::Down, up(&now.name)),
+            _ => (LinkState::Up, String::new()),
         }
     }
 
@@ -62,7 +79,9 @@ pub(crate) struct Watch {
 impl Watch {
     /// Of `ports`, which were opened by that name, known to the user as `on`.
     pub(crate) fn new(name: &PlainPort, on: &str, ports: &[Port]) -> Self {
-        let watched = |port: &Port| (Watchman::new(&name.port, name.source.backend), port.counters.clone());
+        // A TAP that is gone ends its app, which says so itself.
+        let watched =
+            |port: &Port| (Watchman::new(&name.port, name.source.backend, None), port.counters.clone());
         let ports = ports.iter().map(watched).collect();
         Self { on: on.to_owned(), interface: name.port.clone(), ports, told: None }
     }

@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrUnix, SocketType, recv, sendto};
@@ -38,7 +39,7 @@ pub fn open(name: &str, options: &Options) -> Result<Port, Error> {
     })?;
     let place = Place { path: options.path.clone(), kind: SocketType::DGRAM, client: false };
     let socket = socket::listen(name, &place)?;
-    let port = descriptor::port(Datagrams { socket, peer, path: place.path }, TAKES);
+    let port = descriptor::port(Arc::new(Datagrams { socket, peer, path: place.path }), TAKES);
     Ok(Port { notes: vec![arguments(options)], ..port })
 }
 

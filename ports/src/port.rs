@@ -48,7 +48,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ring::Landing;
-use crate::{Burst, Capabilities, Counters, Frame, Mac, Offload, Presence};
+use crate::{Burst, Capabilities, Counters, Frame, Link, Mac, Offload, Presence};
 
 /// What became of a slice of frames handed to [`Tx::transmit`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -237,6 +237,8 @@ pub struct Port {
     pub notes: Vec<String>,
     /// Who is at its far side, where others come and go.
     pub peer: Option<Presence>,
+    /// How its interface stands, where the port holds the far end of one.
+    pub link: Option<Link>,
 }
 
 impl Port {
@@ -251,6 +253,7 @@ impl Port {
             rings: Rings::default(),
             notes: Vec::new(),
             peer: None,
+            link: None,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::descriptor::{self, Descriptor, Message};
 use crate::interface::{check_name, refused};
 use crate::kernel::{interface_request, ioctl, ioctl_number, while_busy};
 use crate::offload::Offloads;
-use crate::{Capabilities, Error, Interface, Offload, Port};
+use crate::{Capabilities, Error, Interface, Link, Offload, Port};
 
 /// A port on the TAP `name`, which is made if it is not there, and brought up. One that we made vanishes with
 /// the port, also when the process is killed. One that was there is joined and stays.
@@ -46,8 +46,7 @@ pub(crate) fn open_prepared(
     prepare(&mut interface)?;
     interface.bring_up()?;
     let tap = Tap::new(name, file, there, Arc::default());
-    let capabilities = Capabilities { offloads, ..Capabilities::all(interface.mtu) };
-    let mut port = descriptor::port(tap, capabilities);
+    let mut port = port(tap, Capabilities { offloads, ..Capabilities::all(interface.mtu) });
     port.notes.extend(lacks(name, options.offloads - offloads));
     Ok(port)
 }
@@ -71,12 +70,16 @@ pub fn open_queues(name: &str, options: Options, count: u32) -> Result<Vec<Port>
     let mut interface = Interface::find(name)?;
     interface.bring_up()?;
     let missing = queues.first().map_or_else(Offloads::empty, |(_, granted)| options.offloads - *granted);
-    let port = |(tap, offloads)| {
-        descriptor::port(tap, Capabilities { offloads, ..Capabilities::all(interface.mtu) })
-    };
-    let mut ports = queues.into_iter().map(port).collect::<Vec<_>>();
+    let of_queue = |(tap, offloads)| port(tap, Capabilities { offloads, ..Capabilities::all(interface.mtu) });
+    let mut ports = queues.into_iter().map(of_queue).collect::<Vec<_>>();
     ports.iter_mut().take(1).for_each(|first| first.notes.extend(lacks(name, missing)));
     Ok(ports)
+}
+
+fn port(tap: Tap, capabilities: Capabilities) -> Port {
+    let tap = Arc::new(tap);
+    let link = Link::new(&tap.name, &tap);
+    Port { link: Some(link), ..descriptor::port(tap, capabilities) }
 }
 
 /// What there is to say of offloads that were not granted.

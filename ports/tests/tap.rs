@@ -2,7 +2,7 @@
 
 use ports::contract::{Far, Link, Wire, conversation, eventually, frame, in_namespace, ip, suite, veth};
 use ports::offload::Offloads;
-use ports::{Burst, Error, Frame, Interface, Port, Reason, Sent, tap};
+use ports::{Burst, Error, Frame, Interface, LinkState, Port, Reason, Sent, tap};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 fn open(name: &str) -> Port {
@@ -44,6 +44,27 @@ fn kernels_talk_in_plain_frames_without_offloads() {
         let plain = || tap::open("tap0", tap::Options { offloads: Offloads::empty() }).unwrap();
         let seen = conversation("tap0", plain);
         assert_eq!((seen.longest, seen.super_frames, seen.unfinished), (1514, 0, 0));
+    });
+}
+
+#[test]
+fn its_link_tells_how_it_stands() {
+    in_namespace(|| {
+        let port = open("tap0");
+        let link = port.link.clone().unwrap();
+        assert_eq!((link.name(), link.state()), ("tap0", LinkState::Up));
+        ip("link set tap0 down");
+        assert_eq!(link.state(), LinkState::Down);
+        ip("link set tap0 up");
+        assert_eq!(link.state(), LinkState::Up);
+        ip("link del tap0");
+        assert_eq!(link.state(), LinkState::Gone);
+        let port = open("tap1");
+        let link = port.link.clone().unwrap();
+        drop(port);
+        assert_eq!(link.state(), LinkState::Gone);
+        let gone = || matches!(Interface::find("tap1"), Err(Error::NoInterface(_)));
+        eventually("what asks holds the TAP", gone);
     });
 }
 

@@ -76,6 +76,9 @@ pub enum Error {
     /// A persistent port of that name is there already.
     #[error("{0}: exists already (try: another name, or ip link)")]
     Exists(String),
+    /// Somebody deleted the interface of a persistent port.
+    #[error("{0}: the interface is gone (try: vale-ctl -n {0}, which makes it anew)")]
+    Gone(String),
     /// There is no persistent port of that name.
     #[error("{0}: no persistent port (try: vale-ctl ports; -r removes what -n made)")]
     NotPersistent(String),

@@ -125,6 +125,9 @@ impl Appliance {
     }
 
     fn joiner_of_persistent(name: &ValePort, held: &mut Persistent) -> Result<Joiner, Error> {
+        if held.is_gone() {
+            return Err(Error::Gone(name.port.clone()));
+        }
         let attached = || held.attached.clone().unwrap_or_default();
         let port =
             held.port.take().ok_or_else(|| Error::Busy { name: name.port.clone(), port: attached() })?;
@@ -185,7 +188,7 @@ impl Appliance {
         let Joiner { name, port, backend, purpose, core, far } = joiner;
         roster.check_free(&name)?;
         let asked = core.map(|c| self.worker_on(c)).transpose()?;
-        let Port { rx, more_rx, tx, mac, counters, rings, notes, peer } = port;
+        let Port { rx, more_rx, tx, mac, counters, rings, notes, peer, link } = port;
         let halves = iter::once(rx).chain(more_rx).collect::<Vec<_>>();
         self.check_workers(&name, halves.len())?;
         let mem_id = match (&purpose, roster.persistent.get(&name.port)) {
@@ -196,7 +199,7 @@ impl Appliance {
         let first = asked.unwrap_or(home.worker);
         let when_full =
             if matches!(purpose, Purpose::Hosted { .. }) { WhenFull::Wait } else { WhenFull::Drop };
-        let about = About { mac, counters, rings, mem_id, notes, peer };
+        let about = About { mac, counters, rings, mem_id, notes, peer, link };
         let joining = Joining { name: name.key(), tx, counters: about.counters.clone(), when_full };
         let index = match home.switch.join(joining) {
             Ok(index) => index,
@@ -221,7 +224,7 @@ impl Appliance {
             notes: about.notes.clone(),
         };
         let key = name.key();
-        let watchman = Watchman::new(&name.port, backend);
+        let watchman = Watchman::new(&name.port, backend, about.link.clone());
         let entry = Entry { name, index, backend, workers, purpose, about, far, watchman };
         home.entries.insert(key, entry);
         Ok(attached)

@@ -15,8 +15,12 @@ impl Appliance {
     pub fn create(&self, interface: &str) -> Result<(), Error> {
         let name = PlainPort::tap(interface)?;
         let mut roster = self.roster();
-        let there = roster.persistent.contains_key(&name.port);
-        if there || Interface::find(&name.port).is_ok() {
+        let held = roster.persistent.get(&name.port);
+        let there = Interface::find(&name.port).is_ok();
+        if let Some(port) = held.and_then(|held| held.attached.clone()).filter(|_| !there) {
+            return Err(Error::Busy { name: name.port, port });
+        }
+        if held.is_some_and(|held| !held.is_gone()) || there {
             return Err(Error::Exists(name.port));
         }
         let port = backend::open(&name.port, &Source::new(Backend::Tap))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
-use ports::{Counters, Mac, Port, Presence, Rings, Rx, Tx};
+use ports::{Counters, Link, LinkState, Mac, Port, Presence, Rings, Rx, Tx};
 use switch::{PortIndex, Switch};
 
 use super::Error;
@@ -49,14 +49,16 @@ pub(super) struct About {
     pub(super) mem_id: u64,
     pub(super) notes: Vec<String>,
     pub(super) peer: Option<Presence>,
+    pub(super) link: Option<Link>,
 }
 
 impl About {
     /// The port again, of its receiving halves, at least one, and the other one.
     pub(super) fn port(self, halves: Vec<Box<dyn Rx>>, tx: Box<dyn Tx>) -> Option<Port> {
-        let Self { mac, counters, rings, mem_id: _, notes, peer } = self;
+        let Self { mac, counters, rings, mem_id: _, notes, peer, link } = self;
         let mut halves = halves.into_iter();
-        Some(Port { rx: halves.next()?, more_rx: halves.collect(), tx, mac, counters, rings, notes, peer })
+        let (rx, more_rx) = (halves.next()?, halves.collect());
+        Some(Port { rx, more_rx, tx, mac, counters, rings, notes, peer, link })
     }
 }
 
@@ -107,6 +109,14 @@ pub(super) struct Persistent {
     pub(super) port: Option<Port>,
     /// Where it is otherwise.
     pub(super) attached: Option<String>,
+}
+
+impl Persistent {
+    /// Whether it is on no switch, and somebody has deleted its interface.
+    pub(super) fn is_gone(&self) -> bool {
+        let link = self.port.as_ref().and_then(|port| port.link.as_ref());
+        link.is_some_and(|link| link.state() == LinkState::Gone)
+    }
 }
 
 /// Everything that is attached.
@@ -175,7 +185,8 @@ impl Roster {
         if beside.is_some_and(|entry| entry.backend == Backend::Afxdp) {
             return Ok(());
         }
-        let beside = beside.map_or("no AF_XDP port".to_owned(), |entry| format!("@{}", entry.backend.name()));
+        let beside =
+            beside.map_or_else(|| "no AF_XDP port".to_owned(), |entry| format!("@{}", entry.backend.name()));
         Err(Error::NoHost { switch: side.switch.clone(), interface: side.port.clone(), beside })
     }
 

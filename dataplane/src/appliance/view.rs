@@ -60,6 +60,7 @@ impl Appliance {
             roster.sorted().into_iter().flat_map(|h| h.sorted().into_iter().map(move |e| row(h, e)));
         let shelved = roster.persistent.iter().filter_map(|(name, held)| {
             let port = held.port.as_ref()?;
+            let gone = held.is_gone().then(|| Error::Gone(name.clone()).to_string());
             Some(PortRow {
                 name: name.clone(),
                 bridge_idx: None,
@@ -71,7 +72,7 @@ impl Appliance {
                 rings: port.rings,
                 mem_id: held.mem_id,
                 peer: port.peer.as_ref().map(Presence::peer),
-                notes: port.notes.clone(),
+                notes: port.notes.iter().cloned().chain(gone).collect(),
             })
         });
         attached.chain(shelved).collect()

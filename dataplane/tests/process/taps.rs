@@ -45,7 +45,8 @@ impl Bed {
         // `ip netns exec` becomes the program: the child is valed itself.
         let mut valed = Command::new("ip");
         valed.args(["netns", "exec", &namespace.0, env!("CARGO_BIN_EXE_valed")]);
-        valed.env("VALE_SOCKET", dir.path().join("s")).stdout(Stdio::null()).stderr(Stdio::null());
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        valed.env("VALE_SOCKET", dir.path().join("s")).stdout(Stdio::null()).stderr(log);
         let bed = Self { valed: valed.spawn().unwrap(), dir, namespace };
         wait("valed answers", || UnixStream::connect(bed.dir.path().join("s")).is_ok());
         Some(bed)
@@ -80,6 +81,11 @@ impl Bed {
 
     fn is_there(&self, interface: &str) -> bool {
         self.run("ip", &["link", "show", interface]).status.success()
+    }
+
+    /// What valed has said.
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap()
     }
 
     /// Frames that an interface has received.
@@ -220,12 +226,62 @@ fn interfaces_that_vanish_wake_nobody() {
     std::thread::sleep(Duration::from_millis(500)); // the news of it may wake the worker
     bed.only_frames_wake();
     let stats = bed.ctl(&["stats", "vale0"]).1;
-    for port in ["vale0:v0", "vale0:v1"] {
+    for port in ["vale0:v0", "vale0:v1", "vale0:tap3"] {
         assert!(stats.contains(&format!("{port}: the interface is gone")), "{stats}");
     }
     for port in ["vale0:v0", "vale0:v1", "vale0:tap3"] {
         assert_eq!(bed.ctl(&["-d", port]), DONE);
     }
+}
+
+/// The descriptor of a TAP tells how it stands, also where it has been moved to.
+#[test]
+fn a_tap_that_is_down_or_gone_is_told_of() {
+    let (Some(bed), other) = (Bed::new("tell"), Namespace::new("tell-far")) else { return };
+    assert_eq!(bed.ctl(&["-a", "vale0:t3@tap"]), DONE);
+    let told = |what: &str| {
+        wait(what, || {
+            let says = |args: &[&str]| bed.ctl(args).1.contains(what);
+            says(&["stats", "vale0"]) && says(&["ports"])
+        });
+    };
+    let is_well = || wait("nothing to tell", || !bed.ctl(&["stats", "vale0"]).1.contains("interface"));
+    bed.ip("link set t3 down");
+    told("vale0:t3: interface is down (try: ip link set t3 up)");
+    wait("a line in the log", || bed.log().contains("vale0:t3: interface is down"));
+    bed.ip("link set t3 up");
+    is_well();
+    bed.ip(&format!("link set t3 netns {}", other.0));
+    told(
+        "vale0:t3: interface is down (try: ip link set t3 up, in the network namespace that it was moved to)",
+    );
+    bed.ip(&format!("netns exec {} ip link set t3 up", other.0));
+    is_well();
+    bed.ip(&format!("netns exec {} ip link del t3", other.0));
+    told("vale0:t3: the interface is gone (try: detach the port, and ip link)");
+    wait("a line in the log", || bed.log().contains("vale0:t3: the interface is gone"));
+}
+
+#[test]
+fn a_persistent_one_that_somebody_deleted_is_made_anew() {
+    let Some(bed) = Bed::new("del") else { return };
+    assert_eq!(bed.ctl(&["-n", "pp"]), DONE);
+    assert_eq!(bed.ctl(&["-a", "vale0:pp"]), DONE);
+    bed.ip("link del pp");
+    let busy = "failed to create pp: busy: attached as vale0:pp (try: vale-ctl -d vale0:pp)\n";
+    assert_eq!(bed.ctl(&["-n", "pp"]), (false, busy.to_owned()));
+    assert_eq!(bed.ctl(&["-d", "vale0:pp"]), DONE);
+    let gone = "the interface is gone (try: vale-ctl -n pp, which makes it anew)";
+    assert_eq!(bed.ctl(&["-a", "vale0:pp"]), (false, format!("failed to attach vale0:pp: {gone}\n")));
+    assert!(bed.ctl(&["ports"]).1.contains(gone), "{}", bed.ctl(&["ports"]).1);
+    assert_eq!(bed.ctl(&["-n", "pp"]), DONE);
+    assert!(bed.is_there("pp"));
+    assert_eq!(bed.ctl(&["-a", "vale0:pp"]), DONE);
+    assert_eq!(bed.ctl(&["-d", "vale0:pp"]), DONE);
+    assert_eq!(bed.ctl(&["-r", "pp"]), DONE);
+    assert_eq!(bed.ctl(&["-n", "qq"]), DONE);
+    bed.ip("link del qq");
+    assert_eq!(bed.ctl(&["-r", "qq"]), DONE);
 }
 
 /// As through a raw socket and a TAP: nothing is kept to go out when the interface is up again, but for what came before

@@ -66,8 +66,7 @@ pub(crate) trait Descriptor: AsFd + Send + Sync + 'static {
 }
 
 /// The port of a descriptor.
-pub(crate) fn port<D: Descriptor>(descriptor: D, capabilities: Capabilities) -> Port {
-    let descriptor = Arc::new(descriptor);
+pub(crate) fn port<D: Descriptor>(descriptor: Arc<D>, capabilities: Capabilities) -> Port {
     let counters = Arc::<Counters>::default();
     let rx = DescriptorRx::new(descriptor.clone(), counters.clone());
     let tx = Drafting::new(DescriptorTx::new(descriptor, capabilities), counters.clone());

@@ -7,6 +7,7 @@
 mod fanout;
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
@@ -45,7 +46,7 @@ pub fn open_queues(name: &str, options: Options, count: u32) -> Result<Vec<Port>
 
 fn port(packet: Packet, interface: &Interface, options: Options) -> Port {
     let capabilities = Capabilities { offloads: options.offloads, ..Capabilities::all(interface.mtu) };
-    Port { mac: Some(interface.mac), ..descriptor::port(packet, capabilities) }
+    Port { mac: Some(interface.mac), ..descriptor::port(Arc::new(packet), capabilities) }
 }
 
 /// A raw socket bound to one interface.

@@ -68,7 +68,8 @@ pub fn open(files: Files<'_>) -> Result<Port, Error> {
     rings.memory_bytes += tx.as_ref().map_or(0, PcapTx::memory_bytes);
     let rx = PcapRx::new(capture, broken);
     let tx = tx.map_or_else(|| null::open().tx, |tx| Box::new(tx) as _);
-    Ok(Port { rx: Box::new(rx), more_rx: Vec::new(), tx, counters, rings, notes, mac: None, peer: None })
+    let (mac, peer, link) = (None, None, None);
+    Ok(Port { rx: Box::new(rx), more_rx: Vec::new(), tx, counters, rings, notes, mac, peer, link })
 }
 
 /// Refuses to write over a file that is to be read, by whatever name.
