@@ -11,10 +11,19 @@ pub mod server;
 mod session;
 pub mod start;
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
+
+/// The process at the other end, if it is in another network namespace than this one, as far as we may know.
+fn elsewhere(stream: &UnixStream) -> Option<String> {
+    let peer = socket_peercred(stream).ok()?.pid.to_string();
+    let namespace = |process: &str| fs::metadata(format!("/proc/{process}/ns/net")).ok().map(|m| m.ino());
+    (namespace(&peer)? != namespace("self")?).then_some(peer)
+}
 
 /// Whether the process at the other end is this user's, or root's.
 fn is_trusted(stream: &UnixStream) -> bool {

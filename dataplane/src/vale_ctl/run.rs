@@ -110,8 +110,8 @@ impl<O: Write, E: Write> Session<'_, O, E> {
         // Before a daemon is started for it.
         port.parse::<ValePort>().map_err(|e| failed(Error::Refused(e.to_string())))?;
         let request = Request::Attach { port: port.to_owned(), host };
-        let attached =
-            start::connect(&self.place).and_then(|mut c| c.ask::<Vec<Attached>>(&request)).map_err(failed)?;
+        let attached: Vec<Attached> =
+            start::connect(&self.place).and_then(|mut c| c.ask_of_interfaces(&request)).map_err(failed)?;
         for port in &attached {
             for note in &port.notes {
                 writeln!(self.err, "{}: {note}", port.name)?;
@@ -151,7 +151,7 @@ impl<O: Write, E: Write> Session<'_, O, E> {
 
     fn create(&mut self, name: &str) -> Result<(), Failure> {
         let request = Request::Create { name: name.to_owned() };
-        let asked = start::connect(&self.place).and_then(|mut c| c.ask::<Value>(&request));
+        let asked = start::connect(&self.place).and_then(|mut c| c.ask_of_interfaces::<Value>(&request));
         asked.map_err(failed("create", name))?;
         if self.verbose && !self.json {
             let PortRow { rings, mem_id, .. } = self.row("create", name)?;

@@ -284,6 +284,25 @@ fn a_persistent_one_that_somebody_deleted_is_made_anew() {
     assert_eq!(bed.ctl(&["-r", "qq"]), DONE);
 }
 
+/// The control socket is a file, and files know no network namespaces.
+#[test]
+fn a_daemon_in_another_namespace_is_pointed_out() {
+    let (Some(bed), other) = (Bed::new("here"), Namespace::new("there")) else { return };
+    let from_there = |args: &[&str]| {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &other.0, env!("CARGO_BIN_EXE_vale-ctl")]).args(args);
+        let output = command.env("VALE_SOCKET", bed.dir.path().join("s")).output().unwrap();
+        (output.status.success(), text(&output.stderr))
+    };
+    let no = "failed to attach vale0:p0: no such interface (try: ip link)";
+    assert_eq!(bed.ctl(&["-a", "vale0:p0"]), (false, format!("{no}\n")), "here nothing is to be said");
+    let pid = bed.valed.id();
+    let way =
+        format!("; valed is in another network namespace (try: nsenter -t {pid} -n, or another --socket)\n");
+    assert_eq!(from_there(&["-a", "vale0:p0"]), (false, format!("{no}{way}")));
+    assert_eq!(from_there(&["-a", "vale0:tap1@tap"]), DONE);
+}
+
 /// As through a raw socket and a TAP: nothing is kept to go out when the interface is up again, but for what came before
 /// it was known to be down.
 #[test]
