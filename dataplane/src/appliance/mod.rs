@@ -158,6 +158,8 @@ impl Appliance {
             Backend::Virtual => {
                 backend::cable(&name.short(), Some(source)).map(|(near, far)| (near, Some(far)))?
             }
+            // Who comes by a socket is met under the name that users know.
+            _ if source.backend.has_socket() => (backend::open_shared(&name.short(), source)?, None),
             _ => (backend::open_shared(&name.port, source)?, None),
         };
         let (name, purpose) = (name.clone(), Purpose::Attached);

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::common::{PATIENCE, Valed, wait};
@@ -111,4 +112,17 @@ fn what_is_no_socket_is_named_and_not_harmed() {
         }
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+}
+
+/// What the log says of them is said under the name that users know.
+#[test]
+fn the_log_names_the_switch_too() {
+    let mut valed = Valed::start();
+    valed.ctl(&["-a", "vale0:c1@stream"]);
+    let mut peer = UnixStream::connect(valed.dir.path().join("vale0-c1.sock")).unwrap();
+    peer.write_all(&[0; 4]).unwrap();
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0, "it is hung up on");
+    valed.signal(Signal::TERM);
+    let (_, _, log) = valed.end();
+    assert!(log.contains("WARN vale0:c1: the conversation ends: it announced a frame of 0 bytes"), "{log}");
 }
