@@ -107,13 +107,15 @@ fn arguments(options: &Options) -> Vec<String> {
         (format!(",secret={secret}"), format!(" secret {secret}"))
     };
     let (dpdk_queues, vpp_queues) = if *queues > 1 {
-        (format!(" -- --rxq={queues} --txq={queues}"), format!(" rx-queues {queues} tx-queues {queues}"))
+        (format!(" --rxq={queues} --txq={queues}"), format!(" rx-queues {queues} tx-queues {queues}"))
     } else {
         (String::new(), String::new())
     };
+    // The buffers that testpmd makes of its own accord do not fit into -m 256.
     let dpdk = format!(
         "DPDK: dpdk-testpmd --no-huge -m 256 --no-pci --file-prefix=memif{id} \
-         --vdev=net_memif0,role={theirs},id={id},socket-abstract=no,socket={path}{dpdk_secret}{dpdk_queues}"
+         --vdev=net_memif0,role={theirs},id={id},socket-abstract=no,socket={path}{dpdk_secret} \
+         -- --total-num-mbufs=8192{dpdk_queues}"
     );
     let vpp = format!(
         "VPP: create memif socket id 1 filename {path}; \
