@@ -68,7 +68,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let waiting = Waiting::new(name)?;
     let shared = Arc::new(session::Shared::new(name, &waiting, 1)?);
     let place = Place { path: options.path.clone(), kind: SocketType::SEQPACKET, client: options.client };
-    let (rings, notes) = (rings(&options), arguments(&options));
+    let (rings, notes) = (rings(&options), arguments(name, &options));
     let peer = Some(shared.presence().clone());
     let peers = peers::Peers::new(name, options, shared.clone());
     let link = Arc::new(Link::start(name, place, waiting, peers)?);
@@ -97,7 +97,7 @@ const fn memory_bytes(rings: u16, log2: u8) -> u64 {
 }
 
 /// What to tell the other program.
-fn arguments(options: &Options) -> Vec<String> {
+fn arguments(name: &str, options: &Options) -> Vec<String> {
     let Options { path, client, id, secret, queues } = options;
     let path = path.display();
     let (theirs, vpp) = if *client { ("server", "master") } else { ("client", "slave no-zero-copy") };
@@ -111,9 +111,11 @@ fn arguments(options: &Options) -> Vec<String> {
     } else {
         (String::new(), String::new())
     };
-    // The buffers that testpmd makes of its own accord do not fit into -m 256.
+    // Of its own, or the second program takes itself for a part of the first; the buffers that testpmd makes of its own
+    // accord do not fit into -m 256.
+    let prefix = name.replace(':', "-");
     let dpdk = format!(
-        "DPDK: dpdk-testpmd --no-huge -m 256 --no-pci --file-prefix=memif{id} \
+        "DPDK: dpdk-testpmd --no-huge -m 256 --no-pci --file-prefix={prefix} \
          --vdev=net_memif0,role={theirs},id={id},socket-abstract=no,socket={path}{dpdk_secret} \
          -- --total-num-mbufs=8192{dpdk_queues}"
     );
@@ -122,4 +124,28 @@ fn arguments(options: &Options) -> Vec<String> {
          create interface memif id {id} socket-id 1 {vpp}{vpp_secret}{vpp_queues}"
     );
     vec![dpdk, vpp]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_on_two_ports_have_two_prefixes() {
+        let options = Options {
+            path: "/run/x.sock".into(),
+            client: false,
+            id: 0,
+            secret: "sesame".to_owned(),
+            queues: 2,
+        };
+        let dpdk = |name| arguments(name, &options).swap_remove(0);
+        assert_eq!(
+            dpdk("vale0:a"),
+            "DPDK: dpdk-testpmd --no-huge -m 256 --no-pci --file-prefix=vale0-a \
+             --vdev=net_memif0,role=client,id=0,socket-abstract=no,socket=/run/x.sock,secret=sesame \
+             -- --total-num-mbufs=8192 --rxq=2 --txq=2"
+        );
+        assert!(dpdk("vale1:a").contains("--file-prefix=vale1-a "));
+    }
 }
