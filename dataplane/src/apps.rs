@@ -6,10 +6,8 @@ use std::sync::Arc;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use pktgen::search::{Probe, Trial, TrialEvent};
 use ports::pcap::Capture;
-use ports::{App, Port, Time};
+use ports::{App, Port, Time, identity};
 use serde::{Deserialize, Serialize};
-
-use crate::identity;
 
 /// Which app, and what it is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]

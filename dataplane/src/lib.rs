@@ -21,7 +21,6 @@ pub mod backend;
 pub mod control;
 pub mod daemon;
 pub mod direct;
-mod identity;
 mod interrupt;
 pub mod name;
 pub mod search;

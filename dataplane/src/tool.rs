@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError};
-use ports::Port;
+use ports::{Port, identity};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::control::client::{self, Client};
@@ -18,7 +18,7 @@ use crate::name::{self, Name, PlainPort};
 use crate::trouble::Watch;
 use crate::worker::cores::{self, NoCore};
 use crate::worker::idle::Policy;
-use crate::{apps, backend, identity};
+use crate::{apps, backend};
 
 /// The app did not run, or not to its end. The text is for users.
 #[derive(Debug, thiserror::Error)]

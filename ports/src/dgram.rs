@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrUnix, SocketType, recv, sendto};
 
 use crate::descriptor::{self, Descriptor, Message};
+use crate::identity::station;
 use crate::peer::{Place, socket};
 use crate::{Capabilities, Error, Frame, Offload, Port};
 
@@ -40,15 +41,17 @@ pub fn open(name: &str, options: &Options) -> Result<Port, Error> {
     let place = Place { path: options.path.clone(), kind: SocketType::DGRAM, client: false };
     let socket = socket::listen(name, &place)?;
     let port = descriptor::port(Arc::new(Datagrams { socket, peer, path: place.path }), TAKES);
-    Ok(Port { notes: vec![arguments(options)], ..port })
+    Ok(Port { notes: vec![arguments(name, options)], ..port })
 }
 
-/// What to tell QEMU, for whom ours and theirs are the other way round.
-fn arguments(options: &Options) -> String {
+/// What to tell QEMU, for whom ours and theirs are the other way round. The guest has an address of its own: QEMU gives all
+/// of them the same.
+fn arguments(name: &str, options: &Options) -> String {
     let (ours, theirs) = (options.path.display(), options.peer.display());
+    let mac = station(name);
     format!(
         "-netdev dgram,id=n0,local.type=unix,local.path={theirs},remote.type=unix,remote.path={ours} \
-         -device virtio-net-pci,netdev=n0"
+         -device virtio-net-pci,netdev=n0,mac={mac}"
     )
 }
 

@@ -22,6 +22,7 @@ pub mod error;
 pub mod flow;
 pub mod frame;
 pub mod host;
+pub mod identity;
 pub mod interface;
 mod kernel;
 pub mod link;

@@ -5,12 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, bounded};
-use ports::{App, Port};
+use ports::{App, Port, identity};
 
 use super::roster::{Closing, Roster, Seat};
 use super::{Appliance, Error, Joiner, Purpose};
 use crate::backend;
-use crate::identity;
 use crate::name::{Backend, ValePort};
 use crate::worker::{AppId, Hosted, Retired};
 

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use crossbeam::channel::Receiver;
 use pktgen::search::{Trial, TrialEvent};
-use ports::{Mac, Port};
+use ports::{Mac, Port, identity};
 use serde::de::IgnoredAny;
 
 use crate::control::client::{Client, Error as ClientError};
@@ -17,7 +17,7 @@ use crate::name::{Backend, Name, PlainPort};
 use crate::tool::Error;
 use crate::worker::cores;
 use crate::worker::idle::Policy;
-use crate::{apps, backend, identity};
+use crate::{apps, backend};
 
 /// Where one end of a trial runs, and on which core.
 pub(super) struct End {

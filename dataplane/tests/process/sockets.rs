@@ -1,12 +1,14 @@
 //! Ports that others come to by a unix socket: what becomes of frames to those who are not there, or do not read.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
+use ports::Mac;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::{PATIENCE, Valed, wait};
+use crate::common::{PATIENCE, Valed, text, wait};
 
 /// A broadcast of this station.
 fn hello(station: u8) -> Vec<u8> {
@@ -112,6 +114,24 @@ fn what_is_no_socket_is_named_and_not_harmed() {
         }
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+}
+
+/// Guests by arguments that were pasted have addresses of their own, which stay the same.
+#[test]
+fn each_port_has_an_address_for_its_guest() {
+    let valed = Valed::start();
+    let mac = |name: &str| {
+        let note = text(&valed.ctl(&["-a", name]).stderr);
+        let (_, mac) = note.split_once("netdev=n0,mac=").unwrap_or_else(|| panic!("{note}"));
+        mac.get(..17).unwrap().parse::<Mac>().unwrap()
+    };
+    let names =
+        ["vale0:a@vhost-user", "vale0:b@vhost-user", "vale0:c@stream", "vale0:d@dgram", "vale1:a@stream"];
+    let macs = names.map(mac);
+    assert!(macs.iter().all(|mac| mac.octets()[0] & 3 == 2), "local, and no group: {macs:?}");
+    assert_eq!(BTreeSet::from(macs).len(), names.len(), "{macs:?}");
+    valed.ctl_ok(&["-d", "vale0:a"]);
+    assert_eq!(mac("vale0:a@stream"), macs[0]);
 }
 
 /// What the log says of them is said under the name that users know.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use rustix::net::SocketType;
 
 use crate::draft::{DRAFT_BYTES, Drafting};
+use crate::identity::station;
 use crate::peer::{Link, Place, Waiting};
 use crate::{BURST, Capabilities, Counters, Error, Port, Rings};
 
@@ -46,7 +47,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let waiting = Waiting::new(name)?;
     let shared = Arc::new(peers::Shared::new(name, &waiting, 1)?);
     let peers = peers::Peers::new(name, shared.clone());
-    let (notes, peer) = (vec![arguments(&options)], Some(shared.presence().clone()));
+    let (notes, peer) = (vec![arguments(name, &options)], Some(shared.presence().clone()));
     let place = Place { path: options.path, kind: SocketType::STREAM, client: options.client };
     let link = Arc::new(Link::start(name, place, waiting, peers)?);
     let counters = Arc::<Counters>::default();
@@ -64,10 +65,12 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     Ok(Port { counters, rings, notes, peer, ..Port::new(rx, tx) })
 }
 
-/// What to tell QEMU.
-fn arguments(options: &Options) -> String {
+/// What to tell QEMU. The guest has an address of its own: QEMU gives all of them the same.
+fn arguments(name: &str, options: &Options) -> String {
     let (server, path) = (if options.client { "on" } else { "off" }, options.path.display());
+    let mac = station(name);
     format!(
-        "-netdev stream,id=n0,server={server},addr.type=unix,addr.path={path} -device virtio-net-pci,netdev=n0"
+        "-netdev stream,id=n0,server={server},addr.type=unix,addr.path={path} \
+         -device virtio-net-pci,netdev=n0,mac={mac}"
     )
 }

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use rustix::net::SocketType;
 
 use crate::draft::Drafting;
+use crate::identity::station;
 use crate::offload::Offloads;
 use crate::peer::{Link, Place, RINGS, Waiting};
 use crate::{Capabilities, Counters, Error, Port, Rings, Rx};
@@ -97,7 +98,7 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let shares = usize::from(options.workers);
     let shared = Arc::new(session::Shared::new(name, &waiting, shares)?);
     let queues = u32::from(options.queues);
-    let (notes, peer) = (vec![arguments(&options)], Some(shared.presence().clone()));
+    let (notes, peer) = (vec![arguments(name, &options)], Some(shared.presence().clone()));
     let place = Place { path: options.path.clone(), kind: SocketType::STREAM, client: options.client };
     let front_ends = front_ends::FrontEnds::new(name, options, shared.clone());
     let link = Arc::new(Link::start(name, place, waiting, front_ends)?);
@@ -117,16 +118,16 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     Ok(Port { more_rx, counters, rings, notes, peer, ..Port::new(rx, tx) })
 }
 
-/// What to tell QEMU.
-fn arguments(options: &Options) -> String {
-    let path = options.path.display();
+/// What to tell QEMU. The guest has an address of its own: QEMU gives all of them the same.
+fn arguments(name: &str, options: &Options) -> String {
+    let (path, mac) = (options.path.display(), station(name));
     let (server, queues) = (if options.client { ",server=on" } else { ",reconnect=1" }, options.queues);
     let (many, vectors) =
         if queues > 1 { (format!(",queues={queues}"), ",mq=on") } else { (String::new(), "") };
     format!(
         "-object memory-backend-memfd,id=m0,size=256M,share=on -machine memory-backend=m0 \
          -chardev socket,id=c0,path={path}{server} -netdev vhost-user,id=n0,chardev=c0{many} \
-         -device virtio-net-pci,netdev=n0{vectors}"
+         -device virtio-net-pci,netdev=n0,mac={mac}{vectors}"
     )
 }
 
