@@ -204,7 +204,8 @@ pub struct Rings {
     pub tx_rings: u32,
     /// Rings for frames into it.
     pub rx_rings: u32,
-    /// The memory of all slots, bytes. What the kernel queues in memory of its own is not in it.
+    /// The memory of all slots, bytes. What the kernel queues in memory of its own is not in it, nor what a peer brings
+    /// ([`Presence::shared_bytes`]).
     pub memory_bytes: u64,
     /// Bytes of a page of it: 4 KiB, or 2 MiB where the kernel had some to spare.
     pub page_bytes: u64,

@@ -3,6 +3,7 @@
 //! The thread that speaks with the peer says it, whoever lists ports asks. The halves of the port know nothing of it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
@@ -36,13 +37,29 @@ impl fmt::Display for Peer {
 
 /// What is known of the peer of a port, at any time.
 #[derive(Clone, Debug, Default)]
-pub struct Presence(Arc<Mutex<Peer>>);
+pub struct Presence(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    peer: Mutex<Peer>,
+    shared_bytes: AtomicU64,
+}
 
 impl Presence {
     /// Who is there now.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        lock(&self.0).clone()
+        lock(&self.0.peer).clone()
+    }
+
+    /// Memory that the peer shares and frames are read from and written to, bytes: a guest's, while it is there.
+    #[must_use]
+    pub fn shared_bytes(&self) -> u64 {
+        self.0.shared_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn share(&self, bytes: u64) {
+        self.0.shared_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Somebody has connected.
@@ -51,7 +68,7 @@ impl Presence {
     }
 
     pub(crate) fn set(&self, peer: Peer) {
-        *lock(&self.0) = peer;
+        *lock(&self.0.peer) = peer;
     }
 
     /// What was agreed on holds no longer.
@@ -63,6 +80,7 @@ impl Presence {
 
     /// The connection is gone. Why it ended stays known.
     pub(crate) fn go(&self) {
+        self.share(0);
         if matches!(self.peer(), Peer::Here(_)) {
             self.set(Peer::Nobody);
         }
@@ -105,6 +123,16 @@ mod tests {
         assert_eq!(seen.peer().to_string(), "ended: it lied");
         presence.come();
         assert!(matches!(seen.peer(), Peer::Here(_)));
+    }
+
+    #[test]
+    fn memory_goes_with_who_shared_it() {
+        let presence = Presence::default();
+        presence.come();
+        presence.share(1 << 28);
+        assert_eq!(presence.clone().shared_bytes(), 1 << 28);
+        presence.go();
+        assert_eq!(presence.shared_bytes(), 0);
     }
 
     #[test]

@@ -53,6 +53,12 @@ pub(super) struct About {
 }
 
 impl About {
+    /// What it keeps frames in, the memory of a peer included that is there.
+    pub(super) fn rings(&self) -> Rings {
+        let shared = self.peer.as_ref().map_or(0, Presence::shared_bytes);
+        Rings { memory_bytes: self.rings.memory_bytes + shared, ..self.rings }
+    }
+
     /// The port again, of its receiving halves, at least one, and the other one.
     pub(super) fn port(self, halves: Vec<Box<dyn Rx>>, tx: Box<dyn Tx>) -> Option<Port> {
         let Self { mac, counters, rings, mem_id: _, notes, peer, link } = self;

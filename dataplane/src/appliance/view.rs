@@ -50,7 +50,7 @@ impl Appliance {
                 core: cores.next(),
                 more_cores: cores.collect(),
                 mac: entry.about.mac,
-                rings: entry.about.rings,
+                rings: entry.about.rings(),
                 mem_id: entry.about.mem_id,
                 peer: entry.about.peer.as_ref().map(Presence::peer),
                 notes: entry.about.notes.iter().cloned().chain(entry.hint()).collect(),

@@ -127,6 +127,7 @@ impl Control {
         }
         self.pause();
         let changed = self.change_paused(request, fds);
+        self.shared.presence().share(self.memory.bytes());
         self.resume();
         changed
     }

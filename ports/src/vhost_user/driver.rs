@@ -86,6 +86,12 @@ impl Driver {
         Self::start(UnixStream::connect(path).expect("connect to the port"), style)
     }
 
+    /// Bytes of the guest's memory.
+    #[must_use]
+    pub const fn memory_bytes(&self) -> u64 {
+        MEMORY as u64
+    }
+
     /// The same on a socket that is connected already.
     ///
     /// # Panics

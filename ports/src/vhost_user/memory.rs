@@ -146,6 +146,11 @@ impl Memory {
         self.regions.iter().filter(|region| !known(&region.claim)).cloned().collect()
     }
 
+    /// Bytes of all regions together.
+    pub(super) fn bytes(&self) -> u64 {
+        self.regions.iter().fold(0, |bytes, region| bytes.saturating_add(region.claim.len))
+    }
+
     /// Where `len` bytes are that the guest's descriptors call `address`, if one region has them all. What is found is
     /// good while this memory is alive.
     #[inline]

@@ -102,15 +102,9 @@ pub fn open(name: &str, options: Options) -> Result<Port, Error> {
     let place = Place { path: options.path.clone(), kind: SocketType::STREAM, client: options.client };
     let front_ends = front_ends::FrontEnds::new(name, options, shared.clone());
     let link = Arc::new(Link::start(name, place, waiting, front_ends)?);
-    // The guest's own rings and memory, which it says when it comes.
-    let rings = Rings {
-        tx_slots: 256,
-        rx_slots: 256,
-        tx_rings: queues,
-        rx_rings: queues,
-        memory_bytes: 1,
-        ..Rings::default()
-    };
+    // The guest's own rings, as long as QEMU makes them; its memory it says when it comes (`Presence::shared_bytes`).
+    let rings =
+        Rings { tx_slots: 256, rx_slots: 256, tx_rings: queues, rx_rings: queues, ..Rings::default() };
     let counters = Arc::new(if shares > 1 { Counters::for_several() } else { Counters::default() });
     let half = |share| rx::VhostRx::new(shared.clone(), link.clone(), share, counters.clone());
     let (rx, more_rx) = (half(0), (1..shares).map(|share| Box::new(half(share)) as Box<dyn Rx>).collect());

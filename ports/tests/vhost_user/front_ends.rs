@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ports::contract::{Far, frame};
 use ports::vhost_user::driver::{Driver, Style};
 use ports::vhost_user::{self, Options};
-use ports::{Burst, Frame, Offload, Peer, Port, Rx};
+use ports::{Burst, Frame, Offload, Peer, Port, Presence, Rx};
 use rustix::event::{PollFd, PollFlags, Timespec, poll as poll_fds};
 
 use crate::sockets::{Place, alone, eventually, held, poll, send, take};
@@ -22,6 +22,18 @@ fn a_socket_of_ours_goes_and_anothers_stays() {
     drop(port);
     eventually("the socket stays", || !options(&place).path.exists());
     let _port = open(&options(&place));
+}
+
+#[test]
+fn its_memory_is_the_guests_while_that_is_there() {
+    let place = Place::new("memory");
+    let port = open(&options(&place));
+    let shared = || port.peer.as_ref().map(Presence::shared_bytes);
+    assert_eq!((port.rings.memory_bytes, shared()), (0, Some(0)), "nobody is there");
+    let driver = Driver::connect(&options(&place).path, Style::PLAIN);
+    assert_eq!(shared(), Some(driver.memory_bytes()));
+    drop(driver);
+    eventually("it stays", || shared() == Some(0));
 }
 
 #[test]
