@@ -46,6 +46,9 @@ struct Known {
 }
 
 impl Presence {
+    /// What is said of somebody with whom nothing was agreed on yet.
+    pub(crate) const NO_RINGS: &'static str = "no rings yet";
+
     /// Who is there now.
     #[must_use]
     pub fn peer(&self) -> Peer {
@@ -64,7 +67,7 @@ impl Presence {
 
     /// Somebody has connected.
     pub(crate) fn come(&self) {
-        self.set(Peer::Here("no rings yet".to_owned()));
+        self.set(Peer::Here(Self::NO_RINGS.to_owned()));
     }
 
     pub(crate) fn set(&self, peer: Peer) {

@@ -153,6 +153,7 @@ impl Appliance {
         if source.backend == Backend::Host {
             roster.check_host(name)?;
         }
+        tracing::debug!("{}: opens ({})", name.short(), source.backend.name());
         let core = backend::core(&name.short(), source)?;
         let (port, far) = match source.backend {
             Backend::Virtual => {
@@ -211,11 +212,13 @@ impl Appliance {
                 return Err(Error::Switch { name: name.short(), why: e.to_string() });
             }
         };
+        tracing::debug!("{}: is port {} of {}", name.short(), index.number(), name.switch);
         self.refresh(&home.switch);
         let turn = |half| (first + half) % self.workers.len();
         let workers = (0..halves.len()).map(turn).collect::<Vec<_>>();
         for (worker, rx) in workers.iter().zip(halves) {
             self.workers[*worker].add_port(&home.switch, index, rx);
+            tracing::debug!("{}: received on core {}", name.short(), self.workers[*worker].core());
         }
         let core = self.workers[first].core();
         tracing::info!("{}: attached ({}, core {core})", name.short(), backend.name());
@@ -265,6 +268,7 @@ impl Appliance {
         let Some(entry) = home.entries.remove(&name.key()) else { return };
         let remove = |worker: &usize| self.workers[*worker].remove_port(&home.switch, entry.index, drain);
         let halves = entry.workers.iter().filter_map(remove).collect();
+        tracing::debug!("{}: received by nobody any more", name.short());
         home.switch.leave(entry.index);
         self.refresh(&home.switch);
         let counts = entry.about.counters.read();

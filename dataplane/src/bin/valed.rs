@@ -46,7 +46,8 @@ struct Args {
     /// Stations that a switch remembers
     #[arg(long, value_name = "COUNT", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1..=1 << 26))]
     stations: u32,
-    /// More messages
+    /// More messages: what is said with guests and other programs, and the steps of attaching; twice, also each attempt to
+    /// reach one that is not there
     #[arg(short, action = ArgAction::Count)]
     verbose: u8,
     /// Leave when nobody needs it any more

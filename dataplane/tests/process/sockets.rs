@@ -144,5 +144,12 @@ fn the_log_names_the_switch_too() {
     assert_eq!(peer.read(&mut [0]).unwrap(), 0, "it is hung up on");
     valed.signal(Signal::TERM);
     let (_, _, log) = valed.end();
-    assert!(log.contains("WARN vale0:c1: the conversation ends: it announced a frame of 0 bytes"), "{log}");
+    for line in [
+        " INFO vale0:c1: connected, MTU 1500, no offloads",
+        " INFO vale0:c1: disconnected (it announced a frame of 0 bytes)",
+        " WARN vale0:c1: the conversation ends: it announced a frame of 0 bytes",
+    ] {
+        assert_eq!(log.matches(line).count(), 1, "{line}\n{log}");
+    }
+    assert!(!log.contains("DEBUG"), "{log}");
 }

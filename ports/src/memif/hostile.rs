@@ -16,7 +16,7 @@ use super::session::Shared;
 use super::tx::MemifTx;
 use crate::draft::Drafting;
 use crate::peer::hostile::{Bytes, MESSAGES, descriptors, event, link, memfd, receive, say, transmit, write};
-use crate::peer::socket;
+use crate::peer::{Told, socket};
 use crate::ring::layout::COOKIE;
 use crate::{Counters, Rx};
 
@@ -71,7 +71,8 @@ pub fn messages(input: &[u8]) {
         say(&theirs, &[&packet], &descriptors(kinds));
     }
     shutdown(&theirs, Shutdown::Write).expect("to hang up");
-    while let Ok(true) = exchange(&ours, &mut *conversation) {
+    let told = Told::new("hostile");
+    while let Ok(true) = exchange(&ours, &mut *conversation, &told) {
         receive(&mut port.rx, 0);
         transmit(&mut port.tx, 60, 2);
     }

@@ -21,6 +21,7 @@ mod session;
 #[cfg(any(test, feature = "contract"))]
 pub mod stranger;
 mod tx;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Options;
 use super::client::Client;
@@ -43,7 +44,7 @@ impl Peers {
             why => why.to_string(),
         });
         if !matches!(why, Refusal::HungUp(_)) {
-            let _ = say(peer, &(Message::disconnect(&why.to_string()), None));
+            let _ = say(peer, &(Message::disconnect(&why.to_string()), None), &self.told);
         }
         End::Refused
     }
@@ -53,15 +54,18 @@ impl Host for Peers {
     fn serve(&mut self, peer: &OwnedFd, waiting: &Waiting) -> End {
         let mut conversation = self.conversation();
         let greeting = conversation.greeting().map(|greeting| (greeting, None));
-        if open(peer).is_err() || greeting.is_some_and(|greeting| say(peer, &greeting).is_err()) {
+        if open(peer).is_err() || greeting.is_some_and(|greeting| say(peer, &greeting, &self.told).is_err()) {
             return End::Lost;
         }
-        let over = talk(peer, waiting, &self.shared, Some(HANDSHAKE), &mut conversation);
+        let (shared, told) = (&self.shared, &mut self.told);
+        let over = talk(peer, waiting, shared, Some(HANDSHAKE), &mut conversation, told);
         let was_connected = conversation.is_connected();
         drop(conversation); // waits for the halves, which may see only now what the peer broke
-        let refusal = match self.shared.broken().map_or(over, Over::Broken) {
+        let over = self.shared.broken().map_or(over, Over::Broken);
+        self.told.gone(&over.to_string(), Instant::now());
+        let refusal = match over {
             Over::Stopped => {
-                let _ = say(peer, &(Message::disconnect("the port is detached"), None));
+                let _ = say(peer, &(Message::disconnect("the port is detached"), None), &self.told);
                 return End::Stopped;
             }
             Over::HungUp => None,
@@ -87,8 +91,8 @@ impl Host for Peers {
 impl Talk for Box<dyn Conversation> {
     type Refusal = Refusal;
 
-    fn exchange(&mut self, peer: &OwnedFd) -> Result<bool, Refusal> {
-        exchange(peer, &mut **self)
+    fn exchange(&mut self, peer: &OwnedFd, told: &mut Told) -> Result<bool, Refusal> {
+        exchange(peer, &mut **self, told)
     }
 
     fn is_settled(&self) -> bool {
@@ -97,7 +101,11 @@ impl Talk for Box<dyn Conversation> {
 }
 
 /// Hears one message and answers it; false when the peer has gone without a word.
-pub(super) fn exchange(peer: &OwnedFd, conversation: &mut dyn Conversation) -> Result<bool, Refusal> {
+pub(super) fn exchange(
+    peer: &OwnedFd,
+    conversation: &mut dyn Conversation,
+    told: &Told,
+) -> Result<bool, Refusal> {
     let mut bytes = [0; LEN + 1]; // one more than there may be
     let mut fds = Vec::new();
     let len = match receive(peer, &mut bytes, &mut fds) {
@@ -110,11 +118,14 @@ pub(super) fn exchange(peer: &OwnedFd, conversation: &mut dyn Conversation) -> R
     if fds.len() > 1 {
         return Err(Refusal::Descriptors);
     }
-    let answer = conversation.hear(message.ok_or(Refusal::Message)?, fds.pop())?;
-    Ok(answer.is_none_or(|answer| say(peer, &answer).is_ok()))
+    let message = message.ok_or(Refusal::Message)?;
+    told.debug(|| format!("hears {message}"));
+    let answer = conversation.hear(message, fds.pop())?;
+    Ok(answer.is_none_or(|answer| say(peer, &answer, told).is_ok()))
 }
 
-fn say(peer: &OwnedFd, (message, fd): &Said) -> io::Result<()> {
+fn say(peer: &OwnedFd, (message, fd): &Said, told: &Told) -> io::Result<()> {
+    told.debug(|| format!("says {message}"));
     let fd = fd.as_ref().map(AsFd::as_fd);
     send(peer, &message.to_bytes(), fd.as_slice())
 }

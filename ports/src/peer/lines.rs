@@ -1,11 +1,11 @@
-//! What a test's own thread logs, line by line.
+//! What a test's own thread logs, line by line, but for what only helps to debug.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::lock;
 
@@ -31,8 +31,8 @@ impl Visit for Message {
 }
 
 impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    fn enabled(&self, what: &Metadata<'_>) -> bool {
+        *what.level() <= Level::INFO
     }
 
     fn event(&self, event: &Event<'_>) {

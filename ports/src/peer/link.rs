@@ -49,7 +49,7 @@ impl Link {
     /// If the socket cannot be listened on, or there is no thread to be had.
     pub(crate) fn start(name: &str, place: Place, waiting: Waiting, host: impl Host) -> Result<Self, Error> {
         let listener = if place.client { None } else { Some(socket::listen(name, &place)?) };
-        let meeting = Meeting { place, waiting: waiting.clone(), host };
+        let meeting = Meeting { name: name.to_owned(), place, waiting: waiting.clone(), host };
         let builder = std::thread::Builder::new().name(format!("{name}-control"));
         let thread = builder
             .spawn(move || meeting.run(listener.as_ref()))
@@ -69,6 +69,8 @@ impl Drop for Link {
 
 /// What the thread has.
 struct Meeting<H> {
+    /// Of the port.
+    name: String,
     place: Place,
     waiting: Waiting,
     host: H,
@@ -76,9 +78,13 @@ struct Meeting<H> {
 
 impl<H: Host> Meeting<H> {
     fn run(mut self, listener: Option<&OwnedFd>) {
+        let how = if listener.is_some() { "waits at" } else { "goes to" };
+        tracing::debug!("{}: {how} {}", self.name, self.place.path.display());
         while let Some(peer) = self.next(listener) {
+            tracing::debug!("{}: a conversation begins", self.name);
             self.host.presence().come();
             let end = self.host.serve(&peer, &self.waiting);
+            tracing::debug!("{}: the conversation is over: {end:?}", self.name);
             self.host.presence().go();
             if end == End::Refused && !self.waiting.is_over() {
                 // It is not to wait for us, but may still read why.
@@ -117,7 +123,10 @@ impl<H: Host> Meeting<H> {
             match peer {
                 Ok(peer) => return Some(peer),
                 Err(e) if listener.is_some() && e.kind() == io::ErrorKind::WouldBlock => {} // something else woke us
-                Err(_) => self.pause(),
+                Err(e) => {
+                    tracing::trace!("{}: {}: {e}", self.name, self.place.path.display());
+                    self.pause();
+                }
             }
         }
         None

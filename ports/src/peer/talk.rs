@@ -1,9 +1,10 @@
 //! A conversation with one peer, until either side has had enough of it.
 
+use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::{Shared, Waiting};
+use super::{Shared, Told, Waiting};
 use crate::Peer;
 
 /// How long a peer that came to us may take to come to terms: who only sits there keeps others away.
@@ -18,7 +19,7 @@ pub(crate) trait Talk {
     ///
     /// # Errors
     /// For what breaks the rules.
-    fn exchange(&mut self, peer: &OwnedFd) -> Result<bool, Self::Refusal>;
+    fn exchange(&mut self, peer: &OwnedFd, told: &mut Told) -> Result<bool, Self::Refusal>;
 
     /// Whether the peer may be silent from now on, for as long as it likes.
     fn is_settled(&self) -> bool;
@@ -39,18 +40,33 @@ pub(crate) enum Over<R, B> {
     Refused(R),
 }
 
-/// Speaks with a peer. If there is a patience, the peer has to come to terms within it.
+impl<R: fmt::Display, B: fmt::Display> fmt::Display for Over<R, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("the port is detached"),
+            Self::HungUp => f.write_str("it has hung up"),
+            Self::Silent => f.write_str("it said nothing in time"),
+            Self::Broken(broken) => broken.fmt(f),
+            Self::Refused(why) => why.fmt(f),
+        }
+    }
+}
+
+/// Speaks with a peer, and has it told who is there. If there is a patience, the peer has to come to terms within it.
 pub(crate) fn talk<T: Talk, S, B: Copy + Into<Peer>>(
     peer: &OwnedFd,
     waiting: &Waiting,
     shared: &Shared<S, B>,
     patience: Option<Duration>,
     talk: &mut T,
+    told: &mut Told,
 ) -> Over<T::Refusal, B> {
     let end = patience.map(|patience| Instant::now() + patience);
     loop {
         let end = end.filter(|_| !talk.is_settled());
-        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        let now = Instant::now();
+        let news = told.look(shared.presence(), now);
+        let left = end.map(|end| end.saturating_duration_since(now)).into_iter().chain(news).min();
         let said = waiting.wait(Some(peer.as_fd()), left);
         if waiting.is_over() {
             return Over::Stopped;
@@ -61,7 +77,7 @@ pub(crate) fn talk<T: Talk, S, B: Copy + Into<Peer>>(
         if !said && end.is_some_and(|end| Instant::now() >= end) {
             return Over::Silent;
         }
-        match if said { talk.exchange(peer) } else { Ok(true) } {
+        match if said { talk.exchange(peer, told) } else { Ok(true) } {
             Ok(true) => {}
             Ok(false) => return Over::HungUp,
             Err(why) => return Over::Refused(why),
@@ -104,7 +120,7 @@ mod tests {
     impl Talk for &Byte {
         type Refusal = ();
 
-        fn exchange(&mut self, peer: &OwnedFd) -> Result<bool, ()> {
+        fn exchange(&mut self, peer: &OwnedFd, _: &mut Told) -> Result<bool, ()> {
             self.settled.store(true, Ordering::Release);
             rustix::io::read(peer, &mut [0]).map(|n| n > 0).map_err(|_| ())
         }
@@ -127,7 +143,7 @@ mod tests {
         std::thread::scope(|threads| {
             let over = threads.spawn(|| {
                 let patience = Some(Duration::from_millis(10));
-                talk(&ours, &waiting, &shared, patience, &mut &Byte::default())
+                talk(&ours, &waiting, &shared, patience, &mut &Byte::default(), &mut Told::new("talk"))
             });
             let theirs = theirs; // hangs up if this fails
             eventually("it is listened to", || over.is_finished());
@@ -143,7 +159,10 @@ mod tests {
         std::thread::scope(|threads| {
             let mut theirs = theirs;
             theirs.write_all(&[1]).unwrap();
-            let over = threads.spawn(|| talk(&ours, &waiting, &shared, Some(Duration::ZERO), &mut &byte));
+            let over = threads.spawn(|| {
+                let told = &mut Told::new("talk");
+                talk(&ours, &waiting, &shared, Some(Duration::ZERO), &mut &byte, told)
+            });
             eventually("nothing is heard", || byte.is_settled());
             wake(waiting.control()); // it looks around, and nothing was said
             drop(theirs);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::TAKES;
 use crate::peer::{self, End, Host, Told, Waiting};
@@ -91,21 +92,20 @@ impl Host for Peers {
         }
         self.shared.begin(Session { socket, number, over });
         let end = loop {
-            waiting.wait(None, None);
+            let news = self.told.look(self.shared.presence(), Instant::now());
+            waiting.wait(None, news);
             if waiting.is_over() {
+                self.told.gone("the port is detached", Instant::now());
                 break End::Stopped;
             }
-            match self.shared.broken() {
-                Some(Parting::HungUp) => {
-                    self.told.forget();
-                    break End::Lost;
-                }
-                Some(why) => {
-                    self.told.warn(&format!("the conversation ends: {why}"));
-                    break End::Refused;
-                }
-                None => {}
+            let Some(why) = self.shared.broken() else { continue };
+            self.told.gone(&why.to_string(), Instant::now());
+            if why == Parting::HungUp {
+                self.told.forget();
+                break End::Lost;
             }
+            self.told.warn(&format!("the conversation ends: {why}"));
+            break End::Refused;
         };
         self.shared.end();
         end

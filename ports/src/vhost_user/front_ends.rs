@@ -2,8 +2,10 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::control::{Control, Refusal};
+use super::message::Request;
 use super::session::Shared;
 use super::{Options, socket};
 use crate::Presence;
@@ -31,13 +33,15 @@ impl Host for FrontEnds {
             return End::Lost;
         }
         let control = Control::new(self.options.clone(), self.shared.clone());
-        let mut front_end = FrontEnd { control, heard: false, told: &mut self.told };
+        let mut front_end = FrontEnd { control, heard: false };
         // One that listens keeps nobody away, and may take its time.
         let patience = Some(HANDSHAKE).filter(|_| !self.options.client);
-        let over = talk(socket, waiting, &self.shared, patience, &mut front_end);
+        let over = talk(socket, waiting, &self.shared, patience, &mut front_end, &mut self.told);
         let Control { lacks_memory, has_begun, .. } = front_end.control;
         drop(front_end); // waits for the halves, which may see only now what the guest broke
-        match self.shared.broken().map_or(over, Over::Broken) {
+        let over = self.shared.broken().map_or(over, Over::Broken);
+        self.told.gone(&over.to_string(), Instant::now());
+        match over {
             Over::Stopped => return End::Stopped,
             Over::HungUp if lacks_memory => {} // which was said
             Over::HungUp => {
@@ -62,23 +66,22 @@ impl Host for FrontEnds {
 }
 
 /// Our conversation with one of them.
-struct FrontEnd<'a> {
+struct FrontEnd {
     control: Control,
     /// It has made a request: QEMU makes some at once, and then none until the guest's driver is there, and none while
     /// that is content.
     heard: bool,
-    told: &'a mut Told,
 }
 
-impl Talk for FrontEnd<'_> {
+impl Talk for FrontEnd {
     type Refusal = Box<dyn std::error::Error>;
 
-    fn exchange(&mut self, socket: &OwnedFd) -> Result<bool, Self::Refusal> {
+    fn exchange(&mut self, socket: &OwnedFd, told: &mut Told) -> Result<bool, Self::Refusal> {
         self.heard = true;
         let lacked_memory = self.control.lacks_memory;
-        let goes_on = hear(socket, &mut self.control)?;
+        let goes_on = hear(socket, &mut self.control, told)?;
         if self.control.lacks_memory && !lacked_memory {
-            self.told.warn(NOT_SHARED);
+            told.warn(NOT_SHARED);
         }
         Ok(goes_on)
     }
@@ -89,11 +92,20 @@ impl Talk for FrontEnd<'_> {
 }
 
 /// Carries out one request; false when the front-end has hung up.
-pub(super) fn hear(front_end: &OwnedFd, control: &mut Control) -> Result<bool, Box<dyn std::error::Error>> {
+pub(super) fn hear(
+    front_end: &OwnedFd,
+    control: &mut Control,
+    told: &Told,
+) -> Result<bool, Box<dyn std::error::Error>> {
     let Some(letter) = socket::read(front_end)? else { return Ok(false) };
     let request = letter.header.request;
+    told.debug(|| match Request::parse(request, &letter.payload) {
+        Some(known) => format!("hears {known:?}"),
+        None => format!("hears request {request}, which is too short"),
+    });
     let reply = control.request(request, letter.header.needs_reply(), &letter.payload, letter.fds);
     if let Some(reply) = reply.map_err(|e: Refusal| format!("request {request}: {e}"))? {
+        told.debug(|| format!("answers {reply:?}"));
         socket::reply(front_end, request, reply)?;
     }
     Ok(true)
@@ -155,9 +167,14 @@ mod tests {
             assert_eq!(serve(&mut front_ends, &waiting, &nowhere), End::Refused);
         });
         let nowhere = format!("vm1: {NOT_SHARED}");
+        let [came, went] = [
+            "connected, 2 of 2 rings, MTU 1500, checksums and segmentation",
+            "disconnected (it has hung up)",
+        ]
+        .map(|line| format!("vm1: {line}"));
         assert_eq!(
             lines,
-            ["vm1: request 99: request 99 was never offered", nowhere.as_str(), nowhere.as_str()]
+            ["vm1: request 99: request 99 was never offered", &nowhere, &came, &went, &nowhere]
         );
     }
 }

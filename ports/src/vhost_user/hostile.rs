@@ -16,7 +16,7 @@ use super::tx::VhostTx;
 use super::{EVENT_IDX, GUEST_TSO4, INDIRECT_DESC, MRG_RXBUF, Options, VERSION_1, features};
 use crate::draft::Drafting;
 use crate::peer::hostile::{Bytes, MESSAGES, descriptors, event, link, memfd, receive, say, transmit, write};
-use crate::peer::socket;
+use crate::peer::{Told, socket};
 use crate::piece::Piece;
 use crate::{Counters, Rx};
 
@@ -70,7 +70,8 @@ pub fn messages(input: &[u8]) {
         say(&theirs, &[&header, payload], &descriptors(kinds));
     }
     theirs.shutdown(Shutdown::Write).expect("to hang up");
-    while let Ok(true) = hear(&ours, &mut port.control) {
+    let told = Told::new("hostile");
+    while let Ok(true) = hear(&ours, &mut port.control, &told) {
         receive(&mut port.rx, 0);
         transmit(&mut port.tx, 60, 2);
     }
