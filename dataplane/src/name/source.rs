@@ -111,6 +111,19 @@ impl Source {
         Self { backend, options: Options(Vec::new()) }
     }
 
+    /// The same with the paths of its sockets as they are from the root on: the daemon is in another directory than its clients.
+    #[must_use]
+    pub fn from_root(mut self) -> Self {
+        for (_, path) in self.options.0.iter_mut().filter(|(key, _)| matches!(&**key, "path" | "peer")) {
+            if let Some(absolute) =
+                std::path::absolute(&*path).ok().and_then(|p| p.into_os_string().into_string().ok())
+            {
+                *path = absolute;
+            }
+        }
+        self
+    }
+
     /// The same with one more option, unless it was given.
     #[must_use]
     pub fn or_option(mut self, key: &str, value: String) -> Self {

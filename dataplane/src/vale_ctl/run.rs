@@ -12,7 +12,7 @@ use crate::control::client::{Client, Error};
 use crate::control::message::{Attached, Detached, PortRow, Request, Station, SwitchStats};
 use crate::control::place::Place;
 use crate::control::start;
-use crate::name::ValePort;
+use crate::name::{Source, ValePort};
 use crate::tables;
 
 /// What is printed when an action came to nothing: netmap's `failed to attach vale0:eth9: ...`.
@@ -108,8 +108,9 @@ impl<O: Write, E: Write> Session<'_, O, E> {
     fn attach(&mut self, port: &str, host: bool) -> Result<Vec<Attached>, Failure> {
         let failed = failed("attach", port);
         // Before a daemon is started for it.
-        port.parse::<ValePort>().map_err(|e| failed(Error::Refused(e.to_string())))?;
-        let request = Request::Attach { port: port.to_owned(), host };
+        let name = port.parse::<ValePort>().map_err(|e| failed(Error::Refused(e.to_string())))?;
+        let name = ValePort { source: name.source.map(Source::from_root), ..name };
+        let request = Request::Attach { port: name.to_string(), host };
         let attached: Vec<Attached> =
             start::connect(&self.place).and_then(|mut c| c.ask_of_interfaces(&request)).map_err(failed)?;
         for port in &attached {

@@ -68,6 +68,11 @@ impl Valed {
         program(env!("CARGO_BIN_EXE_vale-ctl"), &self.socket()).args(args).output().unwrap()
     }
 
+    /// The same in this directory.
+    pub(crate) fn ctl_in(&self, dir: &Path, args: &[&str]) -> Output {
+        program(env!("CARGO_BIN_EXE_vale-ctl"), &self.socket()).current_dir(dir).args(args).output().unwrap()
+    }
+
     /// `vale-ctl` that must succeed: what it prints.
     #[track_caller]
     pub(crate) fn ctl_ok(&self, args: &[&str]) -> String {

@@ -134,6 +134,25 @@ fn each_port_has_an_address_for_its_guest() {
     assert_eq!(mac("vale0:a@stream"), macs[0]);
 }
 
+/// Paths are where they are for who types them: the daemon is somewhere else.
+#[test]
+fn a_path_is_taken_from_where_it_was_typed() {
+    let (valed, here) = (Valed::start(), tempfile::tempdir().unwrap());
+    for name in [
+        "a@vhost-user:path=a.sock",
+        "b@stream:path=b.sock",
+        "c@memif:path=c.sock",
+        "d@dgram:path=./d.sock,peer=p",
+    ] {
+        let output = valed.ctl_in(here.path(), &["-a", &format!("vale0:{name}")]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let (socket, note) = (here.path().join(&name[..1]).with_extension("sock"), text(&output.stderr));
+        assert!(socket.exists() && note.contains(&socket.display().to_string()), "{name}: {note}");
+    }
+    let note = valed.ctl_ok(&["-v", "-g", "vale0:d"]);
+    assert!(note.contains(&format!("local.path={},", here.path().join("p").display())), "{note}");
+}
+
 /// What the log says of them is said under the name that users know.
 #[test]
 fn the_log_names_the_switch_too() {
