@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ports::counters::Totals;
-use ports::{Counters, Interface, Link, LinkState, Port, Reason};
+use ports::{Counters, Interface, Link, LinkState, Peer, Port, Reason};
 
 use crate::name::{Backend, PlainPort};
 
@@ -110,9 +110,33 @@ fn of_counters(name: &str, interface: &str, totals: &Totals) -> Option<String> {
     })
 }
 
+/// That frames to a port fail since nobody is at its far side, if that is so. It is no trouble for the log, which has who
+/// came and went.
+pub(crate) fn nobody(name: &str, peer: Option<&Peer>, totals: &Totals) -> Option<String> {
+    let (why, cure) = match peer? {
+        Peer::Nobody => (String::new(), "start the guest or program, or detach the port"),
+        Peer::Ended(why) => (format!(": {why}"), "detach the port, and attach it again"),
+        Peer::Here(_) => return None,
+    };
+    (totals.dropped(Reason::Error) > 0).then(|| format!("{name}: nobody is connected{why} (try: {cure})"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_not_there_is_told_of_once_frames_fail() {
+        let counters = Counters::default();
+        let hint = |peer| nobody("vale0:vm3", Some(peer).as_ref(), &counters.read());
+        assert_eq!(hint(Peer::Nobody), None);
+        counters.add_drops(Reason::Error, 3);
+        let told = hint(Peer::Nobody).unwrap();
+        assert!(told.starts_with("vale0:vm3: nobody is connected (try: "), "{told}");
+        assert!(hint(Peer::Ended("it lied".to_owned())).unwrap().contains("connected: it lied (try: "));
+        assert_eq!(hint(Peer::Here("2 of 2 rings".to_owned())), None);
+        assert_eq!(nobody("vale0:eth0", None, &counters.read()), None);
+    }
 
     #[test]
     fn trouble_is_told_once() {

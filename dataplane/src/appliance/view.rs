@@ -6,6 +6,7 @@ use super::roster::{Entry, Home};
 use super::{Appliance, Error};
 use crate::control::message::{PortRow, PortStats, Station, SwitchStats};
 use crate::name::{Backend, ValePort};
+use crate::trouble;
 
 impl Entry {
     /// What the counters say that the user should do something about.
@@ -20,7 +21,10 @@ impl Entry {
     }
 
     fn stats(&self) -> PortStats {
-        PortStats { name: self.name.short(), counts: self.about.counters.read().into(), hint: self.hint() }
+        let (name, totals) = (self.name.short(), self.about.counters.read());
+        let peer = self.about.peer.as_ref().map(Presence::peer);
+        let hint = self.hint().or_else(|| trouble::nobody(&name, peer.as_ref(), &totals));
+        PortStats { name, counts: totals.into(), hint }
     }
 }
 

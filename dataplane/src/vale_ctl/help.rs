@@ -55,7 +55,7 @@ Reasons for drops:
   no_destination  nobody else is on the switch
   no_offload      malformed headers: cannot be checksummed or segmented
   port_gone       the destination left in between
-  error           the port failed, for example because its interface is down
+  error           the port failed: nobody is connected to it, or its interface is down
   bad_checksum    came with a checksum yet to be filled in (AF_XDP on a veth)
   kernel          dropped by the kernel, before it reached us or after it left
 

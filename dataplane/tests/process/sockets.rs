@@ -67,12 +67,15 @@ fn who_never_reads_holds_up_nobody() {
         stats["switches"][0]["balance"] == 0 && dropped("full") > 0 && all == (ROUNDS * FRAMES) as u64 + 1
     });
     assert_eq!(port(&stats(&valed), "vale0:reader")["drops"]["full"], Value::Null);
+    assert!(!valed.ctl_ok(&["stats"]).contains("nobody is connected"));
     // Gone, its frames fail, until the next comes.
     drop(deaf);
     wait("it is noticed", || {
         busy.write_all(&hello(3)).unwrap();
         port(&stats(&valed), "vale0:deaf")["drops"]["error"].as_u64() > Some(0)
     });
+    let told = valed.ctl_ok(&["stats", "vale0:deaf"]);
+    assert!(told.contains("\nvale0:deaf: nobody is connected (try: start the guest"), "{told}");
     let mut next = connect("deaf");
     wait("its successor hears", || {
         busy.write_all(&hello(3)).unwrap();
