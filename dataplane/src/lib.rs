@@ -24,6 +24,7 @@ pub mod direct;
 mod interrupt;
 pub mod name;
 pub mod search;
+pub mod streams;
 pub mod tables;
 pub mod terminal;
 pub mod tool;

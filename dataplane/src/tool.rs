@@ -18,7 +18,7 @@ use crate::name::{self, Name, PlainPort};
 use crate::trouble::Watch;
 use crate::worker::cores::{self, NoCore};
 use crate::worker::idle::Policy;
-use crate::{apps, backend};
+use crate::{apps, backend, streams};
 
 /// The app did not run, or not to its end. The text is for users.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +167,7 @@ fn open(name: &PlainPort, job: Job) -> Result<(Vec<Solo>, Watch, Receiver<apps::
         several => backend::open_queues(&name.port, &name.source, several.len())?,
     };
     for port in &mut ports {
-        port.notes.iter().for_each(|note| eprintln!("{note}"));
+        port.notes.iter().for_each(streams::say);
         port.mac = port.mac.or_else(|| Some(identity::station(&name.to_string())));
     }
     let watch = Watch::new(name, &job.on, &ports);

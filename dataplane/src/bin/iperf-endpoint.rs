@@ -1,13 +1,12 @@
 //! `iperf-endpoint`: a TCP endpoint that any stock iperf3 can measure, without the kernel's stack.
 #![forbid(unsafe_code)]
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use dataplane::control::message::Thread;
 use dataplane::control::place::Place;
 use dataplane::tool::{self, Job, News};
-use dataplane::{apps, usage};
+use dataplane::{apps, streams, usage};
 use iperf_endpoint::{Args, Event, Printer};
 
 fn main() -> ExitCode {
@@ -17,12 +16,15 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(e) => return fail(e),
     };
-    let mut printer = Printer::new(io::stdout(), io::stderr(), format);
+    let mut printer = Printer::new(streams::stdout(), streams::stderr(), format);
     let thread = Thread { core: None, app: apps::Config::Iperf(config) };
     let job = Job { on, threads: vec![thread], place: Place::new(None) };
     let print = |news: News<Event>| match news {
         News::Event { event, .. } => printer.print(&event),
-        News::Trouble(text) => writeln!(io::stderr(), "{text}"),
+        News::Trouble(text) => {
+            streams::say(text);
+            Ok(())
+        }
         News::Broken(text) => printer.broken(&text),
     };
     let ended = tool::run(job, print);
@@ -32,6 +34,6 @@ fn main() -> ExitCode {
 }
 
 fn fail(why: impl std::fmt::Display) -> ExitCode {
-    eprintln!("iperf-endpoint: {why}");
+    streams::say(format_args!("iperf-endpoint: {why}"));
     ExitCode::FAILURE
 }

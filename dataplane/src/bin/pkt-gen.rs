@@ -10,7 +10,7 @@ use dataplane::control::message::Thread;
 use dataplane::control::place::Place;
 use dataplane::tool::{self, Job, News};
 use dataplane::worker::cores;
-use dataplane::{apps, search, terminal, usage};
+use dataplane::{apps, search, streams, terminal, usage};
 use pktgen::search::{Plan, Table};
 use pktgen::{Args, Config, Event, Format, HdrLog, Printer, Style, Sum, Task};
 
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let cpus = u32::try_from(cores::of_machine()).unwrap_or(u32::MAX);
     let args: Args = usage::parse();
     for note in args.notes() {
-        eprintln!("pkt-gen: {note}");
+        streams::say(format_args!("pkt-gen: {note}"));
     }
     let style = Style { columns: terminal::columns, ..args.style() };
     let hdr = args.hdr().map(Path::to_owned);
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 /// Looks for the greatest load without loss.
 fn seek(plan: Plan, format: Format) -> ExitCode {
     let table = Table::new(plan.clone(), format);
-    match search::run(plan, &table, &Place::new(None), &mut io::stdout(), &mut io::stderr()) {
+    match search::run(plan, &table, &Place::new(None), &mut streams::stdout(), &mut streams::stderr()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => fail(e),
     }
@@ -48,7 +48,7 @@ fn generate(config: Config, style: Style, hdr: Option<PathBuf>) -> ExitCode {
     let job = Job { on: config.port.clone(), threads, place: Place::new(None) };
     let mut sum = Sum::new(config.threads.count);
     let mut printer = Printer::new(config, style);
-    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let (mut out, mut err) = (streams::stdout(), streams::stderr());
     let print = |news| match news {
         News::Event { thread, event } => sum.hear(thread, event, |event| {
             printer.event(&event, &mut out, &mut err)?;
@@ -64,7 +64,7 @@ fn generate(config: Config, style: Style, hdr: Option<PathBuf>) -> ExitCode {
         // Who read our report has had enough of it.
         Err(tool::Error::Io(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(why) => {
-            let _ = printer.broken_off(&why.to_string(), &mut io::stdout(), &mut io::stderr());
+            let _ = printer.broken_off(&why.to_string(), &mut out, &mut err);
             ExitCode::FAILURE
         }
     }
@@ -75,7 +75,7 @@ fn thread((cpu, config): (Option<u32>, Config)) -> Thread {
 }
 
 fn fail(why: impl std::fmt::Display) -> ExitCode {
-    eprintln!("pkt-gen: {why}");
+    streams::say(format_args!("pkt-gen: {why}"));
     ExitCode::FAILURE
 }
 

@@ -3,15 +3,15 @@
 
 use std::process::ExitCode;
 
-use dataplane::usage;
 use dataplane::vale_ctl::{self, Args};
+use dataplane::{streams, usage};
 
 fn main() -> ExitCode {
     let args: Args = usage::parse();
-    match vale_ctl::run(args, &mut std::io::stdout(), &mut std::io::stderr()) {
+    match vale_ctl::run(args, &mut streams::stdout(), &mut streams::stderr()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("{e}");
+            streams::say(e);
             ExitCode::FAILURE
         }
     }

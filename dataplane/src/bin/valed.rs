@@ -10,7 +10,7 @@ use clap::{ArgAction, Parser};
 use dataplane::control::place::Place;
 use dataplane::daemon::{self, Options};
 use dataplane::worker::idle::Policy;
-use dataplane::{appliance, usage};
+use dataplane::{appliance, streams, usage};
 use tracing::Level;
 
 // A paragraph is one line here: clap wraps it to the terminal.
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(e) => {
-            eprintln!("valed: {e}");
+            streams::say(format_args!("valed: {e}"));
             ExitCode::FAILURE
         }
     }

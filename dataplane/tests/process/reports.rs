@@ -1,6 +1,9 @@
 //! What pkt-gen prints, for programs, spreadsheets and people.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -41,6 +44,44 @@ fn csv_has_a_header_and_its_columns_everywhere() {
     let packets = rows[0].iter().position(|name| *name == "packets").unwrap();
     assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{out}");
     assert_eq!(rows[1..].iter().map(|row| row[packets].parse::<u64>().unwrap()).sum::<u64>(), 900);
+}
+
+/// A line of either stream is one write, and stays whole beside those of other programs; a datagram is a write.
+#[test]
+fn a_line_is_one_write() {
+    for flags in [&["-R", "3000", "-C", "64"][..], &["-R", "3000", "--csv"], &["-i", "nosuch0"]] {
+        let (stream, writes) = UnixDatagram::pair().unwrap();
+        writes.set_nonblocking(true).unwrap();
+        let clone = OwnedFd::from(stream.try_clone().unwrap());
+        let mut pkt_gen = program(env!("CARGO_BIN_EXE_pkt-gen"), Path::new("/nonexistent"));
+        pkt_gen.args(SENDING).args(["-T", "200"]).args(flags).stdout(OwnedFd::from(stream)).stderr(clone);
+        let mut pkt_gen = pkt_gen.spawn().unwrap();
+        let (mut buffer, mut told) = ([0; 8192], 0);
+        loop {
+            let over = pkt_gen.try_wait().unwrap().is_some();
+            while let Ok(n) = writes.recv(&mut buffer) {
+                let line = String::from_utf8_lossy(&buffer[..n]);
+                assert!(line.ends_with('\n'), "{line:?}");
+                told += 1;
+            }
+            if over {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(told > 0, "{flags:?}");
+    }
+}
+
+#[test]
+fn a_stream_that_takes_nothing_is_named() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut pkt_gen = program(env!("CARGO_BIN_EXE_pkt-gen"), Path::new("/nonexistent"));
+    let output = pkt_gen.args(SENDING).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let output = output.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("pkt-gen: standard output: No space left on device"), "{said}");
 }
 
 /// As timeout(1) does it: to the program and then to its group.
