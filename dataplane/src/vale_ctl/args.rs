@@ -43,7 +43,7 @@ pub struct Args {
     /// More messages
     #[arg(short = 'v', action = ArgAction::Count)]
     pub(super) verbose: u8,
-    /// Polling, of netmap: not available yet
+    /// Of netmap, and not available
     #[arg(short = 'p', hide = true)]
     pub(super) poll: Option<String>,
     #[arg(short = 'P', hide = true)]

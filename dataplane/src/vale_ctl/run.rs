@@ -48,18 +48,30 @@ fn failed(to: &str, what: &str) -> impl Fn(Error) -> Failure {
     }
 }
 
+/// What of netmap's is not here, and what comes nearest.
+fn refusal(args: &Args) -> Option<Failure> {
+    const POLL: &str = "polling is valed's: try valed --cores and --idle, and core=N after @ for a port";
+    const CONFIG: &str = "slots and rings are options of a port: try vale0:eth0@afxdp:slots=N,queues=N, \
+                          vale0:x@virtual:slots=N, or queues=N of vhost-user and memif";
+    const MEMORY: &str =
+        "there are no regions to choose from: each port has memory of its own, which -g shows";
+    let flags = [
+        ("-p", &args.poll, POLL),
+        ("-P", &args.unpoll, POLL),
+        ("-C", &args.config, CONFIG),
+        ("-m", &args.memory, MEMORY),
+    ];
+    let (flag, _, why) = flags.into_iter().find(|(_, given, _)| given.is_some())?;
+    Some(Failure(format!("{flag}: not available ({why})")))
+}
+
 /// Does what the command line says.
 ///
 /// # Errors
 /// What to print before leaving with status 1.
 pub fn run(args: Args, out: &mut impl Write, err: &mut impl Write) -> Result<(), Failure> {
-    for (flag, given) in
-        [("-p", &args.poll), ("-P", &args.unpoll), ("-C", &args.config), ("-m", &args.memory)]
-    {
-        if given.is_some() {
-            let instead = "valed --cores and --idle choose who polls, and options after @ set up a port";
-            return Err(Failure(format!("{flag}: not available yet ({instead})")));
-        }
+    if let Some(refusal) = refusal(&args) {
+        return Err(refusal);
     }
     let place = Place::new(args.socket.as_deref());
     let mut session = Session { place, json: args.json, verbose: args.verbose > 0, out, err };

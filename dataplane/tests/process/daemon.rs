@@ -45,8 +45,9 @@ fn netmaps_flags_and_lines() {
         ),
         (&["-n", "vale0:c"], "failed to create vale0:c: an interface, not a port of a switch"),
         (&["stats", "vale9"], "failed to show vale9: no such switch (try: vale-ctl)\n"),
-        (&["-p", "vale0:a"], "-p: not available yet"),
-        (&["-C", "1,1"], "-C: not available yet"),
+        (&["-p", "vale0:a"], "-p: not available (polling is valed's"),
+        (&["-C", "1,1"], "-C: not available (slots and rings are options"),
+        (&["-m", "1"], "-m: not available (there are no regions"),
         (&["-a", "eth0"], "failed to attach eth0: names no switch (try: vale0:eth0)\n"),
     ] {
         let said = valed.ctl_fails(args);
