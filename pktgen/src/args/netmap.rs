@@ -128,8 +128,11 @@ impl NetmapArgs {
             )),
             _ => {}
         }
-        if self.rings.iter().skip(2).any(|rings| *rings > 1) {
-            notes.push("-C: the number of rings is that of the threads (-p)".to_owned());
+        if self.rings.iter().skip(2).any(|rings| *rings > 0) {
+            notes.push(
+                "-C: the third and fourth number are without meaning: rings are those of the threads (-p)"
+                    .to_owned(),
+            );
         }
         notes
     }
@@ -168,7 +171,9 @@ mod tests {
             ("-o 4384", &["-I: without", "-o 4096 (UPDATE_CSUM)"][..]),
             ("-o 24704", &["-o 24704: no such option"]),
             ("-C 512", &[]),
-            ("-C 512,512,4", &["-C: the number of rings"]),
+            ("-C 512,512,4", &["-C: the third and fourth"]),
+            ("-C 512,512,1,1", &["-C: the third and fourth"]),
+            ("-C 512,512,0,0", &[]),
         ] {
             let notes = parse(line).notes("vale0:1");
             assert_eq!(notes.len(), expected.len(), "{line}: {notes:?}");
