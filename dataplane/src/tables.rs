@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use ports::Reason;
+use ports::{Peer, Reason};
 
 use crate::control::message::{Counts, PortRow, Station, SwitchStats};
 
@@ -89,31 +89,47 @@ pub fn fdb(stations: &[Station]) -> String {
     align(&[vec![header], stations.iter().map(row).collect()].concat(), 2)
 }
 
-/// Ports.
+/// Ports, and below them what is to be known of each. How to connect to one is not, once somebody is, unless `all` is to be
+/// shown.
 #[must_use]
-pub fn ports(rows: &[PortRow]) -> String {
-    let header = ["port", "backend", "core", "address", "notes"].map(str::to_owned).to_vec();
+pub fn ports(rows: &[PortRow], all: bool) -> String {
+    let header = ["port", "backend", "core", "address", "peer"].map(str::to_owned).to_vec();
     let row = |p: &PortRow| {
         let mac = p.mac.map(|m| m.to_string());
         let cores = p.core.iter().chain(&p.more_cores).map(usize::to_string).collect::<Vec<_>>();
         let dash = || "-".to_owned();
-        let peer = p.peer.as_ref().map(ToString::to_string);
         vec![
             p.name.clone(),
             p.backend.clone(),
             if cores.is_empty() { dash() } else { cores.join(",") },
             mac.unwrap_or_else(dash),
-            peer.into_iter().chain(p.notes.iter().cloned()).collect::<Vec<_>>().join("; "),
+            p.peer.as_ref().map_or_else(dash, ToString::to_string),
         ]
     };
-    align(&[vec![header], rows.iter().map(row).collect()].concat(), 5)
+    let mut out = align(&[vec![header], rows.iter().map(row).collect()].concat(), 5);
+    let shown = |p: &&PortRow| all || !matches!(p.peer, Some(Peer::Here(_)));
+    let notes = rows.iter().filter(shown).flat_map(notes).collect::<Vec<_>>();
+    if !notes.is_empty() {
+        let _ = writeln!(out, "\n{}", notes.join("\n"));
+    }
+    out
+}
+
+/// The notes of a port, each with its name before it.
+fn notes(row: &PortRow) -> impl Iterator<Item = String> {
+    let name = format!("{}: ", row.name);
+    row.notes.iter().map(
+        move |note| {
+            if note.starts_with(&name) { note.clone() } else { format!("{name}{note}") }
+        },
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::control::message::PortStats;
-    use ports::{Peer, Rings};
+    use ports::Rings;
     use std::collections::BTreeMap;
 
     #[test]
@@ -148,7 +164,7 @@ balance 0 (rx + copies - tx - drops: frames on their way)
     }
 
     #[test]
-    fn notes_begin_with_who_is_there() {
+    fn notes_stand_below_unless_somebody_is_there() {
         let row = |name: &str, peer| PortRow {
             name: name.to_owned(),
             bridge_idx: Some(0),
@@ -160,7 +176,7 @@ balance 0 (rx + copies - tx - drops: frames on their way)
             rings: Rings::default(),
             mem_id: 1,
             peer,
-            notes: vec!["path=x".to_owned()],
+            notes: vec!["path=x".to_owned(), format!("{name}: it is down")],
         };
         let rows = [
             row("vale0:a", None),
@@ -168,15 +184,16 @@ balance 0 (rx + copies - tx - drops: frames on their way)
             row("vale0:c", Some(Peer::Here("2 of 4 rings".to_owned()))),
             row("vale0:d", Some(Peer::Ended("the guest broke the rules: it lied".to_owned()))),
         ];
-        assert_eq!(
-            ports(&rows),
-            "\
-port     backend  core  address  notes
-vale0:a  memif    1     -        path=x
-vale0:b  memif    1     -        nobody connected; path=x
-vale0:c  memif    1     -        connected: 2 of 4 rings; path=x
-vale0:d  memif    1     -        ended: the guest broke the rules: it lied; path=x
-"
-        );
+        let table = "\
+port     backend  core  address  peer
+vale0:a  memif    1     -        -
+vale0:b  memif    1     -        nobody connected
+vale0:c  memif    1     -        connected: 2 of 4 rings
+vale0:d  memif    1     -        ended: the guest broke the rules: it lied
+";
+        let of = |name: char| format!("vale0:{name}: path=x\nvale0:{name}: it is down\n");
+        assert_eq!(ports(&rows, false), format!("{table}\n{}{}{}", of('a'), of('b'), of('d')));
+        assert_eq!(ports(&rows, true), format!("{table}\n{}{}{}{}", of('a'), of('b'), of('c'), of('d')));
+        assert!(ports(&rows[2..3], false).ends_with("2 of 4 rings\n"), "nothing below");
     }
 }

@@ -42,7 +42,8 @@ With --json:
     \"core\":0,\"mac\":null,\"rings\":{\"tx_slots\":1,\"rx_slots\":0,\"tx_rings\":1,
     \"rx_rings\":0,\"memory_bytes\":65554,\"page_bytes\":4096},\"mem_id\":1,\"notes\":[]}]
 
-A persistent port that is on no switch has neither numbers nor a core (null), and list leaves it out. The backend \
+What to paste on the other side of a port stands below the table while nobody is connected; vale-ctl -v -g PORT shows it \
+at any time. A persistent port that is on no switch has neither numbers nor a core (null), and list leaves it out. The backend \
 of a tool's port is app. One of vhost-user, memif or stream has a \"peer\" before its notes: {\"state\":\"nobody\"}, or \
 \"here\" or \"ended\" with a \"text\". One with workers=N has \"more_cores\" behind its core: [1].";
 

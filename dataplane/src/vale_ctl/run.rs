@@ -215,14 +215,14 @@ impl<O: Write, E: Write> Session<'_, O, E> {
         writeln!(self.out, "tx_rings:   {tx_rings}\nrx_rings    {rx_rings}\nmem_id:     {}", row.mem_id)?;
         if self.verbose {
             writeln!(self.out, "page_size:  {page_bytes}")?;
-            self.print(&tables::ports(&[row]))?;
+            self.print(&tables::ports(&[row], true))?;
         }
         Ok(())
     }
 
     fn ports(&mut self) -> Result<(), Failure> {
         let rows = self.rows()?;
-        if self.json { self.print_json(&rows) } else { self.print(&tables::ports(&rows)) }
+        if self.json { self.print_json(&rows) } else { self.print(&tables::ports(&rows, false)) }
     }
 
     fn stats(&mut self, of: Option<String>) -> Result<(), Failure> {
