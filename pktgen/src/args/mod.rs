@@ -124,10 +124,22 @@ impl Args {
         let ports = [Some(&self.port), self.search.to.as_ref()].into_iter().flatten();
         notes.extend(ports.filter_map(|port| conf::note(port)));
         notes.extend(self.replay.note(&self.frames.given()));
+        notes.extend(self.note_of_mix());
         if self.report.csv && self.style().average {
             notes.push("-A has no meaning with --csv: the column pps has what to average".to_owned());
         }
         notes
+    }
+
+    /// That the short frames of an IMIX are longer, where their headers are.
+    fn note_of_mix(&self) -> Option<String> {
+        let function = self.function.parse::<Function>().ok().filter(|function| function.sends())?;
+        let ours = self.replay.file.is_none() && !self.frames.rubbish && !self.netmap.sends_rubbish();
+        let frames = self.frames.clone().into_frames().ok().filter(|_| ours)?;
+        let least = frames.stretched(function.is_sequenced())?;
+        Some(format!(
+            "-l imix: the short frames have {least} bytes instead of 60, which is what their headers take"
+        ))
     }
 
     /// The file for latencies (`--hdr`), which the program writes, wherever the generator runs.

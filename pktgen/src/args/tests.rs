@@ -193,6 +193,26 @@ fn averages_are_not_for_tables() {
 }
 
 #[test]
+fn an_imix_that_does_not_fit_is_told_of() {
+    let notes = |flags: &str| {
+        Args::try_parse_from(format!("pkt-gen -i null {flags}").split_whitespace()).unwrap().notes()
+    };
+    let told = "-l imix: the short frames have 66 bytes instead of 60, which is what their headers take";
+    for flags in ["-f tx -l imix --vlan 100:5 -d 7@[fd00:1::1]-[fd00:1::ff] -z", "-f tx -l imix -6 --vlan 1"]
+    {
+        assert_eq!(notes(flags), [told], "{flags}");
+    }
+    for flags in [
+        "-f tx -l imix",
+        "-f tx -l imix --vlan 100",
+        "-f rx -l imix -6 --vlan 1",
+        "-f tx -l imix -6 --vlan 1 -r",
+    ] {
+        assert!(notes(flags).is_empty(), "{flags}");
+    }
+}
+
+#[test]
 fn help_is_help() {
     let error = Args::try_parse_from(["pkt-gen", "-h"]).unwrap_err();
     assert_eq!(error.exit_code(), 0);

@@ -97,6 +97,12 @@ impl Frames {
         if sent { self.check_headers(sequenced) } else { Ok(()) }
     }
 
+    /// Bytes of the short frames of an IMIX, if their headers make them longer.
+    pub(crate) fn stretched(&self, sequenced: bool) -> Option<usize> {
+        let least = Template::shortest(self.layout(), sequenced);
+        (self.size == Size::Imix && least > Size::Imix.shortest() as usize).then_some(least)
+    }
+
     /// Whether the shortest frame holds its headers, and those can tell of the longest.
     fn check_headers(&self, sequenced: bool) -> Result<(), Error> {
         let layout = self.layout();
