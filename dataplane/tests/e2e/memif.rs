@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use crate::bed::{Bed, until};
+use crate::bed::{Bed, text, until};
 
 /// Longest that testpmd takes to start, and frames to arrive, on a machine whose cores are taken.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -81,6 +81,16 @@ impl Drop for Testpmd {
     }
 }
 
+/// A program that is killed in the end; it waits for a line.
+struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A count of the switch's total.
 fn total(bed: &Bed, what: &str) -> i64 {
     let stats: serde_json::Value = serde_json::from_str(&bed.ctl(&["stats", "vale0", "--json"])).unwrap();
@@ -112,6 +122,23 @@ fn a_stock_dpdk_program_exchanges_frames_in_both_roles() {
 #[test]
 fn a_stock_dpdk_program_exchanges_frames_by_several_rings() {
     exchange("d", 3);
+}
+
+/// What is printed to be pasted starts, for two ports at a time.
+#[test]
+fn the_commands_that_are_printed_run_side_by_side() {
+    let Some(bed) = Bed::new() else { return };
+    let start = |name: &str| {
+        let said = text(&bed.try_ctl(&["-a", &format!("vale0:{name}@memif")]));
+        let command =
+            said.lines().find_map(|line| line.split_once("DPDK: ")).unwrap_or_else(|| panic!("{said}")).1;
+        let (program, arguments) = command.split_once(' ').unwrap();
+        let mut command = Command::new(program);
+        command.args(arguments.split(' ')).env("RUNTIME_DIRECTORY", bed.path(""));
+        Held(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("dpdk-testpmd"))
+    };
+    let _programs = ["pasted1", "pasted2"].map(start);
+    until("both are connected", PATIENCE, || bed.ctl(&["ports"]).matches("connected: 2 rings").count() == 2);
 }
 
 fn exchange(prefix: &str, rings: usize) {
