@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::control::{Control, Refusal};
-use super::message::Request;
+use super::message::{Reply, Request};
 use super::session::Shared;
 use super::{Options, socket};
 use crate::Presence;
@@ -100,15 +100,27 @@ pub(super) fn hear(
     let Some(letter) = socket::read(front_end)? else { return Ok(false) };
     let request = letter.header.request;
     told.debug(|| match Request::parse(request, &letter.payload) {
-        Some(known) => format!("hears {known:?}"),
+        Some(known) => format!("hears {}", in_words(&known)),
         None => format!("hears request {request}, which is too short"),
     });
     let reply = control.request(request, letter.header.needs_reply(), &letter.payload, letter.fds);
     if let Some(reply) = reply.map_err(|e: Refusal| format!("request {request}: {e}"))? {
-        told.debug(|| format!("answers {reply:?}"));
+        told.debug(|| match reply {
+            Reply::Number(number) => format!("answers {number:#x}"),
+            Reply::VringBase { .. } => format!("answers {reply:?}"),
+        });
         socket::reply(front_end, request, reply)?;
     }
     Ok(true)
+}
+
+/// A request by name; features as people look them up.
+fn in_words(request: &Request) -> String {
+    match request {
+        Request::SetFeatures(bits) => format!("SetFeatures({bits:#x})"),
+        Request::SetProtocolFeatures(bits) => format!("SetProtocolFeatures({bits:#x})"),
+        other => format!("{other:?}"),
+    }
 }
 
 #[cfg(test)]
