@@ -95,7 +95,16 @@ impl Generator {
         let src_mac = config.frames.src_mac.or(interface_mac).unwrap_or(Mac::ZERO);
         let role = role::of(&config, src_mac, capture);
         let report = Report::new(Duration::from_millis(config.interval_ms.into()), events);
-        Ok(Self { config, src_mac, sends: role.sends(), role, phase: Phase::New, stopping: false, errors_before: 0, report })
+        Ok(Self {
+            config,
+            src_mac,
+            sends: role.sends(),
+            role,
+            phase: Phase::New,
+            stopping: false,
+            errors_before: 0,
+            report,
+        })
     }
 
     /// Lends it a clock, for what cannot be measured by the times of passes: round trips take less than a pass where
