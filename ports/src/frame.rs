@@ -221,8 +221,7 @@ impl<'a> Frame<'a> {
 }
 
 /// A burst whose frames are all going to be looked at: asks the processor for the first line of each, which takes no
-/// longer than to wait for one. Ports leave that to who receives, since counting frames, say, takes none of these lines from the
-/// core that wrote them.
+/// longer than to wait for one. The app's end of a virtual port leaves that to the app; ports of a switch do it themselves.
 #[inline]
 pub fn prefetched<'b, 'a>(burst: &'b [Frame<'a>]) -> &'b [Frame<'a>] {
     burst.iter().for_each(Frame::prefetch);

@@ -61,7 +61,7 @@ fn cable(
         };
         Port { counters, rings, ..Port::new(rx, tx) }
     };
-    Ok((end(to_app, from_app, counters), end(to_switch, from_switch, Arc::default())))
+    Ok((end(to_app, from_app.eager(), counters), end(to_switch, from_switch, Arc::default())))
 }
 
 struct VirtualRx {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use ports::{Burst, Rx, Time, prefetched};
+use ports::{Burst, Rx, Time};
 
 use crate::crossing::{Crossing, Workspace};
 use crate::members::Members;
@@ -60,7 +60,7 @@ impl Forwarder {
         let frames = burst.len();
         let (received, done) = match *burst {
             [frame] if crossing.alone(&frame, &mut self.workspace) => (1, 1),
-            _ => crossing.run(prefetched(&burst), &mut self.workspace),
+            _ => crossing.run(&burst, &mut self.workspace),
         };
         drop(burst);
         rx.release(done);

@@ -86,7 +86,10 @@ impl RxQueue {
         while fresh.len() < room {
             let Some(desc) = self.ring.pop() else { break };
             match self.held(desc, queue) {
-                Some(held) => fresh.push(held),
+                Some(held) => {
+                    held.frame().prefetch();
+                    fresh.push(held);
+                }
                 None => self.broken += 1,
             }
         }

@@ -21,12 +21,21 @@ pub struct Consumer {
     leading: usize,
     /// For each of the others, the index after its last slot.
     ends: [u32; BURST],
+    /// Asks for what is in the frames.
+    eager: bool,
 }
 
 impl Consumer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let map = shared.map();
-        Self { shared, map, tail: 0, frames: 0, leading: 0, ends: [0; BURST] }
+        Self { shared, map, tail: 0, frames: 0, leading: 0, ends: [0; BURST], eager: false }
+    }
+
+    /// For who looks at every frame: the processor is asked for the first line of each as it is handed out. Who merely counts
+    /// them has no use for what another core just wrote, and is to write again.
+    pub(crate) const fn eager(mut self) -> Self {
+        self.eager = true;
+        self
     }
 
     /// Appends waiting frames to `burst`. Chains of descriptors that make no sense are passed over; their
@@ -60,7 +69,7 @@ impl Consumer {
         let head = self.tail.wrapping_add(waiting.into());
         let before = burst.len();
         let mut next = self.tail;
-        self.leading = receive_plain(map, &mut next, head, burst);
+        self.leading = receive_plain(map, &mut next, head, burst, self.eager);
         let broken = if next == head { 0 } else { self.receive_rest(map, next, head, burst, before) };
         self.frames = burst.len() - before;
         broken
@@ -91,7 +100,7 @@ impl Consumer {
             } else {
                 break;
             }
-            let plain = receive_plain(map, &mut next, head, burst);
+            let plain = receive_plain(map, &mut next, head, burst, self.eager);
             for (its_end, one) in self.ends[received..][..plain].iter_mut().zip(1..) {
                 *its_end = end.wrapping_add(one);
             }
@@ -152,13 +161,16 @@ impl Consumer {
 /// Appends the frames without metadata, each in one slot, from slot `next` up to `head` or the first of another kind,
 /// which `next` is then. Says how many.
 #[inline]
-fn receive_plain(map: Map, next: &mut u32, head: u32, burst: &mut Burst<'_>) -> usize {
+fn receive_plain(map: Map, next: &mut u32, head: u32, burst: &mut Burst<'_>, eager: bool) -> usize {
     let (first, before) = (*next, burst.len());
     #[expect(clippy::cast_possible_truncation, reason = "at most BURST")]
     let most = head.wrapping_sub(first).min(burst.remaining_capacity() as u32);
     burst.extend((0..most).map_while(|i| {
         let desc = map.read(first.wrapping_add(i));
         let frame = view(map, desc.offset(), desc.plain_len()?, Offload::NONE)?;
+        if eager {
+            frame.prefetch();
+        }
         Some(frame)
     }));
     let plain = burst.len() - before;
