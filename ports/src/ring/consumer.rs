@@ -41,14 +41,10 @@ impl Consumer {
     /// Appends waiting frames to `burst`. Chains of descriptors that make no sense are passed over; their
     /// number is returned. Each is counted once: the burst ends before one that follows good frames, which
     /// comes first, and is given back at once, when those have been released.
-    #[inline]
     pub fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) -> u64 {
         let map = self.map;
-        let waiting = self.waiting();
-        if waiting == 0 {
-            self.frames = 0;
-            return 0;
-        }
+        // A producer that claims more than the ring holds is believed only so far.
+        let waiting = self.waiting().min(self.map.slots());
         if waiting == 1
             && let Some((offset, len)) = map.newest(self.tail)
             && let Some(frame) = view(map, offset, len, Offload::NONE)
@@ -57,15 +53,6 @@ impl Consumer {
             (self.frames, self.leading) = (1, 1);
             return 0;
         }
-        self.receive_burst(burst, waiting)
-    }
-
-    /// As [`Self::receive`], if so many slots are said to wait. A function of its own: most looks find nothing, or one frame.
-    #[inline(never)]
-    fn receive_burst<'a>(&'a mut self, burst: &mut Burst<'a>, waiting: u16) -> u64 {
-        let map = self.map;
-        // A producer that claims more than the ring holds is believed only so far.
-        let waiting = waiting.min(map.slots());
         let head = self.tail.wrapping_add(waiting.into());
         let before = burst.len();
         let mut next = self.tail;

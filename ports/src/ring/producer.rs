@@ -75,28 +75,22 @@ impl Producer {
 
     /// Copies frames into the ring, in order, as many as find room, and publishes them. A frame longer than
     /// any can be fails: it would never find room, and hold up all behind it.
-    #[inline]
     pub fn transmit(&mut self, frames: &[Frame<'_>]) -> Sent {
         (self.reserved, self.repeatable) = (None, None);
         self.labels.forget();
         self.begin();
+        let mut sent = Sent::default();
         if let [frame] = frames
             && self.room > 0
             && is_short(frame)
         {
             self.transmit_alone(frame);
+            (sent.taken, sent.frames, sent.bytes) = (1, 1, frame.len() as u64);
             self.publish();
             // Of the buffers that a ring kept short goes round in, the consumer has read the next one lately.
             self.map.claim(self.map.start(self.head));
-            return Sent { taken: 1, frames: 1, bytes: frame.len() as u64 };
+            return sent;
         }
-        self.transmit_burst(frames)
-    }
-
-    /// As [`Self::transmit`].
-    #[inline(never)]
-    fn transmit_burst(&mut self, frames: &[Frame<'_>]) -> Sent {
-        let mut sent = Sent::default();
         loop {
             let (short, bytes) = self.transmit_short(&frames[sent.taken..]);
             sent.taken += short;
