@@ -11,6 +11,7 @@ mod frames;
 mod guests;
 mod lifecycle;
 mod memif;
+mod scripts;
 mod tcp;
 mod threads;
 mod usage;
