@@ -1,8 +1,14 @@
 //! Objective: what the scripts for guests make goes when it is to go, and nothing else goes with it.
 
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
 
-use crate::bed::{Bed, Namespace, text};
+use crate::bed::{Bed, Namespace, Running, text, until};
+
+/// Longest that a script may take: a guest is emulated on a machine whose cores may be taken.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(name)
@@ -29,4 +35,52 @@ fn a_bridge_of_somebody_elses_stays() {
     assert!(!ok && why.contains("(try: scripts/unprep-taps)"), "{why}");
     assert_eq!(said(&there, "unprep-taps"), (true, String::new()));
     assert_eq!(there.ok("ip", &["-br", "link"]).lines().count(), 1, "loopback alone");
+}
+
+/// `launch-qemu` with the programs that this test was built with, instead of having them built.
+fn launch(bed: &Bed, args: &[&str]) -> Command {
+    let home = bed.path("cargo");
+    let (bin, built) = (home.join("bin"), bed.path("built"));
+    if !home.exists() {
+        std::fs::create_dir_all(&bin).unwrap();
+        std::fs::create_dir_all(&built).unwrap();
+        let answer = format!("#!/bin/sh\necho '\"target_directory\":\"{}\"'\n", built.display());
+        std::fs::write(bin.join("cargo"), answer).unwrap();
+        std::fs::set_permissions(bin.join("cargo"), PermissionsExt::from_mode(0o755)).unwrap();
+        symlink(Path::new(env!("CARGO_BIN_EXE_vale-ctl")).parent().unwrap(), built.join("release")).unwrap();
+    }
+    let mut command = bed.program(script("launch-qemu").to_str().unwrap(), &[&["qemu"], args].concat());
+    command.env("CARGO_HOME", home);
+    command
+}
+
+fn refused(bed: &Bed, args: &[&str]) -> String {
+    let Output { status, stderr, .. } = Running::start(&mut launch(bed, args)).wait(PATIENCE);
+    assert!(!status.success(), "{args:?}");
+    String::from_utf8(stderr).unwrap()
+}
+
+#[test]
+fn a_guest_goes_with_its_launcher_and_its_port_with_both() {
+    let Some(bed) = Bed::new() else { return };
+    let launcher = Running::start(&mut launch(&bed, &["--vale", "05"]));
+    until("the guest is there", PATIENCE, || bed.ctl(&["ports"]).contains(" connected: "));
+    assert!(refused(&bed, &["--vale", "05"]).contains("vale0:05: a guest is there already"));
+    launcher.signal("-TERM");
+    drop(launcher.wait(PATIENCE));
+    assert_eq!(bed.ctl(&[]), "", "the port is gone");
+    let socket = bed.path("vale0-05.sock");
+    let guests = || Command::new("pgrep").arg("-f").arg(&socket).output().unwrap().stdout;
+    until("the guest is gone", Duration::from_secs(5), || guests().is_empty());
+}
+
+#[test]
+fn what_is_not_there_is_told_before_a_guest_boots() {
+    let Some(bed) = Bed::new() else { return };
+    let no = refused(&bed, &["--tap", "tap09"]);
+    assert!(no.contains("tap09: no such interface (try: scripts/prep-taps)"), "{no}");
+    for wrong in ["10.0.0.300/24", "10.0.0.2", "guest"] {
+        let no = refused(&bed, &["--netuser", "--ip", wrong]);
+        assert!(no.contains(&format!("--ip {wrong}: ")) && no.contains("10.0.0.2/24"), "{no}");
+    }
 }
