@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use ports::Time;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::appliance::{self, Appliance};
 use crate::control::place::{self, Place};
@@ -51,6 +52,7 @@ pub fn run(options: Options) -> Result<String, Error> {
     on_interrupt(move || {
         let _ = signal.try_send(());
     })?;
+    lift_descriptors();
     let lock = options.place.lock()?;
     let appliance = Arc::new(Appliance::new(options.appliance)?);
     let server = Server::open(&options.place, &appliance)?;
@@ -64,6 +66,14 @@ pub fn run(options: Options) -> Result<String, Error> {
     drop(lock);
     tracing::info!("valed {} leaves", std::process::id());
     Ok(summary)
+}
+
+/// As many descriptors as we may have: a switch full of guests has thousands, and the 1024 that are usual are for the sake
+/// of `select`, which is not used here.
+fn lift_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // What is refused is said when descriptors run out.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn serve(appliance: &Appliance, server: &Server, interrupted: &Receiver<()>, grace: Option<Duration>) {

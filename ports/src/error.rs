@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 /// A port could not be made. The text is for users: it names the thing, what is wrong, and what to try.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -44,7 +46,7 @@ pub enum Error {
         what: String,
     },
     /// A system call failed in a way that has no better words.
-    #[error("{name}: {call}: {source}")]
+    #[error("{name}: {call}: {source}{}", way_out(source))]
     Io {
         /// The interface or file.
         name: String,
@@ -59,5 +61,13 @@ impl Error {
     /// A failed system call on `name`.
     pub fn io(name: &str, call: &'static str, source: impl Into<io::Error>) -> Self {
         Self::Io { name: name.to_owned(), call, source: source.into() }
+    }
+}
+
+/// What to try about a failed system call, where that does not depend on the call.
+fn way_out(source: &io::Error) -> &'static str {
+    match Errno::from_io_error(source) {
+        Some(Errno::MFILE) => " (try: a higher ulimit -n, or LimitNOFILE= of a service)",
+        _ => "",
     }
 }

@@ -1,5 +1,8 @@
 //! The daemon's life: started, doubled, killed, left alone.
 
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+
 use crate::common::{Valed, program, text, wait};
 use rustix::process::Signal;
 
@@ -97,6 +100,31 @@ fn one_a_socket_and_a_killed_one_is_no_obstacle() {
     let again = Valed::start_in(old, &[]);
     assert_eq!(again.ctl_ok(&[]), "");
     assert_eq!(again.ctl_ok(&["-a", "vale0:a@null"]), "");
+}
+
+/// A daemon started by a shell with this limit of descriptors.
+fn limited(ulimit: &str) -> Valed {
+    let dir = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit {ulimit} && exec \"$0\""), env!("CARGO_BIN_EXE_valed")]);
+    let child = shell.env("VALE_SOCKET", dir.path().join("s")).stderr(Stdio::null()).spawn().unwrap();
+    let valed = Valed { child, dir };
+    wait("valed answers", || UnixStream::connect(valed.socket()).is_ok());
+    valed
+}
+
+/// A port for a guest has five descriptors, and five more when the guest is there: a shell's 1024 are not many.
+#[test]
+fn descriptors_are_as_many_as_may_be() {
+    let valed = limited("-Sn 64");
+    for port in 0..30 {
+        valed.ctl_ok(&["-a", &format!("vale0:vm{port}@vhost-user")]);
+    }
+    let valed = limited("-n 64");
+    let refused = (0..30).map(|port| valed.ctl(&["-a", &format!("vale0:vm{port}@vhost-user")]));
+    let said = refused.map(|output| text(&output.stderr)).find(|said| said.contains("failed")).unwrap();
+    assert!(said.contains("Too many open files") && said.contains("(try: a higher ulimit -n"), "{said}");
+    assert_eq!(valed.ctl_ok(&["-d", "vale0:vm0"]), "", "it still answers");
 }
 
 #[test]
