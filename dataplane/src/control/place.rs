@@ -21,6 +21,9 @@ pub enum Error {
     /// A directory that others could have prepared for us.
     #[error("{0}: not a directory of ours alone (try: --socket PATH, or remove it)")]
     Exposed(PathBuf),
+    /// The user named a directory that is not there.
+    #[error("{0}: no such directory (try: mkdir -p {0})")]
+    NoDirectory(PathBuf),
     /// A path that the kernel has no room for.
     #[error("{0}: too long for a socket, which has {MAX_PATH} bytes at most (try: a shorter --socket)")]
     TooLong(PathBuf),
@@ -97,11 +100,16 @@ impl Place {
     /// Makes the directory where it is ours to make, and checks that nobody else can put a socket there.
     ///
     /// # Errors
-    /// If it cannot be made, or is another user's, or open to others.
+    /// If it cannot be made, or is another user's, or open to others; or named by the user and not there.
     pub fn prepare(&self) -> Result<(), Error> {
         let directory = self.directory();
         if !self.private {
-            return self.check(); // named by the user, who answers for the directory
+            // Named by the user, who answers for the directory.
+            return if directory.is_dir() {
+                self.check()
+            } else {
+                Err(Error::NoDirectory(directory.to_owned()))
+            };
         }
         match DirBuilder::new().mode(0o700).create(directory) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(at(directory, e)),

@@ -137,7 +137,7 @@ fn bad_flags_are_refused() {
         (["--cores", "4096"], "core 4096: not available (try: 0"),
         (["--idle", "lazy"], "there are adaptive and busy"),
         (["--ageing", "0"], "0 is not in 1..=1000000"),
-        (["--socket", "/nonexistent/s"], "/nonexistent/s.lock: No such file"),
+        (["--socket", "/nonexistent/s"], "/nonexistent: no such directory (try: mkdir -p /nonexistent)"),
     ] {
         let output = run(&args);
         assert!(!output.status.success());
