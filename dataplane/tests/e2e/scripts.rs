@@ -49,8 +49,9 @@ fn launch(bed: &Bed, args: &[&str]) -> Command {
         std::fs::set_permissions(bin.join("cargo"), PermissionsExt::from_mode(0o755)).unwrap();
         symlink(Path::new(env!("CARGO_BIN_EXE_vale-ctl")).parent().unwrap(), built.join("release")).unwrap();
     }
-    let mut command = bed.program(script("launch-qemu").to_str().unwrap(), &[&["qemu"], args].concat());
-    command.env("CARGO_HOME", home);
+    // Not in the bed's namespace: where there is no guest yet, one is made of packages from the network.
+    let mut command = Command::new(script("launch-qemu"));
+    command.arg("qemu").args(args).env("CARGO_HOME", home).env("VALE_SOCKET", bed.path("vale.sock"));
     command
 }
 
@@ -82,5 +83,15 @@ fn what_is_not_there_is_told_before_a_guest_boots() {
     for wrong in ["10.0.0.300/24", "10.0.0.2", "guest"] {
         let no = refused(&bed, &["--netuser", "--ip", wrong]);
         assert!(no.contains(&format!("--ip {wrong}: ")) && no.contains("10.0.0.2/24"), "{no}");
+    }
+}
+
+/// Somebody who looks for help is not given the whole job instead.
+#[test]
+fn arguments_that_mean_nothing_are_refused() {
+    for name in ["guest-image", "prep-taps", "unprep-taps", "run", "test"] {
+        let Output { status, stderr, .. } =
+            Running::start(Command::new(script(name)).arg("--help")).wait(Duration::from_secs(5));
+        assert!(!status.success() && !stderr.is_empty(), "{name}");
     }
 }
