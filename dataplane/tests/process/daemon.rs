@@ -1,10 +1,15 @@
 //! The daemon's life: started, doubled, killed, left alone.
 
+use std::io::{IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::common::{Valed, program, text, wait};
-use rustix::process::Signal;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
 #[test]
 fn netmaps_flags_and_lines() {
@@ -127,6 +132,39 @@ fn descriptors_are_as_many_as_may_be() {
     assert_eq!(valed.ctl_ok(&["-d", "vale0:vm0"]), "", "it still answers");
 }
 
+/// A guest is not told that it broke the rules when it is we who cannot take its descriptors.
+#[test]
+fn who_sends_descriptors_that_we_have_no_room_for_is_not_blamed() {
+    let mut valed = Valed::start();
+    valed.ctl_ok(&["-a", "vale0:vm@vhost-user"]);
+    let guest = UnixStream::connect(valed.dir.path().join("vale0-vm.sock")).unwrap();
+    let pid = valed.child.id();
+    let has = |fd: &u64| Path::new(&format!("/proc/{pid}/fd/{fd}")).exists();
+    let open = || (0..1000).filter(has).count();
+    wait("the guest is let in", || valed.ctl_ok(&["ports"]).contains("no rings yet"));
+    let (mut before, mut now) = (0, open());
+    wait("the tools are gone", || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        (before, now) = (now, open());
+        before == now
+    });
+    let limit = Some((0..).find(|fd| !has(fd)).unwrap());
+    let process = Pid::from_child(&valed.child);
+    prlimit(Some(process), Resource::Nofile, Rlimit { current: limit, ..getrlimit(Resource::Nofile) })
+        .unwrap();
+    // SET_LOG_FD, version 1, without payload; the descriptor is what matters.
+    let header = [7u32, 1, 0].map(u32::to_ne_bytes).concat();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds = [guest.as_fd()];
+    assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+    sendmsg(&guest, &[IoSlice::new(&header)], &mut control, SendFlags::empty()).unwrap();
+    assert_eq!((&guest).read(&mut [0; 8]).unwrap_or(0), 0, "it hangs up");
+    valed.signal(Signal::TERM);
+    let (_, _, said) = valed.end();
+    assert!(said.contains("we are out of descriptors (try: a higher ulimit -n"), "{said}");
+}
+
 #[test]
 fn bad_flags_are_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -165,7 +203,7 @@ fn is_started_on_demand_by_many_at_once() {
     }
     assert_eq!(text(&ctl(&[]).stdout).lines().count(), 6);
     let pid = std::fs::read_to_string(dir.path().join("s.lock")).unwrap();
-    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
     rustix::process::kill_process(pid, Signal::TERM).unwrap();
     let log = || std::fs::read_to_string(dir.path().join("s.log")).unwrap();
     wait("its summary", || log().contains("vale0:p5: attached") && log().contains("balance 0"));

@@ -144,10 +144,17 @@ pub(crate) fn receive(socket: impl AsFd, to: &mut [u8], fds: &mut Vec<OwnedFd>) 
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let n = retry(|| recvmsg(&socket, &mut [IoSliceMut::new(to)], &mut control, RecvFlags::CMSG_CLOEXEC))?;
+    let before = fds.len();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
             fds.extend(rights);
         }
+    }
+    // There was room for more: it is we who may not have as many (net/core/scm.c).
+    if n.flags.contains(ReturnFlags::CTRUNC) && fds.len() - before < DESCRIPTORS {
+        return Err(invalid(
+            "we are out of descriptors (try: a higher ulimit -n, or LimitNOFILE= of a service)",
+        ));
     }
     // What the kernel could not fit is closed already; what came late may still be too many.
     if n.flags.contains(ReturnFlags::CTRUNC) || fds.len() > DESCRIPTORS {
