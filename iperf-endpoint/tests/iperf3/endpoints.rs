@@ -112,11 +112,14 @@ fn bytes_at_full_speed_arrive_whole() {
 fn nobody_answers() {
     let mut pair =
         Pair::new(ClientConfig { server: Ipv4Addr::new(10, 0, 0, 9), ..client() }, Capabilities::wire(1500));
+    let mut last = pair.now;
     while !pair.client.done && pair.now < Time::from_secs(30) {
+        last = pair.now;
         pair.pass();
     }
     assert!(pair.client.log.errors()[0].contains("no answer in 10 s"), "{:?}", pair.client.log.errors());
     assert_eq!(pair.client.log.events().last(), Some(&Event::Done { status: 1 }));
+    assert!(last < Time::from_secs(10) + Duration::from_millis(10), "ended at {last:?}");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use crate::iperf3::refusal::Refusal;
 use crate::iperf3::results::Results;
 use crate::iperf3::wire::{Control, MAX_RESULTS, state};
 use crate::iperf3::{PARTING, Turn};
-use crate::transport::Transport;
+use crate::transport::{State, Transport};
 use ports::Time;
+use std::time::Duration;
 
 impl Client {
     /// The end condition is met.
@@ -94,7 +95,10 @@ impl Client {
     pub(super) fn part<T: Transport>(&mut self, turn: &mut Turn<'_, T>) {
         let opening = self.opening.take().map(|o| o.connection);
         self.opened.drain(..).chain(opening).for_each(|c| turn.transport.release(c));
-        self.enter(Phase::Parting, turn.now + PARTING);
+        // A server that has not answered our SYN will not hear our last words.
+        let unheard = |c: &Control| turn.transport.state(c.connection) == State::Connecting;
+        let wait = if self.control.as_ref().is_some_and(unheard) { Duration::ZERO } else { PARTING };
+        self.enter(Phase::Parting, turn.now + wait);
     }
 
     pub(super) fn leave<T: Transport>(&mut self, late: bool, turn: &mut Turn<'_, T>) {
