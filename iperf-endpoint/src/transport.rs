@@ -96,6 +96,12 @@ pub trait Transport {
     fn release(&mut self, c: Connection);
     /// What is known of the connection's path and losses.
     fn info(&self, c: Connection) -> TcpInfo;
+    /// The neighbour that what is for `to` goes through, if it has never shown itself, not even by ARP. A stack that
+    /// cannot tell says `None`.
+    fn missing_hop(&self, to: Ipv4Addr) -> Option<Ipv4Addr> {
+        let _ = to;
+        None
+    }
     /// Our end.
     fn local(&self, c: Connection) -> SocketAddrV4;
     /// The other end.

@@ -91,6 +91,11 @@ impl Neighbours {
         self.next_hop(peer)
     }
 
+    /// The neighbour through which `to` is answered, if nothing was ever heard of it.
+    pub(super) fn missing(&self, to: Ipv4Addr) -> Option<Ipv4Addr> {
+        self.next_hop(to).filter(|&hop| self.known.iter().all(|n| n.address != hop))
+    }
+
     /// A lease for a connection whose peer was [heard](Self::heard) now.
     pub(super) fn lease(&self, now: Time) -> Lease {
         Lease { until: now + FRESH, changes: self.changes }
@@ -155,6 +160,15 @@ mod tests {
         assert_eq!(n.heard(at(7), mac(7), second(21)), Some(at(7)));
         assert_eq!(n.heard(at(7), mac(8), second(21)), Some(at(7)), "it moved");
         assert_eq!(n.known.len(), 1);
+    }
+
+    #[test]
+    fn a_hop_is_missing_until_it_is_heard() {
+        let mut n = Neighbours::new(US, 24, Some(GATEWAY));
+        let afar = Ipv4Addr::new(192, 0, 2, 1);
+        assert_eq!((n.missing(at(7)), n.missing(afar)), (Some(at(7)), Some(GATEWAY)));
+        n.heard(GATEWAY, mac(1), second(1));
+        assert_eq!((n.missing(at(7)), n.missing(afar)), (Some(at(7)), None));
     }
 
     #[test]

@@ -145,6 +145,10 @@ impl Transport for Stack {
         self.slot(c).map_or_else(TcpInfo::default, |slot| TcpInfo { path_mtu, ..slot.flow.info() })
     }
 
+    fn missing_hop(&self, to: Ipv4Addr) -> Option<Ipv4Addr> {
+        self.neighbours.missing(to)
+    }
+
     fn local(&self, c: Connection) -> SocketAddrV4 {
         self.slot(c).map_or(NOWHERE, |slot| SocketAddrV4::new(slot.local, slot.tuple.local_port))
     }

@@ -21,10 +21,8 @@ impl Client {
                 );
             }
             Phase::Connecting if late => {
-                let wait = self.config.connect_timeout.as_secs_f64();
-                let message =
-                    format!("unable to connect to server {server}: no answer in {wait} s (try: ping)");
-                self.fail(&message, turn);
+                let why = self.no_answer(turn.transport);
+                self.fail(&format!("unable to connect to server {server}: {why}"), turn);
             }
             Phase::Opening if late && !gone => {
                 let wait = self.config.connect_timeout.as_secs_f64();
@@ -40,6 +38,19 @@ impl Client {
             Phase::Running => self.watch_running(turn),
             _ => {}
         }
+    }
+
+    /// How far the silence reaches: ARP tells a wrong address or gateway from a server that a firewall hides.
+    fn no_answer<T: Transport>(&self, transport: &T) -> String {
+        let (server, wait) = (self.config.server, self.config.connect_timeout.as_secs_f64());
+        let reach = match transport.missing_hop(server) {
+            None => " (try: ping)".to_owned(),
+            Some(hop) if hop == server => {
+                format!(", not even by ARP from {hop} (is it on this network?)")
+            }
+            Some(hop) => format!(", not even by ARP from the gateway {hop} (see --gateway)"),
+        };
+        format!("no answer in {wait} s{reach}")
     }
 
     pub(super) fn watch_opening<T: Transport>(&mut self, turn: &mut Turn<'_, T>) {
