@@ -164,6 +164,8 @@ impl Session {
                 turn.complain(self.number, FailureKind::Peer, "the client has terminated");
                 self.part(house, turn);
             }
+            // A stock client that cannot go on says no more than this.
+            (_, state::IPERF_DONE) => self.fail("gave up (its own report says why)", house, turn),
             _ => self.refuse(Refusal::MESSAGE, house, turn),
         }
     }

@@ -213,6 +213,23 @@ fn refusals_carry_stock_error_numbers() {
     }
 }
 
+/// As a stock client does that cannot have a congestion control, or whose stream is reset.
+#[test]
+fn a_client_that_gives_up_is_not_turned_away() {
+    let mut bench = Bench::new(ServerConfig::default());
+    bench.settle();
+    let rogue = Rogue::new(&mut bench);
+    let c = rogue.connect(&mut bench);
+    rogue.send(&mut bench, c, COOKIE);
+    rogue.send(&mut bench, c, &message(PARAMS));
+    assert_eq!(rogue.read(&mut bench, c), [9, 10]);
+    rogue.send(&mut bench, c, &[16]);
+    assert_eq!(rogue.read(&mut bench, c), b"", "nothing is left to be said");
+    let complaints = bench.server_log.errors();
+    assert!(complaints.len() == 1 && complaints[0].contains("gave up"), "{complaints:?}");
+    still_serves(&mut bench);
+}
+
 #[test]
 fn oversized_messages_are_refused_by_their_length() {
     for length in [8193_u32, 1 << 20, u32::MAX] {
