@@ -283,7 +283,8 @@ mod tests {
             ("-c 10.0.0.1 -b 10X", "suffix"),
             ("-c 10.0.0.1 -b 1M/x", "blocks"),
             ("-c 10.0.0.1 -n -5", "-5"),
-            ("-c 10.0.0.1 -i 61", "-i"),
+            ("-c 10.0.0.1 -i 61", "-i: 61 is out of range (try: 0.1 to 60 seconds, or 0 for none)"),
+            ("-c 10.0.0.1 -i 0.05", "-i: 0.05 is out of range"),
             ("-c 10.0.0.1 -i nan", "seconds"),
             ("-c 10.0.0.1 -f x", "no unit"),
             ("-c 10.0.0.1 -p 0", "-p"),
@@ -293,6 +294,8 @@ mod tests {
             ("-s --gateway 10.9.0.1", "--gateway"),
             ("-s --gateway 10.0.0.255", "--gateway: 10.0.0.255 is no station of 10.0.0.2/24"),
             ("-c 10.0.0.0", "-c: 10.0.0.0 is no station of 10.0.0.2/24"),
+            ("-c 127.0.0.1", "-c: 127.0.0.1 is no address of another station"),
+            ("-c 224.0.0.1 --gateway 10.0.0.9", "-c: 224.0.0.1 is no address of another station"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");

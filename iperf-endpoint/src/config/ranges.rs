@@ -1,5 +1,6 @@
 //! What the numbers and addresses of an endpoint may be.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::{Cidr, ClientConfig, Config, Mode, ServerConfig, Until};
@@ -23,8 +24,8 @@ impl Bounds {
     pub const MSS: (u64, u64) = (88, 32_767);
     /// `-b RATE/BURST`, blocks.
     pub const BURST: (u64, u64) = (0, 1000);
-    /// `-i`, milliseconds, if not zero.
-    pub const INTERVAL_MS: (u64, u64) = (100, 60_000);
+    /// `-i`, if not zero.
+    pub const INTERVAL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
     /// `--connect-timeout`, milliseconds.
     pub const CONNECT_MS: (u64, u64) = (1, 600_000);
 }
@@ -46,6 +47,11 @@ fn within(flag: &'static str, value: u128, (low, high): (u64, u64), unit: &str) 
     Err(Invalid { flag, what: format!("{value} is out of range (try: {low} to {high}{unit})") })
 }
 
+/// Whether no station on a wire has the address.
+fn is_nobody(address: Ipv4Addr) -> bool {
+    address.is_unspecified() || address.is_loopback() || address.is_multicast() || address.is_broadcast()
+}
+
 impl Config {
     /// Checks every number and address.
     ///
@@ -55,12 +61,7 @@ impl Config {
         let invalid = |flag, what: String| Err(Invalid { flag, what });
         let Cidr { address, prefix } = self.address;
         within("--ip", prefix.into(), (1, 32), " bits of prefix")?;
-        if address.is_unspecified()
-            || address.is_broadcast()
-            || address.is_multicast()
-            || address.is_loopback()
-            || self.address.is_everybody(address)
-        {
+        if is_nobody(address) || self.address.is_everybody(address) {
             return invalid("--ip", format!("{address} is no address of a station (try: 10.0.0.2/24)"));
         }
         if let Some(mac) = self.mac.filter(|m| !m.is_unicast()) {
@@ -74,6 +75,12 @@ impl Config {
             Mode::Client(client) => Some(("-c", client.server)),
         };
         for (flag, address) in self.gateway.map(|g| ("--gateway", g)).into_iter().chain(peer) {
+            if is_nobody(address) {
+                return invalid(
+                    flag,
+                    format!("{address} is no address of another station (try: ip addr there)"),
+                );
+            }
             if self.address.is_everybody(address) {
                 return invalid(flag, format!("{address} is no station of {}", self.address));
             }
@@ -98,10 +105,13 @@ impl Config {
 }
 
 fn interval_within(interval: Duration) -> Result<(), Invalid> {
-    if interval.is_zero() {
+    let (low, high) = Bounds::INTERVAL;
+    if interval.is_zero() || (low..=high).contains(&interval) {
         return Ok(());
     }
-    within("-i", interval.as_millis(), Bounds::INTERVAL_MS, " milliseconds, or 0 for none")
+    let [given, low, high] = [interval, low, high].map(|d| d.as_secs_f64());
+    let what = format!("{given} is out of range (try: {low} to {high} seconds, or 0 for none)");
+    Err(Invalid { flag: "-i", what })
 }
 
 impl ServerConfig {
@@ -133,8 +143,6 @@ impl ClientConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use ports::Mac;
 
     use super::*;
