@@ -2,6 +2,7 @@
 
 use crate::config::{Bounds, Cidr, ClientConfig, Config, Direction, MTU, Mode, PORT, ServerConfig, Until};
 use crate::report::{Format, Unit};
+use crate::stock::Stock;
 use clap::{ArgAction, ArgGroup, Parser};
 use ports::Mac;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
@@ -114,6 +115,10 @@ pub struct Args {
     /// Print version
     #[arg(short = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,
+
+    /// For whoever comes from iperf3.
+    #[command(flatten)]
+    pub stock: Stock,
 }
 
 const CLIENT: &str = "Client";
@@ -177,6 +182,9 @@ impl Args {
     /// # Errors
     /// A text for the user, naming the flag and its range.
     pub fn into_config(self) -> Result<Config, String> {
+        if let Some(why) = self.stock.refusal() {
+            return Err(why.to_owned());
+        }
         let mode = match &self.client {
             Some(host) => Mode::Client(self.client_config(host)?),
             None => {
@@ -257,6 +265,7 @@ mod tests {
     #[test]
     fn clients_have_stock_defaults_and_suffixes() {
         assert_eq!(client("-c 10.0.0.1"), ClientConfig::new(Ipv4Addr::new(10, 0, 0, 1)));
+        assert_eq!(client("-c 10.0.0.1 -4 -Z --forceflush -C cubic"), client("-c 10.0.0.1"));
         let c = client("-c 10.0.0.1 -n 1.5M -b 10M/5 -l 64K -w 1m -P 128 --bidir -O 2 -M 1400 -N -i 0");
         assert_eq!(c.until, Until::Bytes(1_572_864));
         assert_eq!((c.bitrate, c.burst, c.length, c.window), (10_000_000, 5, 65_536, Some(1 << 20)));
@@ -288,6 +297,11 @@ mod tests {
             ("-c 10.0.0.1 -i nan", "seconds"),
             ("-c 10.0.0.1 -f x", "no unit"),
             ("-c 10.0.0.1 -p 0", "-p"),
+            ("-c 10.0.0.1 -u -b 1M", "-u: only TCP"),
+            ("-c 10.0.0.1 -C bbr", "-C cubic"),
+            ("-s -D --logfile x", "-D: the endpoint stays in the foreground"),
+            ("-s --logfile x", "> FILE"),
+            ("-c 10.0.0.1 -B 10.0.0.2", "--ip"),
             ("-c 10.0.0.2", "our own address"),
             ("-c 10.1.0.1", "--gateway"),
             ("-c no.such.host.invalid", "no.such.host.invalid"),

@@ -13,6 +13,7 @@ pub mod iperf3;
 pub mod loopback;
 pub mod report;
 pub mod stack;
+mod stock;
 pub mod transport;
 
 pub use args::Args;
@@ -20,3 +21,4 @@ pub use config::Config;
 pub use endpoint::{Endpoint, Error};
 pub use event::{Event, EventSink};
 pub use report::Printer;
+pub use stock::Stock;
