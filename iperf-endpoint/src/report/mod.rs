@@ -8,7 +8,7 @@ mod unit;
 
 pub use unit::{BadUnit, Unit};
 
-use crate::event::Event;
+use crate::event::{Event, Failure, FailureKind};
 use json::Json;
 use std::io::{self, Write};
 use text::Text;
@@ -55,6 +55,8 @@ impl<O: Write, E: Write> Printer<O, E> {
             self.status = Some(if self.is_broken { 1 } else { *status });
         }
         match &mut self.style {
+            // Nobody interrupted it: it was stopped, and why was said.
+            Style::Text(_) if self.is_broken && is_interrupt(event) => {}
             Style::Text(text) => text.print(event, &mut self.out, &mut self.err)?,
             Style::Json(json) => json.print(event, &mut self.out)?,
         }
@@ -88,5 +90,29 @@ impl<O: Write, E: Write> Printer<O, E> {
     /// The program's exit status, once the endpoint is done: not zero after an error, with JSON as with text.
     pub fn status(&self) -> Option<i32> {
         self.status
+    }
+}
+
+fn is_interrupt(event: &Event) -> bool {
+    matches!(event, Event::Error(Failure { kind: FailureKind::Interrupt, .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An endpoint whose port is gone is stopped, but nobody interrupted it.
+    #[test]
+    fn why_it_broke_is_said_once() {
+        let failure =
+            |kind, message: &str| Event::Error(Failure { test: None, kind, message: message.into() });
+        let mut err = Vec::new();
+        let mut printer = Printer::new(io::sink(), &mut err, Format::Text(Unit::Adaptive));
+        printer.broken("eth1: the interface is gone").unwrap();
+        printer.print(&failure(FailureKind::Interrupt, "the client has terminated")).unwrap();
+        printer.print(&failure(FailureKind::Error, "something else")).unwrap();
+        drop(printer);
+        let told = "iperf-endpoint: eth1: the interface is gone\niperf-endpoint: error - something else\n";
+        assert_eq!(String::from_utf8(err).unwrap(), told);
     }
 }
