@@ -96,8 +96,10 @@ impl Test {
         }));
     }
 
-    /// Reports the intervals that are over, then moves data; whether any moved.
+    /// Moves data, then reports the intervals that are over; whether any moved. In this order a test that ends at the
+    /// end of an interval leaves nothing for another, which would be without length.
     pub(crate) fn run<T: Transport>(&mut self, turn: &mut Turn<'_, T>) -> bool {
+        let moved = self.pump(turn);
         while let Some(tick) = self.clock.tick(turn.now) {
             self.report_interval(turn);
             self.clock.advance(tick, turn.now);
@@ -106,7 +108,7 @@ impl Test {
                 self.budget = budget(self.role, &self.params);
             }
         }
-        self.pump(turn)
+        moved
     }
 
     fn pump<T: Transport>(&mut self, turn: &mut Turn<'_, T>) -> bool {

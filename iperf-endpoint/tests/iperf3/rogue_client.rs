@@ -49,6 +49,14 @@ impl Rogue {
     }
 }
 
+/// A server, and a peer that has done nothing yet.
+fn met() -> (Bench, Rogue) {
+    let mut bench = Bench::new(ServerConfig::default());
+    bench.settle();
+    let rogue = Rogue::new(&mut bench);
+    (bench, rogue)
+}
+
 fn pass(bench: &mut Bench, time: Duration) {
     let limit = bench.now + time;
     bench.run(limit, |_| false);
@@ -78,9 +86,7 @@ fn gives_everything_back(bench: &mut Bench) {
 fn a_client_that_resets_after_any_number_of_messages() {
     let data = SocketOptions::default();
     for messages in 0..7 {
-        let mut bench = Bench::new(ServerConfig::default());
-        bench.settle();
-        let rogue = Rogue::new(&mut bench);
+        let (mut bench, rogue) = met();
         let control = rogue.connect(&mut bench);
         let mut stream = None;
         let script: [&[u8]; 6] = [COOKIE, &message(PARAMS), b"", &[4], &message(RESULTS), &[16]];
@@ -125,9 +131,7 @@ fn a_client_whose_machine_falls_silent_at_any_moment() {
 
 #[test]
 fn half_open_connections_and_port_scans() {
-    let mut bench = Bench::new(ServerConfig::default());
-    bench.settle();
-    let rogue = Rogue::new(&mut bench);
+    let (mut bench, rogue) = met();
     let silent: Vec<_> = (0..600).map(|_| rogue.connect(&mut bench)).collect();
     let scan = rogue.connect(&mut bench);
     rogue.send(&mut bench, scan, b"GET / HTTP/1.1\r\nHost: 10.0.0.1\r\nAccept: */*\r\n\r\n");
@@ -142,9 +146,7 @@ fn half_open_connections_and_port_scans() {
 
 #[test]
 fn an_unknown_cookie_waits_in_vain_but_not_for_ever() {
-    let mut bench = Bench::new(ServerConfig::default());
-    bench.settle();
-    let rogue = Rogue::new(&mut bench);
+    let (mut bench, rogue) = met();
     let c = rogue.connect(&mut bench);
     rogue.send(&mut bench, c, COOKIE);
     assert_eq!(rogue.read(&mut bench, c), [9]);
@@ -155,9 +157,7 @@ fn an_unknown_cookie_waits_in_vain_but_not_for_ever() {
 
 #[test]
 fn more_streams_than_declared_are_turned_away() {
-    let mut bench = Bench::new(ServerConfig::default());
-    bench.settle();
-    let rogue = Rogue::new(&mut bench);
+    let (mut bench, rogue) = met();
     let control = rogue.connect(&mut bench);
     rogue.send(&mut bench, control, COOKIE);
     // Before there were parameters, and after the last that was declared.
@@ -177,9 +177,7 @@ fn more_streams_than_declared_are_turned_away() {
 
 #[test]
 fn cookies_that_overtake_each_other_do_not_turn_the_directions() {
-    let mut bench = Bench::new(ServerConfig::default());
-    bench.settle();
-    let rogue = Rogue::new(&mut bench);
+    let (mut bench, rogue) = met();
     let control = rogue.connect(&mut bench);
     rogue.send(&mut bench, control, COOKIE);
     rogue.send(&mut bench, control, &message(br#"{"tcp":true,"time":1,"parallel":1,"bidirectional":true}"#));
@@ -200,9 +198,7 @@ fn refusals_carry_stock_error_numbers() {
         (br#"{"tcp":"yes","parallel":[]}"#, 114),
         (b"not json", 114),
     ] {
-        let mut bench = Bench::new(ServerConfig::default());
-        bench.settle();
-        let rogue = Rogue::new(&mut bench);
+        let (mut bench, rogue) = met();
         let c = rogue.connect(&mut bench);
         rogue.send(&mut bench, c, COOKIE);
         rogue.send(&mut bench, c, &message(json));
@@ -216,9 +212,7 @@ fn refusals_carry_stock_error_numbers() {
 /// As a stock client does that cannot have a congestion control, or whose stream is reset.
 #[test]
 fn a_client_that_gives_up_is_not_turned_away() {
-    let mut bench = Bench::new(ServerConfig::default());
-    bench.settle();
-    let rogue = Rogue::new(&mut bench);
+    let (mut bench, rogue) = met();
     let c = rogue.connect(&mut bench);
     rogue.send(&mut bench, c, COOKIE);
     rogue.send(&mut bench, c, &message(PARAMS));
@@ -230,12 +224,28 @@ fn a_client_that_gives_up_is_not_turned_away() {
     still_serves(&mut bench);
 }
 
+/// A server that was held up finds data, the end of an interval and the end of the test at once.
+#[test]
+fn no_interval_is_without_length() {
+    let (mut bench, rogue) = met();
+    let control = rogue.connect(&mut bench);
+    rogue.send(&mut bench, control, COOKIE);
+    rogue.send(&mut bench, control, &message(PARAMS));
+    let data = rogue.connect(&mut bench);
+    rogue.send(&mut bench, data, COOKIE);
+    bench.net.host(rogue.host).send(data, &[7; 5000]);
+    bench.net.host(rogue.host).send(control, &[4]);
+    bench.now = bench.now + Duration::from_secs(1);
+    bench.settle();
+    let intervals = bench.server_log.intervals();
+    assert!(intervals.iter().all(|i| i.end > i.start), "{intervals:?}");
+    assert_eq!(intervals.iter().map(|i| i.sum(false).0).sum::<u64>(), 5000, "{intervals:?}");
+}
+
 #[test]
 fn oversized_messages_are_refused_by_their_length() {
     for length in [8193_u32, 1 << 20, u32::MAX] {
-        let mut bench = Bench::new(ServerConfig::default());
-        bench.settle();
-        let rogue = Rogue::new(&mut bench);
+        let (mut bench, rogue) = met();
         let c = rogue.connect(&mut bench);
         rogue.send(&mut bench, c, COOKIE);
         rogue.send(&mut bench, c, &length.to_be_bytes());
@@ -246,9 +256,7 @@ fn oversized_messages_are_refused_by_their_length() {
 
 #[test]
 fn parameters_that_trickle_in_are_taken() {
-    let mut bench = Bench::new(ServerConfig::default());
-    bench.settle();
-    let rogue = Rogue::new(&mut bench);
+    let (mut bench, rogue) = met();
     let c = rogue.connect(&mut bench);
     for b in COOKIE.iter().chain(&message(PARAMS)) {
         rogue.send(&mut bench, c, &[*b]);
@@ -280,9 +288,7 @@ proptest! {
 
     #[test]
     fn garbage_on_the_port(chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..200), 1..5)) {
-        let mut bench = Bench::new(ServerConfig::default());
-        bench.settle();
-        let rogue = Rogue::new(&mut bench);
+        let (mut bench, rogue) = met();
         let c = rogue.connect(&mut bench);
         for chunk in &chunks {
             rogue.send(&mut bench, c, chunk);
@@ -293,9 +299,7 @@ proptest! {
 
     #[test]
     fn garbage_after_a_cookie(bytes in proptest::collection::vec(any::<u8>(), 0..300), params in any::<bool>()) {
-        let mut bench = Bench::new(ServerConfig::default());
-        bench.settle();
-        let rogue = Rogue::new(&mut bench);
+        let (mut bench, rogue) = met();
         let c = rogue.connect(&mut bench);
         rogue.send(&mut bench, c, COOKIE);
         if params {
@@ -311,9 +315,7 @@ proptest! {
 
     #[test]
     fn mutated_sessions(bytes in mutated(), cuts in proptest::collection::vec(1..80_usize, 0..8), closes in any::<bool>()) {
-        let mut bench = Bench::new(ServerConfig::default());
-        bench.settle();
-        let rogue = Rogue::new(&mut bench);
+        let (mut bench, rogue) = met();
         let c = rogue.connect(&mut bench);
         let mut rest = &bytes[..];
         for cut in cuts {
