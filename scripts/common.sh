@@ -12,6 +12,8 @@ bench_packages="jq gnuplot-nox"
 
 say() { printf '\n== %s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
+# usage: ends with what stands at the head of the script.
+usage() { sed -n '2,/^\./{s/^# \{0,1\}//p}' "$0" >&2; exit 1; }
 is_root() { [ "$(id -u)" = 0 ]; }
 
 # need PACKAGE...: installs what is missing, or says what to install.

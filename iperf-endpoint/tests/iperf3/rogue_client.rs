@@ -33,6 +33,13 @@ impl Rogue {
         c
     }
 
+    /// Connects, and says which test the connection is of.
+    fn introduce(&self, bench: &mut Bench) -> Connection {
+        let c = self.connect(bench);
+        self.send(bench, c, COOKIE);
+        c
+    }
+
     fn send(&self, bench: &mut Bench, c: Connection, bytes: &[u8]) {
         bench.net.host(self.host).send(c, bytes);
         pass(bench, Duration::from_millis(2));
@@ -147,8 +154,7 @@ fn half_open_connections_and_port_scans() {
 #[test]
 fn an_unknown_cookie_waits_in_vain_but_not_for_ever() {
     let (mut bench, rogue) = met();
-    let c = rogue.connect(&mut bench);
-    rogue.send(&mut bench, c, COOKIE);
+    let c = rogue.introduce(&mut bench);
     assert_eq!(rogue.read(&mut bench, c), [9]);
     pass(&mut bench, Duration::from_secs(12));
     assert_ne!(rogue.state(&mut bench, c), State::Open);
@@ -158,16 +164,12 @@ fn an_unknown_cookie_waits_in_vain_but_not_for_ever() {
 #[test]
 fn more_streams_than_declared_are_turned_away() {
     let (mut bench, rogue) = met();
-    let control = rogue.connect(&mut bench);
-    rogue.send(&mut bench, control, COOKIE);
+    let control = rogue.introduce(&mut bench);
     // Before there were parameters, and after the last that was declared.
-    let early = rogue.connect(&mut bench);
-    rogue.send(&mut bench, early, COOKIE);
+    let early = rogue.introduce(&mut bench);
     rogue.send(&mut bench, control, &message(PARAMS));
-    let first = rogue.connect(&mut bench);
-    rogue.send(&mut bench, first, COOKIE);
-    let second = rogue.connect(&mut bench);
-    rogue.send(&mut bench, second, COOKIE);
+    let first = rogue.introduce(&mut bench);
+    let second = rogue.introduce(&mut bench);
     assert_eq!(rogue.read(&mut bench, control), [9, 10, 1, 2]);
     assert_eq!(rogue.state(&mut bench, early), State::Closed);
     assert_eq!(rogue.state(&mut bench, first), State::Open);
@@ -178,8 +180,7 @@ fn more_streams_than_declared_are_turned_away() {
 #[test]
 fn cookies_that_overtake_each_other_do_not_turn_the_directions() {
     let (mut bench, rogue) = met();
-    let control = rogue.connect(&mut bench);
-    rogue.send(&mut bench, control, COOKIE);
+    let control = rogue.introduce(&mut bench);
     rogue.send(&mut bench, control, &message(br#"{"tcp":true,"time":1,"parallel":1,"bidirectional":true}"#));
     let (first, second) = (rogue.connect(&mut bench), rogue.connect(&mut bench));
     rogue.send(&mut bench, second, COOKIE);
@@ -199,8 +200,7 @@ fn refusals_carry_stock_error_numbers() {
         (b"not json", 114),
     ] {
         let (mut bench, rogue) = met();
-        let c = rogue.connect(&mut bench);
-        rogue.send(&mut bench, c, COOKIE);
+        let c = rogue.introduce(&mut bench);
         rogue.send(&mut bench, c, &message(json));
         assert_eq!(rogue.read(&mut bench, c), [9, 0xfe, 0, 0, 0, number, 0, 0, 0, 0]);
         pass(&mut bench, Duration::from_millis(2));
@@ -213,8 +213,7 @@ fn refusals_carry_stock_error_numbers() {
 #[test]
 fn a_client_that_gives_up_is_not_turned_away() {
     let (mut bench, rogue) = met();
-    let c = rogue.connect(&mut bench);
-    rogue.send(&mut bench, c, COOKIE);
+    let c = rogue.introduce(&mut bench);
     rogue.send(&mut bench, c, &message(PARAMS));
     assert_eq!(rogue.read(&mut bench, c), [9, 10]);
     rogue.send(&mut bench, c, &[16]);
@@ -228,11 +227,9 @@ fn a_client_that_gives_up_is_not_turned_away() {
 #[test]
 fn no_interval_is_without_length() {
     let (mut bench, rogue) = met();
-    let control = rogue.connect(&mut bench);
-    rogue.send(&mut bench, control, COOKIE);
+    let control = rogue.introduce(&mut bench);
     rogue.send(&mut bench, control, &message(PARAMS));
-    let data = rogue.connect(&mut bench);
-    rogue.send(&mut bench, data, COOKIE);
+    let data = rogue.introduce(&mut bench);
     bench.net.host(rogue.host).send(data, &[7; 5000]);
     bench.net.host(rogue.host).send(control, &[4]);
     bench.now = bench.now + Duration::from_secs(1);
@@ -246,8 +243,7 @@ fn no_interval_is_without_length() {
 fn oversized_messages_are_refused_by_their_length() {
     for length in [8193_u32, 1 << 20, u32::MAX] {
         let (mut bench, rogue) = met();
-        let c = rogue.connect(&mut bench);
-        rogue.send(&mut bench, c, COOKIE);
+        let c = rogue.introduce(&mut bench);
         rogue.send(&mut bench, c, &length.to_be_bytes());
         assert_eq!(rogue.read(&mut bench, c)[..2], [9, 0xfe]);
         still_serves(&mut bench);
@@ -300,12 +296,10 @@ proptest! {
     #[test]
     fn garbage_after_a_cookie(bytes in proptest::collection::vec(any::<u8>(), 0..300), params in any::<bool>()) {
         let (mut bench, rogue) = met();
-        let c = rogue.connect(&mut bench);
-        rogue.send(&mut bench, c, COOKIE);
+        let c = rogue.introduce(&mut bench);
         if params {
             rogue.send(&mut bench, c, &message(PARAMS));
-            let data = rogue.connect(&mut bench);
-            rogue.send(&mut bench, data, COOKIE);
+            let data = rogue.introduce(&mut bench);
             rogue.send(&mut bench, data, &bytes);
         }
         rogue.send(&mut bench, c, &bytes);
@@ -323,8 +317,7 @@ proptest! {
             rogue.send(&mut bench, c, now);
             rest = later;
         }
-        let data = rogue.connect(&mut bench);
-        rogue.send(&mut bench, data, COOKIE);
+        rogue.introduce(&mut bench);
         rogue.send(&mut bench, c, rest);
         if closes {
             bench.net.host(rogue.host).close(c);
