@@ -79,9 +79,9 @@ pub(crate) struct Watch {
 impl Watch {
     /// Of `ports`, which were opened by that name, known to the user as `on`.
     pub(crate) fn new(name: &PlainPort, on: &str, ports: &[Port]) -> Self {
-        // A TAP that is gone ends its app, which says so itself.
-        let watched =
-            |port: &Port| (Watchman::new(&name.port, name.source.backend, None), port.counters.clone());
+        let watched = |port: &Port| {
+            (Watchman::new(&name.port, name.source.backend, port.link.clone()), port.counters.clone())
+        };
         let ports = ports.iter().map(watched).collect();
         Self { on: on.to_owned(), interface: name.port.clone(), ports, told: None }
     }
@@ -89,7 +89,8 @@ impl Watch {
     /// Trouble that has not been told, once for all ports.
     pub(crate) fn look(&mut self) -> Option<String> {
         let (on, interface) = (&self.on, &self.interface);
-        let each = self.ports.iter_mut();
+        // What is gone is asked for by itself, or is a TAP, which ends its app: that says so.
+        let each = self.ports.iter_mut().filter(|(watchman, _)| watchman.state().0 != LinkState::Gone);
         let news = each.filter_map(|(watchman, counters)| watchman.look(on, interface, counters)).last();
         let news = news.filter(|trouble| self.told.as_ref() != Some(trouble))?;
         self.told = Some(news.clone());

@@ -262,6 +262,23 @@ fn a_tap_that_is_down_or_gone_is_told_of() {
     wait("a line in the log", || bed.log().contains("vale0:t3: the interface is gone"));
 }
 
+/// As one that is on a switch: pkt-gen on it alone says what is wrong while it runs.
+#[test]
+fn pkt_gen_tells_of_its_tap() {
+    let Some(bed) = Bed::new("own") else { return };
+    let said = bed.dir.path().join("said");
+    let mut tool = bed.command(env!("CARGO_BIN_EXE_pkt-gen"), &["-i", "t4@tap", "-f", "tx", "-R", "1000"]);
+    tool.stdout(Stdio::null()).stderr(std::fs::File::create(&said).unwrap());
+    let mut tool = tool.spawn().unwrap();
+    let says = || std::fs::read_to_string(&said).unwrap();
+    wait("it sends", || says().contains("Ready..."));
+    bed.ip("link set t4 down");
+    wait("a hint", || says().contains("t4@tap: interface is down (try: ip link set t4 up)\n"));
+    bed.ip("link del t4");
+    assert_eq!(tool.wait().unwrap().code(), Some(1), "{}", says());
+    assert_eq!(says().matches("the interface is gone").count(), 1, "{}", says());
+}
+
 #[test]
 fn a_persistent_one_that_somebody_deleted_is_made_anew() {
     let Some(bed) = Bed::new("del") else { return };
