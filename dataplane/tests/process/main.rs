@@ -1,6 +1,7 @@
 //! The programs as processes, and the control socket between them.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod bed;
 mod captures;
 mod common;
 mod control;
