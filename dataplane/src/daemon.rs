@@ -42,7 +42,7 @@ pub struct Options {
     pub grace: Option<Duration>,
 }
 
-/// Runs until SIGINT or SIGTERM, or until nobody needs it any more where `grace` says so. Lets the apps report,
+/// Runs until SIGINT, SIGTERM or SIGHUP, or until nobody needs it any more where `grace` says so. Lets the apps report,
 /// detaches everything, and returns the last counters, as text.
 ///
 /// # Errors

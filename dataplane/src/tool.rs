@@ -70,7 +70,7 @@ pub enum News<E> {
     Broken(String),
 }
 
-/// Runs a job to its end, or until SIGINT or SIGTERM, and hands everything that the app has to say to `print`,
+/// Runs a job to its end, or until SIGINT, SIGTERM or SIGHUP, and hands everything that the app has to say to `print`,
 /// the last report included.
 ///
 /// # Errors

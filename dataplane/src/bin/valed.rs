@@ -17,7 +17,7 @@ use tracing::Level;
 const MORE: &str = "\
 Naming a port of a switch in vale-ctl, pkt-gen or iperf-endpoint starts valed where none runs, and such a valed \
 leaves ten seconds after the last port has gone. Start it by hand to choose cores and policy. It stays in the \
-foreground, and ends on ^C or SIGTERM: apps that run report what they have, everything is detached, and a summary \
+foreground, and ends on ^C, SIGTERM or SIGHUP: apps that run report what they have, everything is detached, and a summary \
 of what went through is printed.
 
 The control socket is --socket, or $VALE_SOCKET, or /run/vale/vale.sock for root, or \

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::common::{Valed, program, text, wait};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -68,7 +69,7 @@ fn netmaps_flags_and_lines() {
 
 #[test]
 fn ends_with_a_summary_and_nothing_left() {
-    for signal in [Signal::TERM, Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut valed = Valed::start();
         valed.ctl_ok(&["-a", "vale0:a@null"]);
         let sent = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket())
@@ -85,6 +86,21 @@ fn ends_with_a_summary_and_nothing_left() {
         assert_eq!(row.split_whitespace().nth(3), Some("1000"), "{out}");
         assert_eq!(std::fs::read_dir(valed.dir.path()).unwrap().count(), 0, "socket and lock are gone");
     }
+}
+
+#[test]
+fn who_is_to_outlive_its_terminal_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut nohup = program("sh", &dir.path().join("s"));
+    nohup.args(["-c", "trap '' HUP; exec \"$0\"", env!("CARGO_BIN_EXE_valed")]);
+    let child = nohup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut valed = Valed { child, dir };
+    wait("valed answers", || UnixStream::connect(valed.socket()).is_ok());
+    valed.signal(Signal::HUP);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(valed.child.try_wait().unwrap(), None);
+    valed.signal(Signal::TERM);
+    assert_eq!(valed.end().0, Some(0));
 }
 
 #[test]
@@ -144,7 +160,7 @@ fn who_sends_descriptors_that_we_have_no_room_for_is_not_blamed() {
     wait("the guest is let in", || valed.ctl_ok(&["ports"]).contains("no rings yet"));
     let (mut before, mut now) = (0, open());
     wait("the tools are gone", || {
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
         (before, now) = (now, open());
         before == now
     });
@@ -212,7 +228,7 @@ fn is_started_on_demand_by_many_at_once() {
 
 #[test]
 fn leaves_when_nobody_needs_it() {
-    const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+    const GRACE: Duration = Duration::from_secs(2);
     let mut valed = Valed::start_with(&["--on-demand", "--grace-ms", &GRACE.as_millis().to_string()]);
     valed.ctl_ok(&["-a", "vale0:a@null"]);
     std::thread::sleep(GRACE * 3 / 2);
