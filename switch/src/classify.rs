@@ -2,20 +2,13 @@
 
 use ports::{BURST, Counters, Flow, Frame, Mac, Offload, Reason};
 
+use crate::Member;
 use crate::backlog::THROUGH;
 use crate::clock::Tick;
 use crate::members::Members;
+use crate::port_index::{Destination, FLOOD, NOWHERE};
 use crate::recent::{AsOf, Recent};
 use crate::table::MacTable;
-use crate::{MAX_PORTS, Member};
-
-/// Where a frame goes: a port's number, or one of the two below.
-pub(crate) type Destination = u8;
-/// To every port but the one it came from.
-pub(crate) const FLOOD: Destination = 254;
-/// Nowhere: dropped here and counted, or through in an earlier pass.
-pub(crate) const NOWHERE: Destination = 255;
-const _: () = assert!(MAX_PORTS == FLOOD as usize);
 
 /// What one burst comes to.
 pub(crate) struct Classes {

@@ -6,12 +6,12 @@ use arrayvec::ArrayVec;
 use ports::{BURST, Frame, Reason, Time};
 
 use crate::backlog::{Backlog, THROUGH};
-use crate::classify::{Classes, Classifier, Destination, FLOOD};
+use crate::classify::{Classes, Classifier};
 use crate::load::{Delivered, Load};
 use crate::members::Members;
 use crate::offload::Scratch;
 use crate::piles::Piles;
-use crate::port_index::PortSet;
+use crate::port_index::{Destination, FLOOD, PortSet};
 use crate::recent::Recent;
 use crate::{Member, PortIndex, Switch, WhenFull};
 

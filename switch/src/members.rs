@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::classify::{Destination, FLOOD};
-use crate::port_index::PortSet;
+use crate::port_index::{Destination, FLOOD, PortSet};
 use crate::{MAX_PORTS, Member, PortIndex};
 
 /// The members of a switch as of one version.

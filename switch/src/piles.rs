@@ -5,8 +5,7 @@ use std::ops::Range;
 use ports::BURST;
 
 use crate::PortIndex;
-use crate::classify::{Destination, FLOOD, NOWHERE};
-use crate::port_index::PortSet;
+use crate::port_index::{Destination, FLOOD, NOWHERE, PortSet};
 
 /// A pile of frames for every destination, those of frames to all and to nobody included.
 pub(crate) struct Piles {

@@ -1,4 +1,4 @@
-//! Which port of a switch, and sets of them.
+//! Which port of a switch, sets of them, and where a frame goes.
 
 use std::fmt;
 
@@ -34,6 +34,14 @@ impl fmt::Display for PortIndex {
         fmt::Display::fmt(&self.0, f)
     }
 }
+
+/// Where a frame goes: a port's number, or one of the two below.
+pub(crate) type Destination = u8;
+/// To every port but the one it came from.
+pub(crate) const FLOOD: Destination = 254;
+/// Nowhere: dropped here and counted, or through in an earlier pass.
+pub(crate) const NOWHERE: Destination = 255;
+const _: () = assert!(MAX_PORTS == FLOOD as usize);
 
 /// A set of ports, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@
 use ports::Mac;
 
 use crate::PortIndex;
-use crate::classify::Destination;
+use crate::port_index::Destination;
 
 /// Stations that are remembered, at most.
 const PLACES: usize = 1 << 10;

@@ -10,6 +10,7 @@ pub mod place;
 pub mod server;
 mod session;
 pub mod start;
+mod visitors;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::is_trusted;
@@ -13,6 +12,7 @@ use super::lines::WRITE_TIMEOUT;
 use super::message::Reply;
 use super::place::Place;
 use super::session;
+use super::visitors::{Counted, Visitors};
 use crate::appliance::Appliance;
 
 /// Most clients at a time. A client is a thread and a descriptor or two.
@@ -21,41 +21,7 @@ const MAX_CLIENTS: usize = 64;
 /// The control socket, open. Dropping this removes the socket.
 pub struct Server {
     place: Place,
-    guests: Arc<Guests>,
-}
-
-/// Who is there.
-#[derive(Default)]
-struct Guests {
-    clients: AtomicUsize,
-    /// Those of them for whom an app runs.
-    hosts: AtomicUsize,
-    /// Nobody is let in any more.
-    closed: AtomicBool,
-}
-
-/// One client, counted for as long as this lives.
-pub(super) struct Counted {
-    guests: Arc<Guests>,
-    hosts: bool,
-}
-
-impl Counted {
-    /// From now on an app runs for this client.
-    pub(super) fn hosts(&mut self) {
-        if !std::mem::replace(&mut self.hosts, true) {
-            self.guests.hosts.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if self.hosts {
-            self.guests.hosts.fetch_sub(1, Ordering::SeqCst);
-        }
-        self.guests.clients.fetch_sub(1, Ordering::SeqCst);
-    }
+    visitors: Arc<Visitors>,
 }
 
 impl Server {
@@ -75,27 +41,27 @@ impl Server {
         rustix::process::umask(mask);
         let listener = bound?;
         fs::set_permissions(place.socket(), PermissionsExt::from_mode(0o600))?;
-        let guests = Arc::<Guests>::default();
-        let server = Self { place: place.clone(), guests: guests.clone() };
+        let visitors = Arc::<Visitors>::default();
+        let server = Self { place: place.clone(), visitors: visitors.clone() };
         let appliance = appliance.clone();
         std::thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || accept(&listener, &appliance, &guests))?;
+            .spawn(move || accept(&listener, &appliance, &visitors))?;
         Ok(server)
     }
 
     /// Clients connected now.
     #[must_use]
     pub fn clients(&self) -> usize {
-        self.guests.clients.load(Ordering::SeqCst)
+        self.visitors.clients()
     }
 
     /// Closes the door, and waits until the apps of those inside have ended and had their last words, but no
     /// longer than `patience`.
     pub fn see_off_hosts(&self, patience: Duration) {
-        self.guests.closed.store(true, Ordering::SeqCst);
+        self.visitors.close();
         let begin = Instant::now();
-        while self.guests.hosts.load(Ordering::SeqCst) > 0 && begin.elapsed() < patience {
+        while self.visitors.hosts() > 0 && begin.elapsed() < patience {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -104,11 +70,7 @@ impl Server {
     /// on, and finds another daemon.
     #[must_use]
     pub fn close_if_alone(&self) -> bool {
-        // A client counts itself and then looks at the door; here the door is closed and then they are counted.
-        self.guests.closed.store(true, Ordering::SeqCst);
-        let alone = self.clients() == 0;
-        self.guests.closed.store(alone, Ordering::SeqCst);
-        alone
+        self.visitors.close_if_alone()
     }
 }
 
@@ -118,13 +80,12 @@ impl Drop for Server {
     }
 }
 
-fn accept(listener: &UnixListener, appliance: &Arc<Appliance>, guests: &Arc<Guests>) {
+fn accept(listener: &UnixListener, appliance: &Arc<Appliance>, visitors: &Arc<Visitors>) {
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
-                let before = guests.clients.fetch_add(1, Ordering::SeqCst);
-                let counted = Counted { guests: guests.clone(), hosts: false };
-                if !guests.closed.load(Ordering::SeqCst) {
+                let (counted, before) = Counted::new(visitors);
+                if !visitors.are_shut_out() {
                     admit(stream, before, counted, appliance.clone());
                 }
             }

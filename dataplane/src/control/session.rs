@@ -10,7 +10,7 @@ use ports::Time;
 use super::hosting;
 use super::lines::{Lines, MAX_REQUEST, WRITE_TIMEOUT, say};
 use super::message::{Reply, Request, Thread};
-use super::server::Counted;
+use super::visitors::Counted;
 use crate::appliance::{Appliance, Error};
 use crate::name::ValePort;
 
