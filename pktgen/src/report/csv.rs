@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use super::printer::{Clock, Lines};
+use super::lines::{Clock, Lines};
 use super::style::Format;
 use super::text::Text;
 use super::throughput::Throughput;

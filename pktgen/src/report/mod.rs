@@ -6,6 +6,7 @@ mod event;
 mod hexdump;
 mod json;
 mod latencies;
+mod lines;
 mod live;
 mod norm;
 mod numbers;

@@ -1,28 +1,15 @@
 //! The report of a run, in the style that was asked for.
 
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::csv::Csv;
 use super::json::Json;
+use super::lines::{Clock, Lines};
 use super::so_far::SoFar;
 use super::style::Format;
 use super::text::Text;
 use crate::{Config, Event, Style};
-
-/// Wall clock, since the epoch.
-pub(super) type Clock = fn() -> Duration;
-
-/// A way to put events into lines.
-pub(super) trait Lines: Send {
-    /// Says what happened: results to `out`, progress and trouble to `err`.
-    fn event(&mut self, event: &Event, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()>;
-
-    /// Passes on a line of somebody else's.
-    fn notice(&mut self, text: &str, err: &mut dyn Write) -> io::Result<()> {
-        writeln!(err, "{text}")
-    }
-}
 
 /// Prints the events of one run.
 pub struct Printer {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use start::Start;
 
-use super::printer::{Clock, Lines};
+use super::lines::{Clock, Lines};
 use super::throughput::Throughput;
 use super::window::Window;
 use crate::{Config, Event, Rate, Style};

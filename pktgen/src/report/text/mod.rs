@@ -9,10 +9,10 @@ use std::panic::Location;
 use ports::Mac;
 
 use super::hexdump::{Hexdump, Shown};
+use super::lines::{Clock, Lines};
 use super::live::Live;
 use super::norm::Norm;
 use super::numbers;
-use super::printer::{Clock, Lines};
 use super::throughput::Throughput;
 use super::window::Window;
 use super::words;
