@@ -58,7 +58,7 @@ Reasons for drops:
   port_gone       the destination left in between
   error           the port failed: nobody is connected to it, or its interface is down
   bad_checksum    came with a checksum yet to be filled in (AF_XDP on a veth)
-  kernel          dropped by the kernel, before it reached us or after it left
+  kernel          dropped by the kernel, before it reached us (AF_XDP: more slots=N hold more) or after it left
 
 rx is what came in by a port, tx what went out by it. Over all ports, rx + copies = tx + drops, but for frames on \
 their way.
