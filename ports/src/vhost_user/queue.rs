@@ -193,11 +193,13 @@ impl Queue {
             return Ok(());
         }
         let (mut table, mut slots, mut one) = (self.descriptors, self.slots, chain.first);
-        if one.flags & INDIRECT != 0 {
-            (table, slots) = self.table(&one)?;
-            one = read(table, 0);
-        }
+        let mut indirect = false;
         for _ in 0..MAX_CHAIN {
+            // Descriptors of the ring's own may come before a table, which ends the chain (virtio 1.2, 2.7.5.3.2).
+            if one.flags & INDIRECT != 0 && !indirect {
+                (table, slots) = self.table(&one)?;
+                (one, indirect) = (read(table, 0), true);
+            }
             if one.flags & INDIRECT != 0 {
                 return Err(Broken::Indirect);
             }

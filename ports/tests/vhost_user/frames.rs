@@ -4,8 +4,8 @@ use ports::contract::Far;
 use ports::vhost_user::driver::{Driver, Style};
 use ports::{Burst, Frame, Offload, Port};
 
-use crate::sockets::{Place, eventually, poll, send};
-use crate::{GUEST, TX, open, options};
+use crate::sockets::{Place, eventually, poll, send, take};
+use crate::{GUEST, RX, TX, open, options};
 
 /// Passes what one guest sends on to another; how many frames came, and what the second got of them.
 fn pass(from: &mut Port, to: &mut Port) -> (usize, u64) {
@@ -150,4 +150,32 @@ fn memory_is_plugged_in_and_out_while_frames_go() {
         poll(&mut port);
         driver.is_alone()
     });
+}
+
+/// Buffers of the ring's own, and then a table with the rest: no driver does it, and any may (virtio 1.2, 2.7.5.3.2).
+#[test]
+fn a_chain_may_end_in_a_table() {
+    const NEXT: u64 = 1 << 32;
+    const WRITE: u64 = 2 << 32;
+    const INDIRECT: u64 = 4 << 32;
+    const BUFFER: u64 = GUEST + 0x8_0000;
+    let place = Place::new("table");
+    let mut port = open(&options(&place));
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
+    // Of either ring the descriptors from the ninth on are the table.
+    let table = |ring: u64| GUEST + ring * 0x1_0000 + 8 * 16;
+    for (ring, to) in [(RX, WRITE), (TX, 0)] {
+        driver.describe_raw(ring, 0, [BUFFER, 12 | NEXT | to]);
+        driver.describe_raw(ring, 1, [table(ring as u64), 16 | INDIRECT]);
+        driver.describe_raw(ring, 8, [BUFFER + 100, 60 | to]);
+    }
+    driver.make_available(TX, 0);
+    let mut lens = Vec::new();
+    eventually("nothing comes", || {
+        lens.extend(take(&mut port).iter().map(Vec::len));
+        !lens.is_empty() || driver.is_alone()
+    });
+    assert_eq!(lens, [60]);
+    assert_eq!(send(&mut port, 1), 1);
+    assert_eq!((driver.stop_ring(0), driver.stop_ring(1)), (1, 1));
 }
