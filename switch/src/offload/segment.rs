@@ -8,9 +8,11 @@ use super::checksum::stored;
 
 /// Most bytes of headers: Ethernet with two tags, IPv4 and TCP with all their options.
 pub(super) const MAX_HEADERS: usize = 22 + 60 + 60;
-/// Fewest payload bytes of a segment. TCP's smallest MSS is 48 with Linux (`TCP_MIN_SND_MSS`) and may hold 16 bytes
+/// Fewest payload bytes of a segment of TCP, whose smallest MSS is 48 with Linux (`TCP_MIN_SND_MSS`) and may hold 16 bytes
 /// of options; less only serves to make work (CVE-2019-11479).
 const MIN_SEGMENT: usize = 32;
+/// Most segments, which is as many as those of TCP can be. Datagrams may have any length, and are bounded by this alone.
+const MAX_PIECES: usize = (1 << 16) / MIN_SEGMENT;
 
 const FIN: u8 = 0x01;
 const PSH: u8 = 0x08;
@@ -45,13 +47,14 @@ impl<'f> SuperFrame<'f> {
             || usize::from(offload.csum_start) == headers.l4
                 && usize::from(offload.csum_start) + usize::from(offload.csum_offset)
                     == headers.checksum_at();
-        let segment = usize::from(offload.gso_size);
+        let (segment, payload) = (usize::from(offload.gso_size), headers.end - headers.payload);
+        let shortest = if headers.protocol == TCP { MIN_SEGMENT } else { payload.div_ceil(MAX_PIECES) };
         // An IP length field must be able to say it.
         let sayable = headers.payload + segment - headers.l3 <= usize::from(u16::MAX);
-        if !offload.is_sound(frame.len()) || !as_announced || !summed || segment < MIN_SEGMENT || !sayable {
+        if !offload.is_sound(frame.len()) || !as_announced || !summed || segment < shortest || !sayable {
             return Err(Reason::NoOffload);
         }
-        Ok(Self { frame, head, headers, segment, payload: headers.end - headers.payload })
+        Ok(Self { frame, head, headers, segment, payload })
     }
 
     /// Number of segments, 1 to 2049.

@@ -94,6 +94,23 @@ fn a_sum_that_comes_to_zero_is_sent_as_all_ones() {
     }
 }
 
+/// A datagram is as short as its sender likes (`UDP_SEGMENT` of udp(7)): only how many come of one frame is bounded.
+#[test]
+fn datagrams_may_be_short() {
+    for (gso_size, bytes) in [(1, 1), (1, 2048), (20, 3001), (31, 62)] {
+        let mut shape = plain_shape(true, (0..bytes).map(|n| n as u8).collect());
+        shape.gso_size = gso_size;
+        let (got, _) = cross(vec![(shape.frame(), shape.offload())], Capabilities::wire(1500));
+        assert_eq!(got.len(), shape.payload.len().div_ceil(gso_size.into()), "{bytes} by {gso_size}");
+        let parts = got.iter().enumerate().flat_map(|(n, f)| shape.verify_segment(f, n, got.len()).to_vec());
+        assert_eq!(parts.collect::<Vec<_>>(), shape.payload);
+    }
+    let mut shape = plain_shape(true, vec![1; 2049]);
+    shape.gso_size = 1;
+    let (got, wire) = cross(vec![(shape.frame(), shape.offload())], Capabilities::wire(1500));
+    assert_eq!((got.len(), wire.dropped(Reason::NoOffload)), (0, 1));
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_by_name() {
     let shape = plain_shape(false, vec![1; 3000]);
