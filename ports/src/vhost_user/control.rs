@@ -56,6 +56,8 @@ struct Known {
     kick: Option<OwnedFd>,
     call: Arc<Mutex<Option<OwnedFd>>>,
     enabled: Arc<AtomicBool>,
+    /// It was disabled after that.
+    retired: bool,
 }
 
 /// One front-end's conversation with a port.
@@ -156,7 +158,11 @@ impl Control {
             #[expect(clippy::cast_possible_truncation, reason = "the other half belongs to packed rings")]
             Request::SetVringBase { ring, base } => self.ring(ring)?.base = base as u16,
             Request::SetVringKick { ring, fd } => self.set_kick(ring, fd, fds)?,
-            Request::SetVringEnable { ring, on } => self.ring(ring)?.enabled.store(on, Ordering::Release),
+            Request::SetVringEnable { ring, on } => {
+                let known = self.ring(ring)?;
+                let was_on = known.enabled.swap(on, Ordering::AcqRel);
+                known.retired = !on && (was_on || known.retired);
+            }
             Request::Unknown(request) => return Err(Refusal::Unknown(request)),
             _ => {}
         }
@@ -220,7 +226,7 @@ impl Control {
         let stopped = self.ring(ring).map(|known| {
             let wakes = shared.wakes(pair(ring as usize));
             known.kick.take().iter().for_each(|kick| wakes.unwatch(kick.as_fd()));
-            known.kicked = false;
+            (known.kicked, known.retired) = (false, false);
             Reply::VringBase { ring, base: known.base.into() }
         });
         self.resume();
@@ -246,7 +252,8 @@ impl Control {
         let mut started = false;
         let mut rings = Vec::with_capacity(self.rings.len());
         for known in &self.rings {
-            let mut ring = Ring { queue: None, call: known.call.clone(), enabled: known.enabled.clone() };
+            let (call, enabled) = (known.call.clone(), known.enabled.clone());
+            let mut ring = Ring { queue: None, call, enabled, retired: known.retired };
             let modern = self.features & VERSION_1 != 0; // else headers may have ten bytes
             if let (Some(addresses), true, true) = (known.addresses, known.kicked && modern, known.slots > 0)
             {

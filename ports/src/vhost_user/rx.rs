@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::queue::{Broken, Chain, Direction, Queue};
-use super::session::{Held, Shared};
+use super::session::{Held, Ring, Shared};
 use super::{HEADER, HOST_OFFLOADS, MAX_CHAIN_BYTES};
 use crate::peer::Link;
 use crate::piece::Piece;
@@ -80,6 +80,24 @@ impl VhostRx {
         }
         Ok(())
     }
+
+    /// Gives back what a ring has that the guest disabled: it may have been on its way (QEMU `docs/interop/vhost-user.rst`,
+    /// "Ring states"). Each is a frame, received and dropped.
+    #[cold]
+    fn discard(&self, session: &Held, ring: &Ring) -> Result<(), Broken> {
+        let Some(queue) = ring.drained() else { return Ok(()) };
+        let waiting = queue.waiting()?;
+        for n in 0..waiting {
+            queue.complete(n, queue.chain(n, Direction::FromGuest)?.head, 0);
+        }
+        if waiting > 0 && !session.is_over() {
+            queue.publish(waiting);
+            ring.call_if_wanted();
+            self.counters.add_rx(waiting.into(), 0);
+            self.counters.add_drops(Reason::Error, waiting.into());
+        }
+        Ok(())
+    }
 }
 
 /// The frame of a chain that is a single buffer.
@@ -127,8 +145,10 @@ impl Rx for VhostRx {
         let headers = session.features & HOST_OFFLOADS != 0;
         for turn in 0..rings.len() {
             self.ring = (self.turn + turn) % rings.len();
-            let Some(queue) = rings[self.ring].running() else { continue };
-            let taken = self.take(queue, headers, burst.remaining_capacity());
+            let taken = match rings[self.ring].running() {
+                Some(queue) => self.take(queue, headers, burst.remaining_capacity()),
+                None => self.discard(&session, &rings[self.ring]),
+            };
             if let Err(broken) = taken {
                 self.fail(&session, broken);
             }
@@ -166,14 +186,14 @@ impl Rx for VhostRx {
     fn arm(&mut self) -> bool {
         let session = self.shared.session();
         let rings = session.iter().flat_map(|s| s.transmit_rings(self.share));
-        rings.filter_map(|ring| ring.running()).fold(false, |waiting, queue| waiting | queue.arm())
+        rings.filter_map(Ring::drained).fold(false, |waiting, queue| waiting | queue.arm())
     }
 
     fn disarm(&mut self) {
         self.shared.wakes(self.share).drain();
         let session = self.shared.session();
         let rings = session.iter().flat_map(|s| s.transmit_rings(self.share));
-        rings.filter_map(|ring| ring.running()).for_each(Queue::disarm);
+        rings.filter_map(Ring::drained).for_each(Queue::disarm);
     }
 }
 

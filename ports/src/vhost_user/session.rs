@@ -24,6 +24,8 @@ pub(super) struct Ring {
     pub(super) call: Arc<Mutex<Option<OwnedFd>>>,
     /// `SET_VRING_ENABLE`, which comes before or after everything else.
     pub(super) enabled: Arc<AtomicBool>,
+    /// It was enabled and is no more: what the guest had on its way by it is given back, or it would wait for ever.
+    pub(super) retired: bool,
 }
 
 impl Ring {
@@ -31,6 +33,11 @@ impl Ring {
     #[inline]
     pub(super) fn running(&self) -> Option<&Queue> {
         self.queue.as_ref().filter(|_| self.enabled.load(Ordering::Acquire))
+    }
+
+    /// The ring, if what it has is to be taken off it.
+    pub(super) fn drained(&self) -> Option<&Queue> {
+        self.queue.as_ref().filter(|_| self.retired || self.enabled.load(Ordering::Acquire))
     }
 
     /// Calls the guest, whether it wants that or not: it may have missed a call.

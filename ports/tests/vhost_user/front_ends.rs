@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ports::contract::{Far, frame};
 use ports::vhost_user::driver::{Driver, Style};
 use ports::vhost_user::{self, Options};
-use ports::{Burst, Frame, Offload, Peer, Port, Presence, Rx};
+use ports::{Burst, Frame, Offload, Peer, Port, Presence, Reason, Rx};
 use rustix::event::{PollFd, PollFlags, Timespec, poll as poll_fds};
 
 use crate::sockets::{Place, alone, eventually, held, poll, send, take};
@@ -293,4 +293,30 @@ fn each_worker_is_woken_by_its_share_of_the_rings() {
         woken.release(1);
         woken.disarm();
     }
+}
+
+/// A guest that gives up a processor's ring may have sent by it a moment before, and waits for its buffers
+/// (QEMU `docs/interop/vhost-user.rst`, "Ring states").
+#[test]
+fn what_is_sent_by_a_disabled_ring_is_given_back_and_counted() {
+    let place = Place::new("disabled");
+    let mut port = open(&options(&place));
+    let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
+    let enable = |driver: &mut Driver, on: u32| {
+        driver.say(18, &[1, on].map(u32::to_le_bytes).concat(), &[]);
+        driver.confirm();
+    };
+    enable(&mut driver, 0);
+    port.rx.disarm();
+    assert!(!port.rx.arm() && !is_readable(&*port.rx));
+    assert!(driver.send(&[7; 60], Offload::NONE));
+    eventually("nobody is woken", || is_readable(&*port.rx));
+    port.rx.disarm();
+    assert_eq!(poll(&mut port), 0);
+    let counts = port.counters.read();
+    assert_eq!((counts.rx_frames, counts.dropped(Reason::Error)), (1, 1));
+    enable(&mut driver, 1);
+    assert!(driver.send(&[7; 60], Offload::NONE));
+    eventually("nothing comes", || poll(&mut port) == 1);
+    assert_eq!((driver.stop_ring(1), port.counters.read().dropped(Reason::Error)), (2, 1));
 }
