@@ -5,6 +5,8 @@
 const TAGS: [u16; 2] = [0x8100, 0x88a8];
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
+/// Headers of options in IPv6, for hosts on the way and for the last one (RFC 8200, 4.3 and 4.6).
+const OPTIONS: [u8; 2] = [0, 60];
 /// IP protocol number of TCP.
 pub const TCP: u8 = 6;
 /// IP protocol number of UDP.
@@ -45,7 +47,8 @@ fn be16(bytes: &[u8], at: usize) -> Option<u16> {
 
 impl Headers {
     /// Finds the headers of an unfragmented TCP or UDP frame of which `bytes` are at least the headers and
-    /// `len` is the whole length. Up to two VLAN tags; IPv6 without extension headers.
+    /// `len` is the whole length. Up to two VLAN tags; in IPv6, of the extension headers
+    /// those with options.
     #[must_use]
     pub fn parse(bytes: &[u8], len: usize) -> Option<Self> {
         let mut l3 = 14;
@@ -92,12 +95,17 @@ impl Headers {
         if bytes.get(l3)? >> 4 != 6 {
             return None;
         }
-        let l4 = l3 + 40;
+        let mut l4 = l3 + 40;
         let end = match be16(bytes, l3 + 4)? {
             0 => len,
             payload => l4 + usize::from(payload),
         };
-        (end <= len && l4 <= end).then_some((Ip::V6, l4, *bytes.get(l3 + 6)?, end))
+        let mut protocol = *bytes.get(l3 + 6)?;
+        while OPTIONS.contains(&protocol) {
+            protocol = *bytes.get(l4)?;
+            l4 += 8 + 8 * usize::from(*bytes.get(l4 + 1)?);
+        }
+        (end <= len && l4 <= end).then_some((Ip::V6, l4, protocol, end))
     }
 
     /// Source and destination address of the frame that was parsed: 4 or 16 bytes each.
@@ -147,6 +155,31 @@ mod tests {
             f.splice(12..12, tag);
         }
         assert_eq!(Headers::parse(&f, f.len()).unwrap().l3, 22);
+    }
+
+    /// TCP over IPv6 behind two headers of options, the second of 16 bytes.
+    fn tcp6() -> Vec<u8> {
+        let mut f = vec![0; 14 + 40 + 8 + 16 + 20 + 100];
+        f[12..14].copy_from_slice(&IPV6.to_be_bytes());
+        f[14] = 0x60;
+        f[18..20].copy_from_slice(&144u16.to_be_bytes());
+        f[54] = 60;
+        f[62..64].copy_from_slice(&[TCP, 1]);
+        f[78 + 12] = 5 << 4;
+        f
+    }
+
+    #[test]
+    fn finds_it_behind_options_of_ipv6() {
+        let f = tcp6();
+        let h = Headers::parse(&f, f.len()).unwrap();
+        assert_eq!((h.ip, h.l3, h.l4, h.payload, h.end), (Ip::V6, 14, 78, 98, 198));
+        for (at, value) in [(54, 43), (54, 44), (55, 255), (63, 18)] {
+            let mut lie = f.clone();
+            lie[at] = value; // where another host is its destination, a fragment, and two that end nowhere
+            assert!(Headers::parse(&lie, lie.len()).is_none(), "{at} {value}");
+        }
+        assert!((0..98).all(|len| Headers::parse(&f[..len], f.len()).is_none()));
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl<'f> SuperFrame<'f> {
         self.frame.copy_at(payload + usize::from(piece) * self.segment, &mut to[payload..]);
         match ip {
             Ip::V4 => write_ipv4(&mut to[l3..], l4 - l3, piece),
-            Ip::V6 => put(to, l3 + 4, to.len() - l4),
+            Ip::V6 => put(to, l3 + 4, to.len() - l3 - 40),
         }
         match protocol {
             TCP => self.write_tcp(&mut to[l4..], piece),

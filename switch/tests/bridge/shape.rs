@@ -12,6 +12,7 @@ pub(crate) struct Shape {
     tags: usize,
     v6: bool,
     udp: bool,
+    /// Words of four bytes in IPv4, headers of eight in IPv6: for hosts on the way first, then for the last.
     ip_options: usize,
     tcp_options: usize,
     pub(crate) payload: Vec<u8>,
@@ -28,7 +29,7 @@ pub(crate) fn shape() -> impl Strategy<Value = Shape> {
     let head = (0usize..3, any::<bool>(), any::<bool>(), 0usize..11, 0usize..11);
     (head, bytes, 32u16..1377, any::<u8>(), any::<u32>(), any::<u16>(), 0usize..8).prop_map(
         |((tags, v6, udp, ip_options, tcp_options), payload, gso_size, flags, seq, id, padding)| {
-            let ip_options = if v6 { 0 } else { ip_options };
+            let ip_options = if v6 { ip_options % 3 } else { ip_options };
             Shape { tags, v6, udp, ip_options, tcp_options, payload, gso_size, flags, seq, id, padding }
         },
     )
@@ -57,7 +58,7 @@ impl Shape {
     }
 
     fn l4(&self) -> usize {
-        self.l3() + if self.v6 { 40 } else { 20 + 4 * self.ip_options }
+        self.l3() + if self.v6 { 40 + 8 * self.ip_options } else { 20 + 4 * self.ip_options }
     }
 
     pub(crate) fn headers(&self) -> usize {
@@ -78,9 +79,11 @@ impl Shape {
         let l4_len = self.headers() - self.l4() + self.payload.len();
         if self.v6 {
             f.extend([0x60, 1, 2, 3]);
-            f.extend(u16::try_from(l4_len).unwrap().to_be_bytes());
-            f.extend([self.protocol(), 64]);
+            f.extend(u16::try_from(8 * self.ip_options + l4_len).unwrap().to_be_bytes());
+            let mut kinds = [0, 60].into_iter().take(self.ip_options).chain([self.protocol()]);
+            f.extend([kinds.next().unwrap(), 64]);
             f.extend((0..32).map(|n| n * 7));
+            kinds.for_each(|next| f.extend([next, 0, 1, 4, 0, 0, 0, 0])); // padding, RFC 8200, 4.2
         } else {
             let header = 20 + 4 * self.ip_options;
             f.extend([0x40 | u8::try_from(header / 4).unwrap(), 0]);
@@ -156,7 +159,7 @@ impl Shape {
         let (l3, l4) = (self.l3(), self.l4());
         let be16 = |at: usize| usize::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
         if self.v6 {
-            assert_eq!(be16(l3 + 4), len - l4, "IPv6 payload length");
+            assert_eq!(be16(l3 + 4), len - l3 - 40, "IPv6 payload length");
         } else {
             assert_eq!(be16(l3 + 2), len - l3, "IPv4 total length");
         }
@@ -174,7 +177,9 @@ impl Shape {
     pub(crate) fn verify_segment<'a>(&self, frame: &'a [u8], n: usize, of: usize) -> &'a [u8] {
         let (whole, l3, l4) = (self.frame(), self.l3(), self.l4());
         assert_eq!(frame[..l3], whole[..l3], "Ethernet header");
-        if !self.v6 {
+        if self.v6 {
+            assert_eq!(frame[l3 + 6..l4], whole[l3 + 6..l4], "IPv6 addresses and options");
+        } else {
             assert_eq!(ones_sum(&frame[l3..l4]), 0xffff, "IPv4 header checksum");
             let id = u16::from_be_bytes([frame[l3 + 4], frame[l3 + 5]]);
             assert_eq!(id, self.id.wrapping_add(u16::try_from(n).unwrap()));
