@@ -135,7 +135,7 @@ const AVAILABLE: u64 = 0x200;
 const USED: u64 = 0x300;
 
 /// A guest's driver that writes anything into its rings: descriptors, heads, indices, raw bytes; and has its rings stop and
-/// start while the port works on them. The first byte says what was agreed on; then come steps, each a byte and what it wants.
+/// start, be disabled and enabled, and its memory go and come while the port works on them. The first byte says what was agreed on; then come steps, each a byte and what it wants.
 ///
 /// # Panics
 /// If the port comes to harm.
@@ -186,9 +186,20 @@ pub fn rings(input: &[u8]) {
                 port.rx.disarm();
             }
             _ => {
-                let number = u32::from(bytes.u8() % 4);
-                port.say(11, &pair(number, 0), vec![]);
-                port.say(12, &u64::from(number).to_le_bytes(), vec![event()]);
+                let what = bytes.u8();
+                let number = u32::from(what % 4);
+                match what >> 2 & 3 {
+                    0 => port.say(18, &pair(number, u32::from(what >> 4 & 1)), vec![]),
+                    1 => {
+                        let region = [&[0; 8], &region()[..]].concat();
+                        port.say(38, &region, vec![]);
+                        port.say(37, &region, vec![file.try_clone().expect("a descriptor")]);
+                    }
+                    _ => {
+                        port.say(11, &pair(number, 0), vec![]);
+                        port.say(12, &u64::from(number).to_le_bytes(), vec![event()]);
+                    }
+                }
             }
         }
     }
@@ -204,8 +215,7 @@ fn start(port: &mut Bare, file: &OwnedFd, agreed: u8) {
         .filter(|(bit, _)| agreed >> bit & 1 == 1)
         .fold(offered, |all, (_, one)| all & !one);
     port.say(2, &(wanted | VERSION_1).to_le_bytes(), vec![]);
-    let region = [GUEST, MEMORY, USER, 0].map(u64::to_le_bytes).concat();
-    port.say(5, &[pair(1, 0).to_vec(), region].concat(), vec![file.try_clone().expect("a descriptor")]);
+    port.say(5, &[pair(1, 0).to_vec(), region()].concat(), vec![file.try_clone().expect("a descriptor")]);
     for ring in 0..2 {
         let at = USER + u64::from(ring) * RING;
         let addresses = [at, at + USED, at + AVAILABLE, 0].map(u64::to_le_bytes).concat();
@@ -215,6 +225,11 @@ fn start(port: &mut Bare, file: &OwnedFd, agreed: u8) {
         port.say(13, &u64::from(ring).to_le_bytes(), vec![event()]);
         port.say(18, &pair(ring, 1), vec![]);
     }
+}
+
+/// All of guest memory, as it is announced.
+fn region() -> Vec<u8> {
+    [GUEST, MEMORY, USER, 0].map(u64::to_le_bytes).concat()
 }
 
 fn pair(first: u32, second: u32) -> [u8; 8] {
