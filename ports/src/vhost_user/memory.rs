@@ -14,6 +14,9 @@ use crate::peer::Span;
 /// memory that was plugged in later.
 pub(super) const SLOTS: usize = 32;
 
+/// Most bytes that are mapped of all of them: addresses are few (2^47 of x86-64's), and for all ports.
+const MOST: u64 = 4 << 40;
+
 /// Why a region is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
@@ -29,6 +32,9 @@ pub(super) enum Refusal {
     /// More than [`SLOTS`].
     #[error("more than {SLOTS} memory regions")]
     Many,
+    /// More than [`MOST`].
+    #[error("more than 4 TiB of memory, with what comes before it in its files")]
+    Large,
     /// A region without a descriptor, or one that cannot be mapped.
     #[error("a memory region cannot be mapped (is guest memory shared? share=on)")]
     Unmappable,
@@ -50,12 +56,16 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    fn map(claim: Claim, fd: &OwnedFd) -> Result<Self, Refusal> {
+    /// Maps it, if that takes at most `room` bytes.
+    fn map(claim: Claim, fd: &OwnedFd, room: u64) -> Result<Self, Refusal> {
         let whole = claim.offset.checked_add(claim.len).ok_or(Refusal::Shape)?;
         let wraps =
             claim.guest.checked_add(claim.len).is_none() || claim.user.checked_add(claim.len).is_none();
         if claim.len == 0 || wraps {
             return Err(Refusal::Shape);
+        }
+        if whole > room {
+            return Err(Refusal::Large);
         }
         let file = fstat(fd).map_err(|_| Refusal::Unmappable)?;
         if u64::try_from(file.st_size).unwrap_or(0) < whole {
@@ -133,7 +143,9 @@ impl Memory {
         if regions.len() >= SLOTS {
             return Err(Refusal::Many);
         }
-        let region = Region::map(claim, fd)?;
+        let mapped =
+            regions.iter().fold(0, |mapped: u64, region| mapped.saturating_add(region.mapped as u64));
+        let region = Region::map(claim, fd, MOST.saturating_sub(mapped))?;
         if regions.iter().any(|other| other.overlaps(&claim)) {
             return Err(Refusal::Overlap);
         }
@@ -228,6 +240,23 @@ mod tests {
         let none = again.without(&claim(0x1000, 0x1000, 0x7000_0000, 0));
         assert!(none.guest(0x1000, 1).is_none());
         assert!(none.without(&claim(0x1000, 0x1000, 0x7000_0000, 0)).regions.is_empty());
+    }
+
+    /// A file without pages is as long as its owner says, and who maps it all has no addresses left to work with.
+    #[test]
+    fn addresses_are_bounded() {
+        let fd = file(100 << 40);
+        let refused = |memory: &Memory, c: Claim| memory.with(c, &fd).err();
+        let none = Memory::default();
+        assert_eq!(refused(&none, claim(0, (4 << 40) + 1, 0, 0)), Some(Refusal::Large));
+        assert_eq!(
+            refused(&none, claim(0, 1, 0, 4 << 40)),
+            Some(Refusal::Large),
+            "mapped from the first byte on"
+        );
+        let most = none.with(claim(0, 3 << 40, 0, 1 << 40), &fd).unwrap();
+        assert_eq!(refused(&most, claim(8 << 40, 1, 8 << 40, 0)), Some(Refusal::Large));
+        assert_eq!(refused(&most, claim(0, 3 << 40, 0, 1 << 40)), None, "the same anew");
     }
 
     #[test]
