@@ -69,7 +69,7 @@ fn netmaps_flags_and_lines() {
 
 #[test]
 fn ends_with_a_summary_and_nothing_left() {
-    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+    for signal in [Signal::TERM, Signal::INT] {
         let mut valed = Valed::start();
         valed.ctl_ok(&["-a", "vale0:a@null"]);
         let sent = program(env!("CARGO_BIN_EXE_pkt-gen"), &valed.socket())
@@ -88,19 +88,26 @@ fn ends_with_a_summary_and_nothing_left() {
     }
 }
 
+/// Whoever starts it says whether it is to outlive its terminal, as nohup(1) does; who runs the tests may have, too.
 #[test]
-fn who_is_to_outlive_its_terminal_does() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut nohup = program("sh", &dir.path().join("s"));
-    nohup.args(["-c", "trap '' HUP; exec \"$0\"", env!("CARGO_BIN_EXE_valed")]);
-    let child = nohup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut valed = Valed { child, dir };
-    wait("valed answers", || UnixStream::connect(valed.socket()).is_ok());
-    valed.signal(Signal::HUP);
+fn ends_with_its_terminal_unless_told_otherwise() {
+    let started_with = |hangup: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut env = program("env", &dir.path().join("s"));
+        env.args([hangup, env!("CARGO_BIN_EXE_valed")]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let valed = Valed { child: env.spawn().unwrap(), dir };
+        wait("valed answers", || UnixStream::connect(valed.socket()).is_ok());
+        valed.ctl_ok(&["-a", "vale0:a@null"]);
+        valed.signal(Signal::HUP);
+        valed
+    };
+    let (code, out, err) = started_with("--default-signal=HUP").end();
+    assert!(code == Some(0) && out.contains("balance 0"), "{out}{err}");
+    let mut stays = started_with("--ignore-signal=HUP");
     std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(valed.child.try_wait().unwrap(), None);
-    valed.signal(Signal::TERM);
-    assert_eq!(valed.end().0, Some(0));
+    assert_eq!(stays.child.try_wait().unwrap(), None);
+    stays.signal(Signal::TERM);
+    assert_eq!(stays.end().0, Some(0));
 }
 
 #[test]
