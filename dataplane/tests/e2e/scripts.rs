@@ -80,6 +80,13 @@ fn what_is_not_there_is_told_before_a_guest_boots() {
     let Some(bed) = Bed::new() else { return };
     let no = refused(&bed, &["--tap", "tap09"]);
     assert!(no.contains("tap09: no such interface (try: scripts/prep-taps)"), "{no}");
+    for kind in ["stream", "dgram"] {
+        let no = refused(&bed, &[&format!("--{kind}"), "/nowhere.sock"]);
+        assert!(
+            no.contains(&format!("/nowhere.sock: no such socket (try: vale-ctl -a vale0:vm3@{kind}")),
+            "{no}"
+        );
+    }
     for wrong in ["10.0.0.300/24", "10.0.0.2", "guest"] {
         let no = refused(&bed, &["--netuser", "--ip", wrong]);
         assert!(no.contains(&format!("--ip {wrong}: ")) && no.contains("10.0.0.2/24"), "{no}");
