@@ -87,6 +87,14 @@ fn what_is_not_there_is_told_before_a_guest_boots() {
             "{no}"
         );
     }
+    // By vhost-user, a guest would wait for an answer for ever, or listen nowhere.
+    for (port, options) in
+        [("06", "stream".to_owned()), ("07", format!("vhost-user:client,path={}", bed.path("x").display()))]
+    {
+        bed.ctl(&["-a", &format!("vale0:{port}@{options}")]);
+        let no = refused(&bed, &["--vale", port]);
+        assert!(no.contains(&format!("vale0:{port}: no port for a guest")), "{no}");
+    }
     for wrong in ["10.0.0.300/24", "10.0.0.2", "guest"] {
         let no = refused(&bed, &["--netuser", "--ip", wrong]);
         assert!(no.contains(&format!("--ip {wrong}: ")) && no.contains("10.0.0.2/24"), "{no}");
