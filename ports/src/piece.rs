@@ -79,6 +79,9 @@ pub(crate) unsafe fn scatter(runs: impl Iterator<Item = Piece>, buffers: &[(NonN
 pub(crate) fn gather(pieces: &[Piece], mut at: usize, to: &mut [u8]) -> usize {
     let mut copied = 0;
     for piece in pieces {
+        if copied == to.len() {
+            break; // a frame may have a thousand, and be cut into as many segments
+        }
         copied += piece.copy_at(at, &mut to[copied..]);
         at = at.saturating_sub(piece.len as usize);
     }

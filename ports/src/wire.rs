@@ -47,8 +47,7 @@ fn be16(bytes: &[u8], at: usize) -> Option<u16> {
 
 impl Headers {
     /// Finds the headers of an unfragmented TCP or UDP frame of which `bytes` are at least the headers and
-    /// `len` is the whole length. Up to two VLAN tags; in IPv6, of the extension headers
-    /// those with options.
+    /// `len` is the whole length. Up to two VLAN tags; in IPv6, of the extension headers those with options.
     #[must_use]
     pub fn parse(bytes: &[u8], len: usize) -> Option<Self> {
         let mut l3 = 14;

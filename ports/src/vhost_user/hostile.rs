@@ -135,7 +135,8 @@ const AVAILABLE: u64 = 0x200;
 const USED: u64 = 0x300;
 
 /// A guest's driver that writes anything into its rings: descriptors, heads, indices, raw bytes; and has its rings stop and
-/// start, be disabled and enabled, and its memory go and come while the port works on them. The first byte says what was agreed on; then come steps, each a byte and what it wants.
+/// start, be disabled and enabled, and its memory go and come while the port works on them. The first byte says what was
+/// agreed on; then come steps, each a byte and what it wants.
 ///
 /// # Panics
 /// If the port comes to harm.
