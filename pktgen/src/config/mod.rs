@@ -129,7 +129,7 @@ impl Config {
     }
 
     /// Whether it makes frames, as `frames` says.
-    fn makes_frames(&self) -> bool {
+    pub(crate) const fn makes_frames(&self) -> bool {
         self.function.sends() && self.replay.is_none()
     }
 

@@ -49,6 +49,12 @@ impl Speed {
     /// The highest speed.
     const MOST: u64 = Self::UNIT * 1_000_000;
 
+    /// As a number.
+    #[must_use]
+    pub const fn factor(self) -> f64 {
+        self.millionths as f64 / Self::UNIT as f64
+    }
+
     /// How long this time of the capture takes now.
     #[must_use]
     pub fn scale(self, captured: Duration) -> Duration {
@@ -76,7 +82,7 @@ impl FromStr for Speed {
 
 impl Display for Speed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.millionths as f64 / Self::UNIT as f64)
+        write!(f, "{}", self.factor())
     }
 }
 

@@ -293,6 +293,7 @@ mod tests {
                         "least_bytes": 60, "most_bytes": 60, "src": "10.0.0.1", "dst": "10.1.0.1",
                         "src_mac": "00:00:00:00:00:00", "dst_mac": "ff:ff:ff:ff:ff:ff",
                     },
+                    "replay": null,
                     "burst_packets": 3, "period_ns": 3_000_000,
                     "threads": 1, "rate_pps": 1000, "rate_bps": null, "rate_framing_bytes": 0,
                 },

@@ -14,8 +14,10 @@ pub(super) struct Start {
     function: Function,
     /// Wall clock, since the epoch.
     unix_us: u64,
-    /// What is sent; null for functions that send nothing of their own.
+    /// What is sent; null where nothing is made.
     frames: Option<Frames>,
+    /// The capture that is sent; null without one.
+    replay: Option<Replay>,
     burst_packets: u64,
     /// From burst to burst; zero as fast as there is room.
     period_ns: u64,
@@ -39,10 +41,31 @@ struct Frames {
     dst_mac: String,
 }
 
-impl Frames {
-    fn new(frames: &crate::Frames, src_mac: Mac) -> Self {
+/// The capture that is sent.
+#[derive(Serialize)]
+struct Replay {
+    file: String,
+    /// Times as fast as it was captured; null where the rate says how fast.
+    speed: Option<f64>,
+    /// Zero for no end.
+    loops: u64,
+}
+
+impl From<&crate::Replay> for Replay {
+    fn from(replay: &crate::Replay) -> Self {
         Self {
-            least_bytes: frames.size.shortest(),
+            file: replay.file.display().to_string(),
+            speed: replay.timing.map(crate::Speed::factor),
+            loops: replay.loops,
+        }
+    }
+}
+
+impl Frames {
+    fn new(frames: &crate::Frames, function: Function, src_mac: Mac) -> Self {
+        let stretched = frames.stretched(function.is_sequenced()).and_then(|len| u32::try_from(len).ok());
+        Self {
+            least_bytes: stretched.unwrap_or(frames.size.shortest()),
             most_bytes: frames.size.longest(),
             src: frames.src.to_string(),
             dst: frames.dst.to_string(),
@@ -61,7 +84,7 @@ impl Start {
         burst_packets: u64,
         period_ns: u64,
     ) -> Self {
-        let Config { port, function, rate, frames, threads, .. } = config;
+        let Config { port, function, rate, frames, replay, threads, .. } = config;
         let limit = Some(rate.per_s()).filter(|limit| *limit > 0);
         let (rate_pps, rate_bps, rate_framing_bytes) = match *rate {
             Rate::Pps(_) => (limit, None, 0),
@@ -71,7 +94,8 @@ impl Start {
             port: port.clone(),
             function: *function,
             unix_us: u64::try_from(now.as_micros()).unwrap_or(u64::MAX),
-            frames: function.sends().then(|| Frames::new(frames, src_mac)),
+            frames: config.makes_frames().then(|| Frames::new(frames, *function, src_mac)),
+            replay: replay.as_ref().map(Replay::from),
             burst_packets,
             period_ns,
             threads: threads.count,
@@ -79,5 +103,27 @@ impl Start {
             rate_bps,
             rate_framing_bytes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Size;
+
+    fn told(config: &Config) -> serde_json::Value {
+        serde_json::to_value(Start::new(config, Duration::ZERO, Mac::ZERO, 1, 0)).unwrap()
+    }
+
+    #[test]
+    fn frames_are_those_that_are_sent() {
+        let replay = crate::Replay { file: "/c.pcap".into(), timing: "0.5".parse().ok(), loops: 3 };
+        let replayed = told(&Config { replay: Some(replay), ..Config::new("p", Function::Tx) });
+        assert_eq!(replayed["frames"], serde_json::Value::Null, "they are as in the file");
+        assert_eq!(replayed["replay"], serde_json::json!({"file": "/c.pcap", "speed": 0.5, "loops": 3}));
+        let (src, dst) = (crate::Frames::SRC_V6.into(), crate::Frames::DST_V6.into());
+        let frames = crate::Frames { size: Size::Imix, src, dst, ..Default::default() };
+        let mixed = told(&Config { frames, ..Config::new("p", Function::Txseq) });
+        assert_eq!(mixed["frames"]["least_bytes"], 66, "as long as its headers and number");
     }
 }
