@@ -10,7 +10,8 @@ use crate::{AddressRange, Error, Frames, Payload, Size, Tag};
 #[expect(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out, for --help")]
 pub(super) struct FrameArgs {
     /// Bytes of a frame without its CRC; given twice, most and least of random ones, drawn for each burst below the
-    /// first; or imix: of 12 frames 7 of 60, 4 of 590, 1 of 1514 [default: 60; a search goes through 60 to 1514]
+    /// first; or imix: of 12 frames 7 of 60, 4 of 590, 1 of 1514 [default: 60, or what the headers take; a search goes
+    /// through 60 to 1514]
     #[arg(short = 'l', value_name = "BYTES", allow_negative_numbers = true,
         action = ArgAction::Append, value_parser = size)]
     size: Vec<Size>,
@@ -80,6 +81,13 @@ impl FrameArgs {
     /// Whether sizes are given.
     pub(super) const fn has_size(&self) -> bool {
         !self.size.is_empty()
+    }
+
+    /// As if this size were given, if none is.
+    pub(super) fn default_size(&mut self, len: u32) {
+        if !self.has_size() {
+            self.size.push(Size::Fixed(len));
+        }
     }
 
     /// netmap's flags that were given.

@@ -171,6 +171,7 @@ impl Args {
         let search = self.search.clone();
         let burst = if self.burst == 0 { Plan::BURST } else { self.burst };
         let given = self.frames.has_size();
+        self.frames.default_size(Frames::default().size.longest()); // that of its first trials, and no longer
         (self.search, self.function) = (search::SearchArgs::default(), "tx".to_owned());
         let config = Config { burst, ..self.into_config(have_cpus)? };
         if config.threads.count > 1 {
@@ -192,6 +193,7 @@ impl Args {
         let cpus = self.cpus.resolve(have_cpus)?;
         let function = self.function.parse::<Function>()?;
         self.latency.check(function)?;
+        let given = self.frames.has_size();
         let mut config = Config {
             function,
             frames: if self.replay.file.is_some() { Frames::default() } else { self.frames.into_frames()? },
@@ -210,6 +212,9 @@ impl Args {
             port: self.netmap.sized(&conf::plain(&self.port)),
         };
         self.netmap.apply(&mut config);
+        if !given {
+            config.stretch();
+        }
         config.check()?;
         config.check_division()?;
         Ok(config)

@@ -213,6 +213,29 @@ fn an_imix_that_does_not_fit_is_told_of() {
 }
 
 #[test]
+fn frames_of_no_given_size_hold_what_they_take() {
+    let size = |flags: &str| parse(&format!("pkt-gen -i null {flags}")).map(|config| config.frames.size);
+    for (flags, len) in [
+        ("-f tx", 60),
+        ("-f tx -6", 62),
+        ("-f tx -d fd00::9 --vlan 7 --vlan 8", 70),
+        ("-f txseq -6", 66),
+        ("-f tx --stamp -6", 74),
+        ("-f ping -6", 74),
+        ("-f ping --vlan 7 --vlan 8", 62),
+        ("-f rx -6", 60),
+    ] {
+        assert_eq!(size(flags), Ok(len.into()), "{flags}");
+    }
+    for flags in ["-f tx -6 -l 60", "-f ping -6 -l 73"] {
+        assert!(size(flags).unwrap_err().contains("too short"), "{flags}");
+    }
+    let line = "pkt-gen -i null -f throughput -6".split_whitespace();
+    let search = Args::try_parse_from(line).unwrap().into_task(2);
+    assert!(search.unwrap_err().to_string().contains("-l 60: too short"), "its sizes are the standard's");
+}
+
+#[test]
 fn help_is_help() {
     let error = Args::try_parse_from(["pkt-gen", "-h"]).unwrap_err();
     assert_eq!(error.exit_code(), 0);

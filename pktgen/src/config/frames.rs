@@ -97,6 +97,12 @@ impl Frames {
         if sent { self.check_headers(sequenced) } else { Ok(()) }
     }
 
+    /// Bytes of the headers, with a sequence number or a stamp.
+    pub(super) fn least(&self, sequenced: bool, stamped: bool) -> u32 {
+        let stamp = if stamped { Stamp::LEN } else { 0 };
+        u32::try_from(Template::shortest(self.layout(), sequenced) + stamp).unwrap_or(u32::MAX)
+    }
+
     /// Bytes of the short frames of an IMIX, if their headers make them longer.
     pub(crate) fn stretched(&self, sequenced: bool) -> Option<usize> {
         let least = Template::shortest(self.layout(), sequenced);
@@ -106,8 +112,7 @@ impl Frames {
     /// Whether the shortest frame holds its headers, and those can tell of the longest.
     fn check_headers(&self, sequenced: bool) -> Result<(), Error> {
         let layout = self.layout();
-        let bytes = |n| u32::try_from(n).unwrap_or(u32::MAX);
-        let least = bytes(Template::shortest(layout, sequenced));
+        let least = self.least(sequenced, false);
         // The short frames of an IMIX are as long as their headers need.
         if self.size.shortest() < least && self.size != Size::Imix {
             let mut headers = String::from("Ethernet, ");
@@ -122,13 +127,13 @@ impl Frames {
             }
             return Err(Error::Short { frame_len: self.size.shortest(), headers, least });
         }
-        within("-l", self.size.longest(), &(least..=bytes(layout.longest()).min(*Size::LEN.end())))
+        let most = u32::try_from(layout.longest()).unwrap_or(u32::MAX).min(*Size::LEN.end());
+        within("-l", self.size.longest(), &(least..=most))
     }
 
     /// Checks that each has room for a stamp.
     pub(super) fn check_stamp(&self) -> Result<(), Error> {
-        let least = Template::shortest(self.layout(), false) + Stamp::LEN;
-        let (frame_len, least) = (self.size.shortest(), u32::try_from(least).unwrap_or(u32::MAX));
+        let (frame_len, least) = (self.size.shortest(), self.least(false, true));
         if frame_len < least { Err(Error::NoStamp { frame_len, least }) } else { Ok(()) }
     }
 

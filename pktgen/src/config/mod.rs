@@ -19,6 +19,8 @@ pub use rate::{BadRate, Rate};
 pub use replay::{BadSpeed, Replay, Speed};
 pub use threads::Threads;
 
+use crate::Size;
+
 /// Everything about one run. Crosses the control socket when the generator is hosted in the dataplane, so
 /// [`check`](Self::check) is for whoever receives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +118,15 @@ impl Config {
         within("-w", self.wait_s, &Self::WAIT_S)
     }
 
+    /// Makes frames of a default size as long as what they hold, if that is longer.
+    pub(crate) fn stretch(&mut self) {
+        if let (true, Size::Fixed(len)) = (self.makes_frames(), self.frames.size) {
+            let stamped = self.function == Function::Ping || self.stamp;
+            let least = self.frames.least(self.function.is_sequenced(), stamped);
+            self.frames.size = Size::Fixed(len.max(least));
+        }
+    }
+
     /// Checks that what is to be stamped has room for it.
     fn check_stamp(&self) -> Result<(), Error> {
         match self.function {
@@ -153,7 +164,6 @@ fn within(flag: &'static str, value: u32, range: &RangeInclusive<u32>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Size;
     use ports::Mac;
 
     #[test]
