@@ -56,8 +56,8 @@ pub struct Generator {
     sends: bool,
     phase: Phase,
     stopping: bool,
-    /// Frames that the port had failed to send before this run.
-    errors_before: u64,
+    /// Frames that the port had lost before this run.
+    lost_before: u64,
     report: Report,
 }
 
@@ -102,7 +102,7 @@ impl Generator {
             role,
             phase: Phase::New,
             stopping: false,
-            errors_before: 0,
+            lost_before: 0,
             report,
         })
     }
@@ -128,7 +128,7 @@ impl Generator {
         if let Some(message) = self.role.note() {
             self.report.tell(Event::Note { message });
         }
-        self.errors_before = errors(port);
+        self.lost_before = self.lost(port);
         let Shape { burst, period } = self.role.shape();
         let wait_s = if self.sends { self.config.wait_s } else { 0 };
         let period_ns = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
@@ -174,7 +174,7 @@ impl Generator {
     }
 
     /// The host flushes the port after each poll.
-    fn drain(&mut self, port: &Port, now: Time, mut ran: Ran) -> Progress {
+    fn drain(&mut self, port: &mut Port, now: Time, mut ran: Ran) -> Progress {
         let unsent = port.tx.unsent();
         if unsent < ran.unsent {
             (ran.unsent, ran.left) = (unsent, now);
@@ -187,9 +187,15 @@ impl Generator {
         self.finish(port, ran.ended, ran.since)
     }
 
-    fn finish(&mut self, port: &Port, now: Time, since: Time) -> Progress {
-        let lost = errors(port) - self.errors_before + port.tx.unsent();
-        let errors = if self.role.transmits() { lost } else { 0 };
+    fn finish(&mut self, port: &mut Port, now: Time, since: Time) -> Progress {
+        let unsent = if self.role.transmits() {
+            port.tx.unsent()
+        } else {
+            port.rx.arm(); // which counts what the kernel dropped
+            port.rx.disarm();
+            0
+        };
+        let errors = self.lost(port) - self.lost_before + unsent;
         self.role.interval(now, true, self.report.events());
         self.report.end_last_interval(now);
         self.role.total(now, self.report.events());
@@ -206,10 +212,12 @@ impl Generator {
         self.phase = Phase::Done;
         DONE
     }
-}
 
-fn errors(port: &Port) -> u64 {
-    port.counters.read().dropped(Reason::Error)
+    /// Frames that the port failed to send so far, or dropped before a receiver saw them.
+    fn lost(&self, port: &Port) -> u64 {
+        let totals = port.counters.read();
+        if self.role.transmits() { totals.dropped(Reason::Error) } else { totals.drops() }
+    }
 }
 
 const DONE: Progress = Progress { busy: false, deadline: Time::NEVER, done: true };

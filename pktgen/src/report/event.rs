@@ -85,7 +85,8 @@ pub enum Event {
         bytes: u64,
         /// Bursts (netmap's word).
         events: u64,
-        /// How many of them the port failed to send after all, for example because the interface went down.
+        /// How many of them the port failed to send after all, for example because the interface went down. Of a function
+        /// that sends nothing: how many more came that the port dropped, for example because they came too fast.
         errors: u64,
         /// How long it took: from the start to the end of sending, or from the first frame received to the last.
         seconds: f64,

@@ -33,6 +33,15 @@ pub(super) const fn body(function: Function) -> &'static str {
     }
 }
 
+/// What the port lost.
+pub(super) fn lost(function: Function, errors: u64) -> String {
+    if function.transmits() {
+        format!("the port failed to send {errors} of these packets")
+    } else {
+        format!("the port dropped {errors} packets more than these")
+    }
+}
+
 /// The latencies of an interval, for a line that has little room.
 pub(super) fn in_short(what: &str, latency: &Latency) -> String {
     if latency.count() == 0 {

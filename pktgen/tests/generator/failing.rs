@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pktgen::{Config, Event, Function};
-use ports::{App, Capabilities, Counters, Frame, Offload, Port, Reason, Sent, Time, Tx};
+use ports::{App, Burst, Capabilities, Counters, Frame, Offload, Port, Reason, Rx, Sent, Time, Tx};
 
 use crate::bed::{MS, generator};
 
@@ -54,6 +54,35 @@ fn frames_that_fail_are_told_of() {
     }
     assert!(app.poll(&mut port, Time(10)).done);
     let Some(Event::Final { packets: 300, errors: 100, .. }) = events.lock().unwrap().last().cloned() else {
+        panic!("{events:?}")
+    };
+}
+
+/// A port whose kernel side says what it dropped when somebody is about to rest, as with an XDP socket.
+struct Overrun(Arc<Counters>);
+
+impl Rx for Overrun {
+    fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) {
+        burst.push(Frame::new(&[0; 60]));
+    }
+    fn release(&mut self, _: usize) {}
+    fn arm(&mut self) -> bool {
+        self.0.add_drops(Reason::Kernel, 5);
+        true
+    }
+}
+
+#[test]
+fn frames_that_a_receiver_did_not_get_are_told_of() {
+    let counters = Arc::<Counters>::default();
+    counters.add_drops(Reason::Kernel, 7); // before this run
+    let port = Port::new(Overrun(counters.clone()), Failing::default());
+    let mut port = Port { counters: counters.clone(), ..port };
+    let (mut app, events) = generator(Config { count: 3, ..Config::new("test", Function::Rx) });
+    assert!(!app.poll(&mut port, Time(0)).done);
+    counters.add_drops(Reason::BadChecksum, 2);
+    while !app.poll(&mut port, Time(1)).done {}
+    let Some(Event::Final { packets: 3, errors: 7, .. }) = events.lock().unwrap().last().cloned() else {
         panic!("{events:?}")
     };
 }

@@ -54,6 +54,8 @@ enum Line<'a> {
         figures: Figures,
         /// Packets of these that the port failed to send.
         send_errors: u64,
+        /// Packets besides these that came and the port dropped, where nothing is sent.
+        receive_drops: u64,
         #[serde(flatten)]
         more: &'a BTreeMap<String, Value>,
         start: &'a Option<Start>,
@@ -192,11 +194,14 @@ impl Lines for Json {
                 if let Some((_, recent)) = self.recent {
                     self.add("recent", &recent)?;
                 }
+                let (send_errors, receive_drops) =
+                    if self.config.function.transmits() { (*errors, 0) } else { (0, *errors) };
                 let line = Line::Summary {
                     complete: !self.failed && packets >= self.config.count,
                     duration_us: whole(seconds * 1e6),
                     figures: Throughput { packets, bytes, batches, seconds }.into(),
-                    send_errors: *errors,
+                    send_errors,
+                    receive_drops,
                     more: &self.more,
                     start: &self.start,
                 };
@@ -286,7 +291,7 @@ mod tests {
             serde_json::json!({
                 "event": "summary", "complete": true, "duration_us": 1_000_000, "packets": 500, "bytes": 30_000,
                 "batches": 50, "pps": 500, "bps": 240_000, "wire_bps": 336_000, "packets_per_batch": 10.0,
-                "bytes_per_packet": 60, "send_errors": 2,
+                "bytes_per_packet": 60, "send_errors": 2, "receive_drops": 0,
                 "start": {
                     "port": "vale0:tx", "function": "tx", "unix_us": 1_700_000_130_360_039_u64,
                     "frames": {
@@ -304,8 +309,9 @@ mod tests {
     #[test]
     fn failures_are_objects_and_lines_for_people() {
         let failed = Event::Failed { message: "\"p\": no".to_owned() };
-        let end = Event::Final { packets: 0, bytes: 0, events: 0, errors: 0, seconds: 0.0 };
+        let end = Event::Final { packets: 0, bytes: 0, events: 0, errors: 4, seconds: 0.0 };
         let (objects, err) = print(Config::new("p", Function::Rx), &[failed, end]);
+        assert_eq!((&objects[1]["send_errors"], &objects[1]["receive_drops"]), (&0.into(), &4.into()));
         assert_eq!(objects[0], serde_json::json!({"event": "error", "message": "\"p\": no"}));
         assert_eq!((&objects[1]["complete"], &objects[1]["start"]), (&Value::Bool(false), &Value::Null));
         assert_eq!(err, "pkt-gen: \"p\": no\n");

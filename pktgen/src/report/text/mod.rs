@@ -252,11 +252,7 @@ impl Lines for Text {
                     self.shown.up_to(*packets, out)?;
                 }
                 if *errors > 0 {
-                    self.log(
-                        err,
-                        "main_thread",
-                        format_args!("the port failed to send {errors} of these packets"),
-                    )?;
+                    self.log(err, "main_thread", words::lost(self.config.function, *errors))?;
                 }
                 if self.told {
                     return Ok(());

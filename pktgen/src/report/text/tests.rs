@@ -146,6 +146,14 @@ fn plain_numbers_on_request() {
 }
 
 #[test]
+fn what_a_receiver_did_not_get_is_told_of() {
+    let end = Event::Final { packets: 1, bytes: 60, events: 1, errors: 3, seconds: 0.0 };
+    let (out, err, _) = print(Config::new("eth0", Function::Rx), &[end]);
+    assert!(out.starts_with("Received 1 packets"), "{out}");
+    assert_eq!(err, "130.360039 main_thread [#] the port dropped 3 packets more than these\n");
+}
+
+#[test]
 fn nothing_is_said_of_nothing() {
     let end =
         |packets| Event::Final { packets, bytes: packets * 60, events: packets, errors: 0, seconds: 0.0 };
