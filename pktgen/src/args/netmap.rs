@@ -99,7 +99,7 @@ impl NetmapArgs {
             }
         };
         note(
-            self.virtio_header.is_some_and(|len| len > 0),
+            self.virtio_header.is_some_and(|len| [10, 12].contains(&len)),
             "-H: offload metadata goes beside the frame here, on every port; nothing is put before it",
         );
         note(
@@ -164,6 +164,7 @@ mod tests {
             ("", &[][..]),
             ("-H 0 -F 1 -o 0", &[]),
             ("-H 12", &["-H: offload"]),
+            ("-H 11", &[]), // refused, which is a line
             ("-F 9 -M 64 -I", &["-F: without", "-M: without", "-I: without"]),
             ("-o 64", &[]),
             ("-o 2048", &[]),
