@@ -65,7 +65,7 @@ impl Frames {
     fn new(frames: &crate::Frames, function: Function, src_mac: Mac) -> Self {
         let stretched = frames.stretched(function.is_sequenced()).and_then(|len| u32::try_from(len).ok());
         Self {
-            least_bytes: stretched.unwrap_or(frames.size.shortest()),
+            least_bytes: stretched.unwrap_or_else(|| frames.size.shortest()),
             most_bytes: frames.size.longest(),
             src: frames.src.to_string(),
             dst: frames.dst.to_string(),
