@@ -137,7 +137,9 @@ fn tools_report_before_it_ends() {
         assert_eq!(code, Some(1), "a test was cut short: {err}");
         assert!(out.contains("- - - -") && out.contains(total), "{out}{err}");
         assert!(err.contains("valed was told to end"), "{err}");
-        assert!(!err.contains("hung up") && !err.contains("terminated"), "it is said once: {err}");
+        // The client may hear from the server, which ends on another worker, before it is told to end itself.
+        assert!(!err.contains("hung up"), "{err}");
+        assert!(total == "sender" || !err.contains("terminated"), "it is said once: {err}");
     }
     let (code, out, err) = valed.end();
     assert_eq!(code, Some(0), "{err}");
