@@ -6,6 +6,8 @@
 #   through  testpmd mac ═╦═ vm1 ─ switch ─ vm2 ═╗   1024 frames a direction go round: all that the driver gets from one
 #                         ╚══════════════════════╝   port it sends to the other
 #            OVS: the same driver, its userspace datapath, action NORMAL, which learns as we do
+#            DPDK: the same driver, and testpmd io on two net_vhost in our place, which hands each frame from port to port
+#            and looks at none: what the driver's side of the rings leaves to anyone
 #
 # The driver fills its rings by itself, and it is the same for both. Its frames keep the bytes behind their addresses: at
 # 1514 bytes the one copy of the switch, from guest memory to guest memory, is all that moves them.
@@ -77,6 +79,15 @@ ovs_through() { # LENGTH
     ovs_down
 }
 
+dpdk_through() { # LENGTH
+    testpmd "$tag-gv" 1 - io --vdev="net_vhost0,client=1,iface=$scratch/through1.sock" \
+        --vdev="net_vhost1,client=1,iface=$scratch/through2.sock"
+    # Only one that spins would keep the driver's handshake waiting.
+    testpmd_say "$tag-gv" start
+    through "$1"
+    testpmd_quit "$tag-gv"
+}
+
 # Open vSwitch in a place of its own: its database, sockets and logs in our directory, its interfaces in a namespace.
 ovs_up() {
     local place=$scratch/ovs
@@ -106,6 +117,7 @@ ovs_down() {
 
 ours_through_64() { ours_through 64; }
 ours_through_1514() { ours_through 1514; }
+dpdk_through_64() { dpdk_through 64; }
 ovs_through_64() { ovs_through 64; }
 ovs_through_1514() { ovs_through 1514; }
 
@@ -127,5 +139,7 @@ theme_vhost-user() {
         if peer_packages "$through" "${ovs_packages[@]}"; then peer=ovs_through_$length; fi
         compare_across_cores "$through" Mpps "${bars[$length]}" "ours_through_$length" "$peer"
     done
+    compare_across_cores "64 B, virtio_user - vhost-user - switch - the same / DPDK, no switch" Mpps "" \
+        ours_through_64 dpdk_through_64
     hugepages_down
 }
