@@ -165,6 +165,33 @@ impl<'a> Frame<'a> {
         Piece { start: self.start, len: self.len }.copy_at(at, to)
     }
 
+    /// The rest of a frame that is read from `at` on in many calls, and where byte `at` is in it: pieces that lie before are
+    /// left out, so that no call looks at them again. The offload metadata stay those of the whole frame.
+    #[must_use]
+    #[inline]
+    pub fn from_piece_at(self, at: usize) -> (Self, usize) {
+        match self.pieces() {
+            None => (self, at),
+            Some(pieces) => self.without_pieces_before(pieces, at),
+        }
+    }
+
+    #[cold]
+    fn without_pieces_before(self, mut pieces: &'a [Piece], mut at: usize) -> (Self, usize) {
+        let mut len = self.len;
+        while let [first, rest @ ..] = pieces
+            && !rest.is_empty()
+            && at >= first.len as usize
+        {
+            at -= first.len as usize;
+            len -= first.len;
+            pieces = rest;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "no more than the frame has")]
+        let shape = FOREIGN | pieces.len() as u16;
+        (Self { start: pieces.as_ptr().cast(), len, shape, ..self }, at)
+    }
+
     /// A copy of the frame's bytes.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
@@ -271,7 +298,13 @@ mod tests {
             prop_assert_eq!(scattered.stations(), whole.stations());
             let (mut a, mut b) = (vec![0xaa; n], vec![0xaa; n]);
             prop_assert_eq!(scattered.copy_at(at, &mut a), whole.copy_at(at, &mut b));
-            prop_assert_eq!(a, b);
+            prop_assert_eq!(&a, &b);
+            let (rest, place) = scattered.from_piece_at(at);
+            let mut c = vec![0xaa; n];
+            prop_assert_eq!(rest.copy_at(place, &mut c), whole.len().saturating_sub(at).min(n));
+            prop_assert_eq!(c, b);
+            prop_assert_eq!(rest.len() - place.min(rest.len()), whole.len().saturating_sub(at));
+            prop_assert!(place < rest.runs().next().map_or(0, |run| run.len as usize) || rest.runs().count() == 1);
             let mut copy = vec![0xaa; bytes.len() + 1];
             // SAFETY: there is room for the frame.
             unsafe { scattered.copy_to(copy.as_mut_ptr()) };

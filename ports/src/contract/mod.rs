@@ -19,6 +19,7 @@ mod frames;
 mod ingress;
 mod link;
 mod namespace;
+mod scattered;
 mod wire;
 
 pub use allocations::Allocations;
@@ -28,6 +29,7 @@ pub use corpus::corpus;
 pub use frames::{STATION, frame, sequence, super_frame};
 pub use link::{Link, eventually, open_when_free};
 pub use namespace::{beside, in_namespace, ip, link_says, veth};
+pub use scattered::Scattered;
 pub use wire::Wire;
 
 use crate::{Offload, Port};

@@ -87,7 +87,7 @@ impl<'s> Rendered<'s> {
             self.push((i, 0), Frame::new(to));
             return Ok(None);
         }
-        let whole = SuperFrame::read(frame)?;
+        let mut whole = SuperFrame::read(frame)?;
         if !fits(whole.piece_len(0)) {
             return Err(Reason::Oversize);
         }

@@ -20,7 +20,10 @@ const CWR: u8 = 0x80;
 
 /// A super-frame whose headers are found to be in order.
 pub(super) struct SuperFrame<'f> {
-    frame: Frame<'f>,
+    /// The frame without the pieces that segments were cut from: there may be a thousand of either.
+    rest: Frame<'f>,
+    /// Bytes of the frame before `rest`.
+    passed: usize,
     /// The headers, as they were read.
     head: [u8; MAX_HEADERS],
     headers: Headers,
@@ -54,7 +57,7 @@ impl<'f> SuperFrame<'f> {
         if !offload.is_sound(frame.len()) || !as_announced || !summed || segment < shortest || !sayable {
             return Err(Reason::NoOffload);
         }
-        Ok(Self { frame, head, headers, segment, payload })
+        Ok(Self { rest: frame, passed: 0, head, headers, segment, payload })
     }
 
     /// Number of segments, 1 to 2049.
@@ -68,11 +71,15 @@ impl<'f> SuperFrame<'f> {
         self.headers.payload + self.payload.saturating_sub(from).min(self.segment)
     }
 
-    /// Writes one segment, headers and checksums included, to `to`, which is as long as [`Self::piece_len`] says.
-    pub(super) fn write(&self, piece: u16, to: &mut [u8]) {
+    /// Writes one segment, headers and checksums included, to `to`, which is as long as [`Self::piece_len`] says. Segments are
+    /// written in their order.
+    pub(super) fn write(&mut self, piece: u16, to: &mut [u8]) {
         let Headers { payload, l3, l4, protocol, ip, .. } = self.headers;
         to[..payload].copy_from_slice(&self.head[..payload]);
-        self.frame.copy_at(payload + usize::from(piece) * self.segment, &mut to[payload..]);
+        let from = payload + usize::from(piece) * self.segment;
+        let (rest, at) = self.rest.from_piece_at(from - self.passed);
+        (self.rest, self.passed) = (rest, from - at);
+        rest.copy_at(at, &mut to[payload..]);
         match ip {
             Ip::V4 => write_ipv4(&mut to[l3..], l4 - l3, piece),
             Ip::V6 => put(to, l3 + 4, to.len() - l3 - 40),
@@ -85,7 +92,7 @@ impl<'f> SuperFrame<'f> {
     }
 
     fn write_tcp(&self, tcp: &mut [u8], piece: u16) {
-        let from = u32::from(piece) * u32::from(self.frame.offload().gso_size);
+        let from = u32::from(piece) * u32::from(self.rest.offload().gso_size);
         let first = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
         tcp[4..8].copy_from_slice(&first.wrapping_add(from).to_be_bytes());
         if piece + 1 != self.pieces() {

@@ -3,21 +3,28 @@
 
 use std::sync::Arc;
 
-use ports::{Capabilities, Mac, Offload, Reason, Time};
+use ports::contract::Scattered;
+use ports::{Capabilities, Mac, Offload, Reason, Rx, Time};
 use proptest::prelude::*;
 use switch::{Forwarder, Options, Switch, WhenFull};
 
 use crate::shape::{plain_shape, shape};
-use crate::support::{TestPort, balance, mac};
+use crate::support::{Source, TestPort, balance, mac};
 
-/// Sends frames from an app to a wire, and gives what arrives there.
+/// Sends frames from an app to a wire, and gives what arrives there: the same, however many pieces they are in.
 fn cross(frames: Vec<(Vec<u8>, Offload)>, takes: Capabilities) -> (Vec<Vec<u8>>, TestPort) {
+    let (in_pieces, _) = cross_from(&mut Scattered::new(frames.clone(), 13), takes);
+    let (got, wire) = cross_from(&mut Source { frames: frames.into() }, takes);
+    assert_eq!(in_pieces, got);
+    (got, wire)
+}
+
+fn cross_from(source: &mut dyn Rx, takes: Capabilities) -> (Vec<Vec<u8>>, TestPort) {
     let switch = Arc::new(Switch::new("vale0", Options::default()));
     let mut forwarder = Forwarder::new(switch.clone());
-    let mut app = TestPort::join(&switch, "app", WhenFull::Drop, Capabilities::all(1500));
+    let app = TestPort::join(&switch, "app", WhenFull::Drop, Capabilities::all(1500));
     let wire = TestPort::join(&switch, "wire", WhenFull::Drop, takes);
-    app.source.frames.extend(frames);
-    forwarder.forward(app.index, &mut app.source, Time::ZERO);
+    forwarder.forward(app.index, source, Time::ZERO);
     let store = std::mem::take(&mut wire.sink.store().got);
     assert!(store.iter().all(|(bytes, offload)| takes.takes(bytes.len(), *offload)));
     let (put_in, came_out) = balance([&app.counters, &wire.counters]);
