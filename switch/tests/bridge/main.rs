@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod balance;
+mod bridge;
+mod egress;
 mod learning;
 mod offload;
 mod shape;
