@@ -69,10 +69,13 @@ impl Forwarder {
 
     /// Makes what was copied visible: flushes every member touched since the last flush, once. Returns whether all of
     /// it is on its way; members of which some is not stay touched, and want another flush soon, traffic or not.
+    #[inline]
     pub fn flush(&mut self) -> bool {
-        if self.touched.is_empty() {
-            return true;
-        }
+        self.touched.is_empty() || self.flush_touched()
+    }
+
+    #[inline(never)]
+    fn flush_touched(&mut self) -> bool {
         fence(Ordering::SeqCst); // for all of them; see `ports::ring::Landing::kick`
         for index in std::mem::take(&mut self.touched) {
             if self.members.at(index).is_some_and(|member| !member.flush()) {

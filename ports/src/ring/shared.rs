@@ -8,7 +8,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::layout::{COOKIE, Desc, Header, MASK_INT, ONE_SLOT, SLOT, start};
 use super::region::Region;
 use crate::Error;
-use crate::prefetch::claim;
+use crate::prefetch::{claim, prefetch};
 
 /// Fewest slots of a ring: one super-frame takes 33, and there is to be room for it while others are drained.
 pub const MIN_SLOTS: u16 = 64;
@@ -226,6 +226,19 @@ impl Map {
     #[inline]
     pub(super) fn claim(self, offset: usize) {
         claim(self.buffers.wrapping_add(offset));
+    }
+
+    /// Where a frame starts that begins in the buffer after the one with this offset.
+    #[inline]
+    pub(super) fn after(self, offset: usize) -> usize {
+        let next = (offset / SLOT + 1) & self.mask as usize;
+        next * SLOT + start(next as u32)
+    }
+
+    /// Asks for the line at this offset, in which the next frame is likely to be: it comes together with `head`, not after it.
+    #[inline]
+    pub(super) fn await_at(self, offset: usize) {
+        prefetch(self.buffers.wrapping_add(offset));
     }
 
     /// Bytes of all slots.
