@@ -49,7 +49,7 @@ impl Link {
     /// If the socket cannot be listened on, or there is no thread to be had.
     pub(crate) fn start(name: &str, place: Place, waiting: Waiting, host: impl Host) -> Result<Self, Error> {
         let listener = if place.client { None } else { Some(socket::listen(name, &place)?) };
-        let meeting = Meeting { name: name.to_owned(), place, waiting: waiting.clone(), host };
+        let meeting = Meeting { name: name.to_owned(), place, waiting: waiting.clone(), host, failing: false };
         let builder = std::thread::Builder::new().name(format!("{name}-control"));
         let thread = builder
             .spawn(move || meeting.run(listener.as_ref()))
@@ -74,6 +74,8 @@ struct Meeting<H> {
     place: Place,
     waiting: Waiting,
     host: H,
+    /// It was said that nobody can be met, and nobody was since.
+    failing: bool,
 }
 
 impl<H: Host> Meeting<H> {
@@ -107,8 +109,15 @@ impl<H: Host> Meeting<H> {
         self.waiting.wait(None, Some(PAUSE));
     }
 
+    /// Says why nobody can be met, once until somebody is: a descriptor may be missing for hours.
+    fn fails(&mut self, call: &'static str, e: io::Error) {
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::warn!("{}", Error::io(&self.name, call, e));
+        }
+    }
+
     /// The next peer, or `None` when the port is detached.
-    fn next(&self, listener: Option<&OwnedFd>) -> Option<OwnedFd> {
+    fn next(&mut self, listener: Option<&OwnedFd>) -> Option<OwnedFd> {
         while !self.waiting.is_over() {
             let peer = match listener {
                 Some(listener) => {
@@ -121,14 +130,99 @@ impl<H: Host> Meeting<H> {
                 None => socket::dial(&self.place),
             };
             match peer {
-                Ok(peer) => return Some(peer),
+                Ok(peer) => {
+                    self.failing = false;
+                    return Some(peer);
+                }
                 Err(e) if listener.is_some() && e.kind() == io::ErrorKind::WouldBlock => {} // something else woke us
                 Err(e) => {
-                    tracing::trace!("{}: {}: {e}", self.name, self.place.path.display());
+                    if listener.is_some() {
+                        self.fails("accept", e);
+                    } else if !is_away(&e) {
+                        self.fails("connect", e);
+                    }
                     self.pause();
                 }
             }
         }
         None
+    }
+}
+
+/// Whether nobody listens there yet, or too many wait already, which is no trouble.
+fn is_away(e: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotFound, WouldBlock};
+    matches!(e.kind(), NotFound | ConnectionRefused | WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+
+    use super::*;
+    use crate::peer::lines;
+
+    /// Is never served.
+    struct Nobody(Presence);
+
+    impl Host for Nobody {
+        fn serve(&mut self, _: &OwnedFd, _: &Waiting) -> End {
+            End::Lost
+        }
+
+        fn presence(&self) -> &Presence {
+            &self.0
+        }
+    }
+
+    fn meeting(place: Place) -> Meeting<Nobody> {
+        let waiting = Waiting::new("vm1").unwrap();
+        Meeting { name: "vm1".to_owned(), place, waiting, host: Nobody(Presence::default()), failing: false }
+    }
+
+    /// What is said in so many pauses.
+    fn said(meeting: &mut Meeting<Nobody>, listener: Option<&OwnedFd>, pauses: u32) -> Vec<String> {
+        let waiting = meeting.waiting.clone();
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                std::thread::sleep(pauses * PAUSE + PAUSE / 2);
+                waiting.stop();
+            });
+            lines(|| while meeting.next(listener).is_some() {})
+        })
+    }
+
+    #[test]
+    fn that_nobody_can_be_let_in_is_said_once_until_somebody_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let mut meeting = meeting(Place { path: path.clone(), kind: SocketType::STREAM, client: false });
+        let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        let warning = "vm1: accept: Invalid argument (os error 22)"; // it is not listened on
+        assert_eq!(said(&mut meeting, Some(&listener), 2), [warning]);
+        assert_eq!(said(&mut meeting, Some(&listener), 0), [""; 0], "it was said");
+        listen(&listener, 1).unwrap();
+        let peer = UnixStream::connect(&path).unwrap();
+        meeting.waiting = Waiting::new("vm1").unwrap();
+        assert!(meeting.next(Some(&listener)).is_some());
+        drop(peer);
+        shutdown(&listener, Shutdown::Both).unwrap();
+        assert_eq!(said(&mut meeting, Some(&listener), 1), [warning], "it is news again");
+    }
+
+    #[test]
+    fn only_trouble_on_the_way_to_a_socket_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = |path, kind| meeting(Place { path, kind, client: true });
+        let path = dir.path().join("s");
+        assert_eq!(said(&mut to(path.clone(), SocketType::STREAM), None, 1), [""; 0], "nobody is there yet");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(
+            said(&mut to(path, SocketType::SEQPACKET), None, 1),
+            ["vm1: connect: Protocol wrong type for socket (os error 91)"]
+        );
     }
 }
