@@ -1,6 +1,5 @@
 //! An app on a port that this program opened itself: no switch, no daemon, the same loop.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -37,13 +36,13 @@ pub struct Solo {
 }
 
 impl Solo {
-    /// `app` on `port`.
+    /// `app` on `port`, which is called `name`.
     ///
     /// # Errors
     /// If the process is out of descriptors.
-    pub fn new(port: Port, app: Box<dyn App>) -> io::Result<Self> {
-        let alarm = Alarm::new()?;
-        let watch = alarm.watch(port.rx.fd());
+    pub fn new(name: &str, port: Port, app: Box<dyn App>) -> Result<Self, ports::Error> {
+        let alarm = Alarm::new().map_err(|e| ports::Error::io(name, "epoll", e))?;
+        let watch = alarm.watch(name, port.rx.fd())?;
         let stopper = Stopper { stopped: Arc::default(), kick: alarm.kicker() };
         Ok(Self { port, app, alarm, watch, stopper })
     }
@@ -113,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_sleeping_app_can_be_stopped() {
-        let solo = Solo::new(ports::null::open(), Box::new(Rest(false))).unwrap();
+        let solo = Solo::new("null", ports::null::open(), Box::new(Rest(false))).unwrap();
         let stopper = solo.stopper();
         let stop = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(5));

@@ -174,7 +174,7 @@ fn open(name: &PlainPort, job: Job) -> Result<(Vec<Solo>, Watch, Receiver<apps::
     let (voices, events) = apps::Voice::of_threads(job.threads.iter().map(|thread| &thread.app));
     let solo = |((thread, port), voice): ((Thread, Port), apps::Voice)| {
         let app = thread.app.build(&port, voice).map_err(Error::App)?;
-        Ok::<_, Error>(Solo::new(port, app)?)
+        Ok::<_, Error>(Solo::new(&name.port, port, app)?)
     };
     let solos = job.threads.into_iter().zip(ports).zip(voices).map(solo).collect::<Result<_, _>>()?;
     Ok((solos, watch, events))

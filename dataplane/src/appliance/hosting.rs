@@ -82,7 +82,7 @@ impl Appliance {
         let seats = self.seat(&mut roster, name, asked);
         let (sender, retired) = bounded(seats.len());
         for (seat, (app, port)) in seats.iter().zip(apps.into_iter().zip(far)) {
-            self.workers[seat.worker].add_app(Hosted::new(seat.id, app, port, sender.clone()));
+            self.workers[seat.worker].add_app(Hosted::new(seat.id, name.short(), app, port, sender.clone()));
         }
         Ok(Hosting { appliance: self.clone(), name: name.clone(), seats, retired, closing })
     }

@@ -100,7 +100,7 @@ impl End {
                 let (mut voices, events) = apps::Voice::of_threads([&app].into_iter());
                 let voice = voices.pop().ok_or_else(gone)?;
                 let app = app.build(&port, voice).map_err(Error::App)?;
-                let solo = Solo::new(port, app)?;
+                let solo = Solo::new(&name.port, port, app)?;
                 let stopper = solo.stopper();
                 let run = move || {
                     core.map_or(Ok(()), cores::pin)?;

@@ -52,8 +52,15 @@ impl Bridge {
 
     pub(super) fn add(&mut self, index: PortIndex, rx: Box<dyn Rx>, alarm: &Alarm) {
         self.forwarder.refresh();
-        let watch = alarm.watch(rx.fd());
+        let watch = alarm.watch_or_warn(&self.name(index), rx.fd());
         self.ports.push(Ingress { index, rx, watch, held: false, leaving: None });
+    }
+
+    /// What a port is called: `vale0:tap7`.
+    fn name(&self, index: PortIndex) -> String {
+        let members = self.switch.members();
+        let port = members.iter().find(|member| member.index() == index).map_or("?", |member| member.name());
+        format!("{}:{port}", self.switch.name())
     }
 
     /// Marks a port as leaving; it goes with a later [`pass`](Self::pass).

@@ -22,6 +22,8 @@ pub struct AppId(pub u64);
 pub struct Hosted {
     /// Which app.
     pub id: AppId,
+    /// Of the port that its end of the cable leads to.
+    name: String,
     app: Box<dyn App>,
     port: Port,
     retired: Sender<Retired>,
@@ -29,10 +31,10 @@ pub struct Hosted {
 }
 
 impl Hosted {
-    /// `app` on `port`; goes to `retired`, which has room for it, when it has left the worker.
+    /// `app` on `port`, the far end of the one called `name`; goes to `retired`, which has room for it, when it has left the worker.
     #[must_use]
-    pub fn new(id: AppId, app: Box<dyn App>, port: Port, retired: Sender<Retired>) -> Self {
-        Self { id, app, port, retired, watch: None }
+    pub fn new(id: AppId, name: String, app: Box<dyn App>, port: Port, retired: Sender<Retired>) -> Self {
+        Self { id, name, app, port, retired, watch: None }
     }
 
     /// One pass of the app, and the kick for what it sent.
@@ -49,7 +51,7 @@ impl Hosted {
 
     /// Lets frames for the app end the worker's sleep.
     pub(super) fn watch(&mut self, alarm: &Alarm) {
-        self.watch = alarm.watch(self.port.rx.fd());
+        self.watch = alarm.watch_or_warn(&self.name, self.port.rx.fd());
     }
 
     /// Asks for a wake-up; says whether frames wait already.

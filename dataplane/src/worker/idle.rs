@@ -151,15 +151,23 @@ impl Alarm {
         self.kick.clone()
     }
 
-    /// Takes up the descriptor of a port, if it has one. A port that cannot be waited on is one whose frames
-    /// wait for somebody else's, which is logged.
-    #[must_use]
-    pub fn watch(&self, fd: Option<BorrowedFd<'_>>) -> Option<Watch> {
-        let watched = fd?.try_clone_to_owned().and_then(|fd| {
+    /// Takes up the descriptor of the port called `name`, if it has one.
+    ///
+    /// # Errors
+    /// If the process is out of descriptors: the frames of a port that cannot be waited on wait for somebody else's.
+    pub fn watch(&self, name: &str, fd: Option<BorrowedFd<'_>>) -> Result<Option<Watch>, ports::Error> {
+        let Some(fd) = fd else { return Ok(None) };
+        let watched = fd.try_clone_to_owned().and_then(|fd| {
             epoll::add(&*self.epoll, &fd, EventData::new_u64(0), EventFlags::IN)?;
             Ok(Watch { epoll: self.epoll.clone(), fd })
         });
-        watched.inspect_err(|e| tracing::warn!("a port cannot wake its worker: {e}")).ok()
+        watched.map(Some).map_err(|e| ports::Error::io(name, "cannot wake its worker", e))
+    }
+
+    /// The same for a port that is to go on without, which is logged.
+    #[must_use]
+    pub fn watch_or_warn(&self, name: &str, fd: Option<BorrowedFd<'_>>) -> Option<Watch> {
+        self.watch(name, fd).inspect_err(|e| tracing::warn!("{e}")).ok().flatten()
     }
 
     /// Sleeps until a descriptor is ready, a kick, or `until`; at once if any of these has been.
@@ -239,6 +247,16 @@ mod tests {
     fn busy_never_sleeps() {
         let mut idler = Idler::new(Policy::Busy, Time::ZERO);
         assert_eq!(idler.rest(Outcome::NOTHING, Time::from_secs(9)), None);
+    }
+
+    #[test]
+    fn what_cannot_be_waited_on_is_named() {
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        let refused = Alarm::new().unwrap().watch("vale0:a", Some(file.as_fd())).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "vale0:a: cannot wake its worker: Operation not permitted (os error 1)"
+        );
     }
 
     #[test]

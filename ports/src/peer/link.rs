@@ -49,7 +49,8 @@ impl Link {
     /// If the socket cannot be listened on, or there is no thread to be had.
     pub(crate) fn start(name: &str, place: Place, waiting: Waiting, host: impl Host) -> Result<Self, Error> {
         let listener = if place.client { None } else { Some(socket::listen(name, &place)?) };
-        let meeting = Meeting { name: name.to_owned(), place, waiting: waiting.clone(), host, failing: false };
+        let meeting =
+            Meeting { name: name.to_owned(), place, waiting: waiting.clone(), host, failing: false };
         let builder = std::thread::Builder::new().name(format!("{name}-control"));
         let thread = builder
             .spawn(move || meeting.run(listener.as_ref()))
