@@ -205,6 +205,12 @@ impl Message {
         to.bytes
     }
 
+    /// Whether a descriptor comes beside it.
+    #[must_use]
+    pub const fn brings_descriptor(&self) -> bool {
+        matches!(self, Self::AddRegion { .. } | Self::AddRing { .. })
+    }
+
     /// That it is over, and why.
     #[must_use]
     pub fn disconnect(reason: &str) -> Self {

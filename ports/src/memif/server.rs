@@ -103,6 +103,9 @@ impl Conversation for Server {
 
     fn hear(&mut self, message: Message, fd: Option<OwnedFd>) -> Result<Option<Said>, Refusal> {
         let mut reply = Message::Ack;
+        if fd.is_some() && !message.brings_descriptor() {
+            return Err(Refusal::Descriptors);
+        }
         match message {
             Message::Disconnect { reason, .. } => return Err(hung_up(&reason)),
             Message::Init { version, id, mode, secret, .. } if !self.welcome => {

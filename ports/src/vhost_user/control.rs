@@ -35,6 +35,8 @@ pub(super) enum Refusal {
     Slots(u32),
     #[error("an MTU of {0}: {MIN_MTU} to {MAX_MTU}")]
     Mtu(u64),
+    #[error("too many descriptors: {0}, of at most {1}")]
+    Descriptors(usize, usize),
     #[error("a descriptor is missing")]
     NoDescriptor,
     #[error("a descriptor to kick or call by is no eventfd")]
@@ -70,7 +72,8 @@ pub(super) struct Control {
     mtu: u32,
     memory: Memory,
     rings: Vec<Known>,
-    /// A ring that could start was nowhere in the shared memory.
+    /// A ring that could start was nowhere in the shared memory when one was asked for last: a region may be gone for the
+    /// moment in which it is replaced.
     pub(super) lacks_memory: bool,
     /// A session has begun.
     pub(super) has_begun: bool,
@@ -101,6 +104,12 @@ impl Control {
         fds: Vec<OwnedFd>,
     ) -> Result<Option<Reply>, Refusal> {
         let parsed = Request::parse(request, payload).ok_or(Refusal::Short(request))?;
+        if let Request::Unknown(_) = parsed {
+            return Err(Refusal::Unknown(request));
+        }
+        if fds.len() > parsed.descriptors() {
+            return Err(Refusal::Descriptors(fds.len(), parsed.descriptors()));
+        }
         let offered = features(self.options.offloads);
         let reply = match parsed {
             Request::GetFeatures => Some(Reply::Number(offered)),
@@ -127,10 +136,12 @@ impl Control {
             Request::SetVringErr { .. } | Request::SetOwner => return Ok(()),
             _ => {}
         }
+        let in_pieces = matches!(request, Request::AddMemReg(_) | Request::RemMemReg(_));
         self.pause();
         let changed = self.change_paused(request, fds);
         self.shared.presence().share(self.memory.bytes());
-        self.resume();
+        let lacking = self.resume();
+        self.lacks_memory = lacking && (self.lacks_memory || !in_pieces);
         changed
     }
 
@@ -163,7 +174,6 @@ impl Control {
                 let was_on = known.enabled.swap(on, Ordering::AcqRel);
                 known.retired = !on && (was_on || known.retired);
             }
-            Request::Unknown(request) => return Err(Refusal::Unknown(request)),
             _ => {}
         }
         Ok(())
@@ -243,13 +253,13 @@ impl Control {
         }
     }
 
-    /// Gives the halves a session of all rings that can start.
-    fn resume(&mut self) {
+    /// Gives the halves a session of all rings that can start. Says whether one could but for its memory.
+    fn resume(&mut self) -> bool {
         let agreed = Agreed {
             indirect: self.features & INDIRECT_DESC != 0,
             event_idx: self.features & EVENT_IDX != 0,
         };
-        let mut started = false;
+        let (mut started, mut lacking) = (false, false);
         let mut rings = Vec::with_capacity(self.rings.len());
         for known in &self.rings {
             let (call, enabled) = (known.call.clone(), known.enabled.clone());
@@ -258,7 +268,7 @@ impl Control {
             if let (Some(addresses), true, true) = (known.addresses, known.kicked && modern, known.slots > 0)
             {
                 ring.queue = Queue::new(self.memory.clone(), known.slots, addresses, agreed);
-                self.lacks_memory |= ring.queue.is_none();
+                lacking |= ring.queue.is_none();
             }
             ring.queue.iter().for_each(Queue::disarm);
             if ring.queue.is_some() {
@@ -277,6 +287,7 @@ impl Control {
                 capabilities,
             ));
         }
+        lacking
     }
 }
 

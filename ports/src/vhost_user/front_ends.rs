@@ -145,21 +145,65 @@ mod tests {
         front_ends.serve(&ours.into(), waiting)
     }
 
-    fn serve_driver(front_ends: &mut FrontEnds, waiting: &Waiting) -> End {
+    /// Serves a driver, which does this once it has begun, and hangs up.
+    fn serve_driver(front_ends: &mut FrontEnds, waiting: &Waiting, act: fn(&mut Driver)) -> End {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let driver = std::thread::spawn(|| drop(Driver::start(theirs, Style::PLAIN)));
+        let driver = std::thread::spawn(move || act(&mut Driver::start(theirs, Style::PLAIN)));
         let end = front_ends.serve(&ours.into(), waiting);
         driver.join().unwrap();
         end
     }
 
-    #[test]
-    fn the_same_trouble_is_told_once_and_paced_each_time() {
+    fn front_ends() -> (FrontEnds, Waiting) {
         let waiting = Waiting::new("vm1").unwrap();
         let shared = Arc::new(Shared::new("vm1", &waiting, 1).unwrap());
         let options =
             Options { path: "/nowhere".into(), client: false, queues: 1, workers: 1, offloads: true };
-        let mut front_ends = FrontEnds::new("vm1", options, shared);
+        (FrontEnds::new("vm1", options, shared), waiting)
+    }
+
+    const CAME: &str = "vm1: connected, 2 of 2 rings, MTU 1500, checksums and segmentation";
+
+    /// QEMU replaces a region when memory next to it comes or goes.
+    #[test]
+    fn memory_that_is_replaced_is_no_trouble_and_rings_without_are() {
+        let (mut front_ends, waiting) = front_ends();
+        let mut serve = |act| serve_driver(&mut front_ends, &waiting, act);
+        let lines = lines(|| {
+            let replace = |driver: &mut Driver| {
+                driver.remove_memory();
+                driver.add_memory();
+                driver.confirm();
+            };
+            assert_eq!(serve(replace), End::Lost);
+            let start = |driver: &mut Driver| {
+                driver.remove_memory();
+                driver.start_ring(0, 0);
+                driver.start_ring(1, 0);
+                driver.confirm();
+            };
+            assert_eq!(serve(start), End::Refused);
+        });
+        let gone = "vm1: disconnected (it has hung up)";
+        assert_eq!(lines, [CAME, gone, &format!("vm1: {NOT_SHARED}")]);
+    }
+
+    #[test]
+    fn descriptors_that_belong_nowhere_are_refused() {
+        let (mut front_ends, waiting) = front_ends();
+        let lines = lines(|| {
+            let act = |driver: &mut Driver| {
+                let file = std::fs::File::open("/dev/null").unwrap();
+                driver.say(3, &[], &[std::os::fd::AsFd::as_fd(&file)]);
+            };
+            assert_eq!(serve_driver(&mut front_ends, &waiting, act), End::Refused);
+        });
+        assert_eq!(lines.last().unwrap(), "vm1: request 3: too many descriptors: 1, of at most 0");
+    }
+
+    #[test]
+    fn the_same_trouble_is_told_once_and_paced_each_time() {
+        let (mut front_ends, waiting) = front_ends();
         // A feature (`VERSION_1`), a size, addresses and a kick without a descriptor for ring 0, and no memory.
         let nowhere: [(u32, &[u64]); 4] =
             [(2, &[1 << 32]), (8, &[64 << 32]), (9, &[0, 4096, 8192, 12_288, 0]), (12, &[0x100])];
@@ -175,18 +219,11 @@ mod tests {
                     assert_eq!(serve(&mut front_ends, &waiting, requests), end, "{requests:?}");
                 }
             }
-            assert_eq!(serve_driver(&mut front_ends, &waiting), End::Lost);
+            assert_eq!(serve_driver(&mut front_ends, &waiting, |_| {}), End::Lost);
             assert_eq!(serve(&mut front_ends, &waiting, &nowhere), End::Refused);
         });
         let nowhere = format!("vm1: {NOT_SHARED}");
-        let [came, went] = [
-            "connected, 2 of 2 rings, MTU 1500, checksums and segmentation",
-            "disconnected (it has hung up)",
-        ]
-        .map(|line| format!("vm1: {line}"));
-        assert_eq!(
-            lines,
-            ["vm1: request 99: request 99 was never offered", &nowhere, &came, &went, &nowhere]
-        );
+        let gone = "vm1: disconnected (it has hung up)";
+        assert_eq!(lines, ["vm1: request 99: request 99 was never offered", &nowhere, CAME, gone, &nowhere]);
     }
 }

@@ -166,6 +166,21 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Most descriptors that come beside it. One that goes with a region that is removed is not needed, but common
+    /// (`VHOST_USER_REM_MEM_REG`).
+    pub(super) const fn descriptors(&self) -> usize {
+        match self {
+            Self::SetMemTable(table) => table.len(),
+            Self::SetVringKick { fd, .. } | Self::SetVringCall { fd, .. } | Self::SetVringErr { fd, .. } => {
+                *fd as usize
+            }
+            Self::AddMemReg(_) | Self::RemMemReg(_) => 1,
+            _ => 0,
+        }
+    }
+}
+
 fn table(words: &mut Words<'_>) -> Option<Vec<Region>> {
     let (count, _padding) = (words.u32()? as usize, words.u32()?);
     if count > REGIONS {
@@ -267,6 +282,24 @@ mod tests {
         let parse = |word: u64| Request::parse(12, &word.to_le_bytes()).unwrap();
         assert_eq!(parse(0x1), Request::SetVringKick { ring: 1, fd: true });
         assert_eq!(parse(0x101), Request::SetVringKick { ring: 1, fd: false });
+    }
+
+    #[test]
+    fn few_requests_bring_descriptors() {
+        let most = |request, payload: &[u64]| {
+            let payload = payload.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
+            Request::parse(request, &payload).unwrap().descriptors()
+        };
+        let region = [0; 5];
+        assert_eq!([most(1, &[]), most(3, &[]), most(8, &[0]), most(18, &[0])], [0; 4]);
+        assert_eq!([most(12, &[1]), most(13, &[1]), most(14, &[1])], [1; 3]);
+        assert_eq!(
+            [most(12, &[0x101]), most(13, &[0x101]), most(14, &[0x101])],
+            [0; 3],
+            "it says that none comes"
+        );
+        assert_eq!([most(37, &region), most(38, &region)], [1; 2]);
+        assert_eq!([most(5, &[0]), most(5, &[&[2], &[0; 8][..]].concat())], [0, 2]);
     }
 
     #[test]

@@ -115,6 +115,13 @@ fn regions_that_lie_are_refused() {
     refused("nine files", "a descriptor too many", |s| {
         with(s, REGION, |letter| letter.fds = letter.fds.repeat(9))
     });
+    for (name, at) in [("file first", 0), ("file last", 4)] {
+        refused(name, "a descriptor too many", |s| {
+            let mut all = all(s);
+            all[at].1 = vec![s.file.as_fd()];
+            all
+        });
+    }
     refused("event", "F_SEAL_SHRINK", |s| {
         let mut all = all(s);
         all[REGION].1 = vec![s.events[0].as_fd()];

@@ -1,6 +1,8 @@
 //! Front-ends that come, go, come back, or say what they should not.
 
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
@@ -64,6 +66,37 @@ fn requests_that_make_no_sense_end_the_conversation_only() {
     let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
     assert!(driver.send(&[7; 60], Offload::NONE));
     eventually("the port is lost", || poll(&mut port) == 1);
+}
+
+/// By request, what its descriptors should be (QEMU `docs/interop/vhost-user.rst`).
+#[test]
+fn descriptors_too_many_end_the_conversation() {
+    let place = Place::new("surplus");
+    let port = open(&options(&place));
+    let file = File::open("/dev/null").unwrap();
+    let region = [0, 8 * GUEST, 4096, 8 * GUEST, 0].map(u64::to_le_bytes).concat();
+    let ring = |word: u64| word.to_le_bytes().to_vec();
+    for (request, payload, most) in [
+        (1, vec![], 0),
+        (3, vec![], 0),
+        (5, ring(0), 0), // of no region
+        (8, ring(256 << 32), 0),
+        (11, ring(0), 0),
+        (12, ring(0x100), 0), // it says that none comes
+        (13, ring(0x100), 0),
+        (14, ring(0), 1),
+        (18, ring(1 << 32), 0),
+        (38, region, 1),
+    ] {
+        let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
+        driver.say(request, &payload, &vec![file.as_fd(); most]);
+        driver.stop_ring(0);
+        drop(driver);
+        let mut driver = Driver::connect(&options(&place).path, Style::PLAIN);
+        driver.say(request, &payload, &vec![file.as_fd(); most + 1]);
+        eventually("the port listens on", || driver.is_alone());
+    }
+    drop(port);
 }
 
 #[test]

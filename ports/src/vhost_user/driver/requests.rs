@@ -52,6 +52,20 @@ impl Driver {
         self.confirm();
     }
 
+    /// Takes out all memory, rings and all.
+    pub fn remove_memory(&self) {
+        self.say(38, &Self::whole(), &[self.file.as_fd()]); // it need not come, but some send it
+    }
+
+    /// Puts it in again.
+    pub fn add_memory(&self) {
+        self.say(37, &Self::whole(), &[self.file.as_fd()]);
+    }
+
+    fn whole() -> Vec<u8> {
+        [0, GUEST, MEMORY as u64, USER, 0].map(u64::to_le_bytes).concat()
+    }
+
     fn plugged(at: u64) -> Vec<u8> {
         [0, at, MEMORY as u64, USER + at, 0].map(u64::to_le_bytes).concat()
     }
