@@ -65,7 +65,7 @@ impl Error {
 }
 
 /// What to try about a failed system call, where that does not depend on the call.
-fn way_out(source: &io::Error) -> &'static str {
+pub(crate) fn way_out(source: &io::Error) -> &'static str {
     match Errno::from_io_error(source) {
         Some(Errno::MFILE) => " (try: a higher ulimit -n, or LimitNOFILE= of a service)",
         _ => "",

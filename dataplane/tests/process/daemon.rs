@@ -155,26 +155,59 @@ fn descriptors_are_as_many_as_may_be() {
     assert_eq!(valed.ctl_ok(&["-d", "vale0:vm0"]), "", "it still answers");
 }
 
-/// A guest is not told that it broke the rules when it is we who cannot take its descriptors.
-#[test]
-fn who_sends_descriptors_that_we_have_no_room_for_is_not_blamed() {
-    let mut valed = Valed::start();
-    valed.ctl_ok(&["-a", "vale0:vm@vhost-user"]);
-    let guest = UnixStream::connect(valed.dir.path().join("vale0-vm.sock")).unwrap();
+/// Lets the daemon have up to so many more descriptors than it has, once it has let go of those for tools: who waits in
+/// `accept` has one already.
+fn leave(valed: &Valed, more: usize) {
     let pid = valed.child.id();
     let has = |fd: &u64| Path::new(&format!("/proc/{pid}/fd/{fd}")).exists();
     let open = || (0..1000).filter(has).count();
-    wait("the guest is let in", || valed.ctl_ok(&["ports"]).contains("no rings yet"));
     let (mut before, mut now) = (0, open());
     wait("the tools are gone", || {
         std::thread::sleep(Duration::from_millis(100));
         (before, now) = (now, open());
         before == now
     });
-    let limit = Some((0..).find(|fd| !has(fd)).unwrap());
+    let limit = (0..).filter(|fd| !has(fd)).nth(more);
     let process = Pid::from_child(&valed.child);
     prlimit(Some(process), Resource::Nofile, Rlimit { current: limit, ..getrlimit(Resource::Nofile) })
         .unwrap();
+}
+
+/// Who comes to a port when there is no descriptor for it does not wait without a word.
+#[test]
+fn that_nobody_can_be_let_in_is_said_once() {
+    let mut valed = Valed::start();
+    valed.ctl_ok(&["-a", "vale0:vm@vhost-user"]);
+    valed.ctl_ok(&["-a", "vale0:st@stream"]);
+    let connect = |port| UnixStream::connect(valed.dir.path().join(format!("vale0-{port}.sock"))).unwrap();
+    leave(&valed, 0);
+    let _guest = connect("vm");
+    std::thread::sleep(Duration::from_millis(1200)); // time to fail several times
+    leave(&valed, 8);
+    wait("the guest is let in", || valed.ctl_ok(&["ports"]).contains("no rings yet"));
+    // Until there is one for the socket, and none for the worker's half of it.
+    for more in 0..4 {
+        leave(&valed, more);
+        let mut peer = connect("st");
+        peer.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+        let _ = peer.read(&mut [0; 8]);
+    }
+    valed.signal(Signal::TERM);
+    let (_, _, said) = valed.end();
+    let way = "Too many open files (os error 24) (try: a higher ulimit -n, or LimitNOFILE= of a service)";
+    for what in ["vale0:vm: accept: ", "vale0:st: accept: ", "vale0:st: a second descriptor: "] {
+        assert_eq!(said.matches(&format!("WARN {what}{way}")).count(), 1, "{what}: {said}");
+    }
+}
+
+/// A guest is not told that it broke the rules when it is we who cannot take its descriptors.
+#[test]
+fn who_sends_descriptors_that_we_have_no_room_for_is_not_blamed() {
+    let mut valed = Valed::start();
+    valed.ctl_ok(&["-a", "vale0:vm@vhost-user"]);
+    let guest = UnixStream::connect(valed.dir.path().join("vale0-vm.sock")).unwrap();
+    wait("the guest is let in", || valed.ctl_ok(&["ports"]).contains("no rings yet"));
+    leave(&valed, 0);
     // SET_LOG_FD, version 1, without payload; the descriptor is what matters.
     let header = [7u32, 1, 0].map(u32::to_ne_bytes).concat();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::TAKES;
+use crate::error::way_out;
 use crate::peer::{self, End, Host, Told, Waiting};
 use crate::presence::takes;
 use crate::{Peer, Presence};
@@ -86,10 +87,17 @@ impl Host for Peers {
     fn serve(&mut self, peer: &OwnedFd, waiting: &Waiting) -> End {
         self.number += 1;
         let (number, over) = (self.number, AtomicBool::new(false));
-        let Ok(socket) = peer.try_clone() else { return End::Lost };
-        if self.shared.wakes(0).watch(socket.as_fd()).is_err() {
-            return End::Lost;
-        }
+        let watched = peer.try_clone().and_then(|socket| {
+            self.shared.wakes(0).watch(socket.as_fd())?;
+            Ok(socket)
+        });
+        let socket = match watched {
+            Ok(socket) => socket,
+            Err(e) => {
+                self.told.warn(&format!("a second descriptor: {e}{}", way_out(&e)));
+                return End::Refused;
+            }
+        };
         self.shared.begin(Session { socket, number, over });
         let end = loop {
             let news = self.told.look(self.shared.presence(), Instant::now());
