@@ -94,3 +94,11 @@ pub enum Error {
     #[error("{0}")]
     App(String),
 }
+
+impl Error {
+    /// Whether it would be otherwise in another network namespace: it says which interfaces there are, or how one stands.
+    pub(crate) const fn is_of_namespace(&self) -> bool {
+        use ports::Error::{Down, NoInterface};
+        matches!(self, Self::Port(NoInterface(_) | Down(_)) | Self::Exists(_))
+    }
+}

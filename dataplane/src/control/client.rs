@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
+use super::is_trusted;
 use super::lines::{self, Lines, MAX_REPLY};
 use super::message::{Reply, Request};
 use super::place::{self, Place};
-use super::{elsewhere, is_trusted};
 
 /// Nothing came of a request.
 #[derive(Debug, thiserror::Error)]
@@ -66,19 +66,6 @@ impl Client {
         }
         let lines = Lines::new(stream.try_clone()?, MAX_REPLY);
         Ok(Self { stream, lines })
-    }
-
-    /// As [`ask`](Self::ask), for what is about interfaces: a refusal says so if the daemon's are not ours.
-    ///
-    /// # Errors
-    /// As of [`ask`](Self::ask).
-    pub fn ask_of_interfaces<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Error> {
-        self.ask(request).map_err(|e| match (e, elsewhere(&self.stream)) {
-            (Error::Refused(why), Some(pid)) => Error::Refused(format!(
-                "{why}; valed is in another network namespace (try: nsenter -t {pid} -n, or another --socket)"
-            )),
-            (e, _) => e,
-        })
     }
 
     /// Sends a request.

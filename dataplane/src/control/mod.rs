@@ -19,11 +19,11 @@ use std::os::unix::net::UnixStream;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
 
-/// The process at the other end, if it is in another network namespace than this one, as far as we may know.
-fn elsewhere(stream: &UnixStream) -> Option<String> {
-    let peer = socket_peercred(stream).ok()?.pid.to_string();
+/// Whether the process at the other end is in another network namespace than this one, as far as we may know.
+fn is_elsewhere(stream: &UnixStream) -> bool {
     let namespace = |process: &str| fs::metadata(format!("/proc/{process}/ns/net")).ok().map(|m| m.ino());
-    (namespace(&peer)? != namespace("self")?).then_some(peer)
+    let peer = socket_peercred(stream).ok().and_then(|peer| namespace(&peer.pid.to_string()));
+    peer.is_some_and(|theirs| namespace("self").is_some_and(|ours| ours != theirs))
 }
 
 /// Whether the process at the other end is this user's, or root's.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ports::Time;
 
 use super::hosting;
+use super::is_elsewhere;
 use super::lines::{Lines, MAX_REQUEST, WRITE_TIMEOUT, say};
 use super::message::{Reply, Request, Thread};
 use super::visitors::Counted;
@@ -46,12 +47,24 @@ fn converse(stream: &UnixStream, appliance: &Arc<Appliance>, counted: &mut Count
                 return hosting::run(stream, lines, appliance, &on, others);
             }
             Ok(request) => {
-                let reply = answer(request, appliance).unwrap_or_else(|e| Reply::Error(e.to_string()));
+                let reply = answer(request, appliance).unwrap_or_else(|e| refuse(&e, stream));
                 say(stream, &reply)?;
             }
             Err(e) => say(stream, &Reply::Error(format!("no request: {e}")))?,
         }
     }
+}
+
+/// Says why not; of an interface that is another one here, or not there, also if the client's are not ours.
+fn refuse(why: &Error, stream: &UnixStream) -> Reply {
+    let pid = std::process::id();
+    Reply::Error(if why.is_of_namespace() && is_elsewhere(stream) {
+        format!(
+            "{why}; valed is in another network namespace (try: nsenter -t {pid} -n, or another --socket)"
+        )
+    } else {
+        why.to_string()
+    })
 }
 
 fn answer(request: Request, appliance: &Appliance) -> Result<Reply, Error> {

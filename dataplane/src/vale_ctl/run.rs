@@ -124,7 +124,7 @@ impl<O: Write, E: Write> Session<'_, O, E> {
         let name = ValePort { source: name.source.map(Source::from_root), ..name };
         let request = Request::Attach { port: name.to_string(), host };
         let attached: Vec<Attached> =
-            start::connect(&self.place).and_then(|mut c| c.ask_of_interfaces(&request)).map_err(failed)?;
+            start::connect(&self.place).and_then(|mut c| c.ask(&request)).map_err(failed)?;
         for port in &attached {
             for note in &port.notes {
                 writeln!(self.err, "{}: {note}", port.name)?;
@@ -164,7 +164,7 @@ impl<O: Write, E: Write> Session<'_, O, E> {
 
     fn create(&mut self, name: &str) -> Result<(), Failure> {
         let request = Request::Create { name: name.to_owned() };
-        let asked = start::connect(&self.place).and_then(|mut c| c.ask_of_interfaces::<Value>(&request));
+        let asked = start::connect(&self.place).and_then(|mut c| c.ask::<Value>(&request));
         asked.map_err(failed("create", name))?;
         if self.verbose && !self.json {
             let PortRow { rings, mem_id, .. } = self.row("create", name)?;

@@ -208,6 +208,21 @@ fn a_daemon_in_another_namespace_is_pointed_out() {
         format!("; valed is in another network namespace (try: nsenter -t {pid} -n, or another --socket)\n");
     assert_eq!(from_there(&["-a", "vale0:p0"]), (false, format!("{no}{way}")));
     assert_eq!(from_there(&["-a", "vale0:tap1@tap"]), DONE);
+    let exists = "failed to create tap1: exists already (try: another name, or ip link)";
+    assert_eq!(from_there(&["-n", "tap1"]), (false, format!("{exists}{way}")), "there it does not");
+    // What is the same there is no matter of namespaces.
+    for (args, says) in [
+        (
+            ["-a", "vale0:tap1@tap"],
+            "failed to attach vale0:tap1@tap: already attached (try: vale-ctl -d vale0:tap1)\n",
+        ),
+        (
+            ["-a", "vale0:vm1@vhost-user:queues=99"],
+            "failed to attach vale0:vm1@vhost-user:queues=99: queues=99: 1 to 8\n",
+        ),
+    ] {
+        assert_eq!(from_there(&args), (false, says.to_owned()));
+    }
 }
 
 /// As through a raw socket and a TAP: nothing is kept to go out when the interface is up again, but for what came before
