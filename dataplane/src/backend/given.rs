@@ -1,6 +1,6 @@
 //! The options that stand behind a port's backend, and what they mean.
 
-use std::fmt::Display;
+use std::num::{IntErrorKind, ParseIntError};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -35,9 +35,13 @@ impl Given<'_> {
         }
     }
 
-    pub(super) fn number<T: FromStr<Err: Display>>(&self, key: &str) -> Result<Option<T>, Error> {
+    pub(super) fn number<T: FromStr<Err = ParseIntError>>(&self, key: &str) -> Result<Option<T>, Error> {
         let Some(text) = self.source.options.value(key) else { return Ok(None) };
-        text.parse().map(Some).map_err(|e| self.invalid(format!("option {key}={text}: {e}")))
+        text.parse().map(Some).map_err(|e: ParseIntError| {
+            let why =
+                if *e.kind() == IntErrorKind::PosOverflow { "too large" } else { "not a number from 0 up" };
+            self.invalid(format!("option {key}={text}: {why}"))
+        })
     }
 
     /// The meaning of the word that was given for `key`, or of the first of `words`.
@@ -121,7 +125,9 @@ mod tests {
     fn options_are_checked_before_anything_is_opened() {
         for (name, why) in [
             ("nope@afxdp:mode=fast", "nope: option mode=fast: there are auto, native, generic"),
-            ("nope@afxdp:queues=some", "nope: option queues=some: invalid digit"),
+            ("nope@afxdp:queues=some", "nope: option queues=some: not a number from 0 up"),
+            ("nope@afxdp:queues=-1", "nope: option queues=-1: not a number from 0 up"),
+            ("nope@afxdp:queues=99999999999", "nope: option queues=99999999999: too large"),
             ("nope@tap:mode=native", "nope: tap has no option mode; there are offloads, core"),
             ("nope@packet:offloads=yes", "option offloads=yes: there are on, off"),
             ("null@null:slots=7", "null has no option slots; there are core"),

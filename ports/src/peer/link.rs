@@ -111,9 +111,9 @@ impl<H: Host> Meeting<H> {
     }
 
     /// Says why nobody can be met, once until somebody is: a descriptor may be missing for hours.
-    fn fails(&mut self, call: &'static str, e: io::Error) {
+    fn fails(&mut self, call: &str, e: &io::Error) {
         if !std::mem::replace(&mut self.failing, true) {
-            tracing::warn!("{}", Error::io(&self.name, call, e));
+            tracing::warn!("{}: {call}: {e}{}", self.name, socket::way_in(&self.place.path, e));
         }
     }
 
@@ -138,9 +138,9 @@ impl<H: Host> Meeting<H> {
                 Err(e) if listener.is_some() && e.kind() == io::ErrorKind::WouldBlock => {} // something else woke us
                 Err(e) => {
                     if listener.is_some() {
-                        self.fails("accept", e);
+                        self.fails("accept", &e);
                     } else if !is_away(&e) {
-                        self.fails("connect", e);
+                        self.fails(&format!("path={}", self.place.path.display()), &e);
                     }
                     self.pause();
                 }
@@ -221,9 +221,8 @@ mod tests {
         let path = dir.path().join("s");
         assert_eq!(said(&mut to(path.clone(), SocketType::STREAM), None, 1), [""; 0], "nobody is there yet");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        assert_eq!(
-            said(&mut to(path, SocketType::SEQPACKET), None, 1),
-            ["vm1: connect: Protocol wrong type for socket (os error 91)"]
-        );
+        let why = "Protocol wrong type for socket (os error 91) (try: another path=)";
+        let warning = format!("vm1: path={}: {why}", path.display());
+        assert_eq!(said(&mut to(path, SocketType::SEQPACKET), None, 1), [warning]);
     }
 }

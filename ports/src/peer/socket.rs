@@ -18,6 +18,7 @@ use rustix::net::{
 
 use super::Place;
 use crate::Error;
+use crate::error::way_out;
 
 /// Most descriptors that any message of our protocols brings.
 pub(crate) const DESCRIPTORS: usize = 8;
@@ -62,9 +63,19 @@ pub(crate) fn listen(name: &str, place: &Place) -> Result<OwnedFd, Error> {
     }
     let failed = |e: io::Error| Error::Invalid {
         name: name.to_owned(),
-        what: format!("path={}: {e}", place.path.display()),
+        what: format!("path={}: {e}{}", place.path.display(), way_in(&place.path, &e)),
     };
     listen_at(place).map_err(failed)
+}
+
+/// What to try where there can be no socket, or is another one.
+pub(super) fn way_in(path: &Path, e: &io::Error) -> String {
+    match (Errno::from_io_error(e), path.parent()) {
+        (Some(Errno::NOENT), Some(parent)) => format!(" (try: mkdir -p {})", parent.display()),
+        (Some(Errno::PROTOTYPE), _) => " (try: another path=)".to_owned(),
+        (Some(Errno::NAMETOOLONG), _) => " (try: a shorter path=)".to_owned(),
+        _ => way_out(e).to_owned(),
+    }
 }
 
 /// Whether somebody listens there, whatever the kind of socket.
@@ -191,4 +202,23 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
 
 pub(crate) fn invalid(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_socket_can_be_there_is_a_way_out() {
+        let refusal = |path: &str| {
+            let place = Place { path: path.into(), kind: SocketType::STREAM, client: false };
+            listen("vm1", &place).unwrap_err().to_string()
+        };
+        assert_eq!(
+            refusal("/no/where/s"),
+            "vm1: path=/no/where/s: No such file or directory (os error 2) (try: mkdir -p /no/where)"
+        );
+        let long = refusal(&format!("/tmp/{}", "s".repeat(120)));
+        assert!(long.ends_with("File name too long (os error 36) (try: a shorter path=)"), "{long}");
+    }
 }
