@@ -26,7 +26,7 @@ pub(super) enum Command {
     /// Look at the membership of this switch anew.
     Refresh { switch: Arc<Switch>, ack: Sender<()> },
     /// Poll this app from now on.
-    AddApp { hosted: Hosted },
+    AddApp { hosted: Box<Hosted> },
     /// Ask this app to come to its end.
     StopApp { id: AppId },
     /// Poll this app no more, whatever it is in the middle of.

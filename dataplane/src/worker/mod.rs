@@ -97,7 +97,7 @@ impl Worker {
 
     /// Makes the worker poll an app, until the app is done or removed.
     pub fn add_app(&self, hosted: Hosted) {
-        self.tell(Command::AddApp { hosted });
+        self.tell(Command::AddApp { hosted: Box::new(hosted) });
     }
 
     /// Asks an app to come to its end; it leaves the worker when it has.

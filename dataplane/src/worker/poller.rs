@@ -105,7 +105,7 @@ impl Poller {
                     self.refresh(&switch);
                     let _ = ack.try_send(());
                 }
-                Command::AddApp { hosted } => self.add_app(hosted),
+                Command::AddApp { hosted } => self.add_app(*hosted),
                 Command::StopApp { id } => self.app(id).into_iter().for_each(|at| self.apps[at].stop(now)),
                 Command::RemoveApp { id } => self.app(id).into_iter().for_each(|at| self.retire(at)),
                 Command::Quit => return false,
