@@ -1,5 +1,6 @@
 //! `--help` on terminals of any width, and command lines that are none.
 
+use std::fs::File;
 use std::process::Command;
 
 use crate::common::text;
@@ -83,6 +84,29 @@ fn a_bad_command_line_is_status_1_and_help_is_0() {
             let good = run(flag);
             assert_eq!(good.status.code(), Some(0), "{program} {flag}");
             assert!(!good.stdout.is_empty() && good.stderr.is_empty(), "{program} {flag}");
+        }
+    }
+}
+
+/// Who redirects it wants it whole; who pages it may have had enough.
+#[test]
+fn help_that_cannot_be_written_is_status_1() {
+    for program in PROGRAMS {
+        let name = program.rsplit('/').next().unwrap();
+        for flag in ["--help", "--version"] {
+            let full = File::options().write(true).open("/dev/full").unwrap();
+            let lost = Command::new(program).arg(flag).stdout(full).output().unwrap();
+            assert_eq!(lost.status.code(), Some(1), "{program} {flag}");
+            let why = format!("{name}: standard output: No space left on device (os error 28)\n");
+            assert_eq!(text(&lost.stderr), why, "{program} {flag}");
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let left = Command::new(program).arg(flag).stdout(writer).output().unwrap();
+            assert_eq!(
+                (left.status.code(), text(&left.stderr)),
+                (Some(0), String::new()),
+                "{program} {flag}"
+            );
         }
     }
 }
