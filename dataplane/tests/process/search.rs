@@ -39,6 +39,20 @@ fn a_switch_forwards_every_size_without_loss() {
     assert_eq!(valed.ctl_ok(&[]), "");
 }
 
+/// IPv6 does not fit 64 bytes with the mark: the frames are as short as they can be, and the row says how short.
+#[test]
+fn the_shortest_frames_are_as_long_as_their_headers() {
+    let valed = Valed::start();
+    let args = ["-i", "vale0:1", "--to", "vale0:2", "-f", "throughput", "-6", "--trial", "0.02", "--json"];
+    let output = pkt_gen(&valed, &args);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    let told = "pkt-gen: -f throughput: the first frames have 74 bytes instead of 64";
+    assert!(err.starts_with(told), "{err}");
+    let size = |row: &str| serde_json::from_str::<Value>(row).unwrap()["size_bytes"].as_u64().unwrap();
+    assert_eq!(out.lines().map(size).collect::<Vec<_>>(), [74, 128, 256, 512, 1024, 1280, 1518]);
+}
+
 #[test]
 fn programs_read_the_longest_burst() {
     let valed = Valed::start();

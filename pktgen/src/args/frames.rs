@@ -83,13 +83,6 @@ impl FrameArgs {
         !self.size.is_empty()
     }
 
-    /// As if this size were given, if none is.
-    pub(super) fn default_size(&mut self, len: u32) {
-        if !self.has_size() {
-            self.size.push(Size::Fixed(len));
-        }
-    }
-
     /// netmap's flags that were given.
     pub(super) fn given(&self) -> Vec<&'static str> {
         let flags = [

@@ -125,6 +125,7 @@ impl Args {
         notes.extend(ports.filter_map(|port| conf::note(port)));
         notes.extend(self.replay.note(&self.frames.given()));
         notes.extend(self.note_of_mix());
+        notes.extend(self.note_of_search());
         if self.report.csv && self.style().average {
             notes.push("-A has no meaning with --csv: the column pps has what to average".to_owned());
         }
@@ -139,6 +140,17 @@ impl Args {
         let least = frames.stretched(function.is_sequenced())?;
         Some(format!(
             "-l imix: the short frames have {least} bytes instead of 60, which is what their headers take"
+        ))
+    }
+
+    /// That the shortest frames of a search are longer than the RFC's, where their headers are.
+    fn note_of_search(&self) -> Option<String> {
+        let goal = Goal::of(&self.function).filter(|_| !self.frames.has_size())?;
+        let sizes = Plan::sizes(&self.frames.clone().into_frames().ok()?);
+        let (asked, made) = Plan::SIZES.into_iter().zip(sizes).find(|(asked, made)| asked != made)?;
+        Some(format!(
+            "-f {}: the first frames have {made} bytes instead of {asked}, which is what headers and mark take",
+            goal.name()
         ))
     }
 
@@ -171,14 +183,13 @@ impl Args {
         let search = self.search.clone();
         let burst = if self.burst == 0 { Plan::BURST } else { self.burst };
         let given = self.frames.has_size();
-        self.frames.default_size(Frames::default().size.longest()); // that of its first trials, and no longer
         (self.search, self.function) = (search::SearchArgs::default(), "tx".to_owned());
         let config = Config { burst, ..self.into_config(have_cpus)? };
         if config.threads.count > 1 {
             return Err(Error::OneThread { function: goal.name(), count: config.threads.count });
         }
         let one = given.then(|| search::one(config.frames.size)).transpose()?;
-        let sizes = one.map_or_else(|| Plan::SIZES.to_vec(), |len| vec![Plan::on_wire(len)]);
+        let sizes = one.map_or_else(|| Plan::sizes(&config.frames), |len| vec![Plan::on_wire(len)]);
         let (trial, terms) = (search.trial()?, search.terms()?);
         Ok(Plan { goal, to: search.to(&config.port)?, config, sizes, trial, terms })
     }

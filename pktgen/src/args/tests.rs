@@ -230,9 +230,28 @@ fn frames_of_no_given_size_hold_what_they_take() {
     for flags in ["-f tx -6 -l 60", "-f ping -6 -l 73"] {
         assert!(size(flags).unwrap_err().contains("too short"), "{flags}");
     }
-    let line = "pkt-gen -i null -f throughput -6".split_whitespace();
-    let search = Args::try_parse_from(line).unwrap().into_task(2);
-    assert!(search.unwrap_err().to_string().contains("-l 60: too short"), "its sizes are the standard's");
+}
+
+#[test]
+fn a_search_stretches_what_does_not_hold_the_headers_and_tells() {
+    let sizes = |flags: &str| {
+        let args = Args::try_parse_from(format!("pkt-gen -i null {flags}").split_whitespace())
+            .map_err(|e| e.to_string())?;
+        let notes = args.notes();
+        let Task::Search(plan) = args.into_task(2).map_err(|e| e.to_string())? else { panic!() };
+        Ok::<_, String>((plan.sizes, notes))
+    };
+    let told =
+        "-f throughput: the first frames have 74 bytes instead of 64, which is what headers and mark take";
+    let v6 = (vec![74, 128, 256, 512, 1024, 1280, 1518], vec![told.to_owned()]);
+    assert_eq!(sizes("-f throughput -6"), Ok(v6.clone()));
+    assert_eq!(sizes("-f throughput -d fd00::9"), Ok(v6));
+    assert_eq!(sizes("-f throughput"), Ok((Plan::SIZES.to_vec(), vec![])));
+    assert_eq!(sizes("-f throughput -6 -l 100"), Ok((vec![104], vec![])));
+    assert!(
+        sizes("-f back-to-back -6 --vlan 7").unwrap().1[0]
+            .contains("-f back-to-back: the first frames have 78 ")
+    );
 }
 
 #[test]

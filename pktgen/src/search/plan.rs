@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Outcome, Step, Terms, Trial};
-use crate::{Config, Rate, Size};
+use crate::{Config, Frames, Rate, Size};
 
 /// What is searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,14 @@ impl Plan {
     pub const BURST: u32 = 32;
     /// Bytes of the FCS.
     const FCS: u32 = 4;
+
+    /// The sizes of a search with these frames: those of the RFC, but for the shortest, which is what the headers and the
+    /// mark of a trial take if that is more (of IPv6 74).
+    #[must_use]
+    pub fn sizes(frames: &Frames) -> Vec<u32> {
+        let least = Self::on_wire(Trial::least(frames));
+        Self::SIZES.map(|size| size.max(least)).to_vec()
+    }
 
     /// The size on the wire of a frame of `len` bytes without FCS.
     #[must_use]
@@ -144,6 +152,21 @@ mod tests {
         assert_eq!(answer.config.frames.dst_mac, sender);
         assert_eq!(answer.config.frames.src, plan(Goal::Throughput).config.frames.dst);
         assert!(!answer.sends && answer.receives && answer.check().is_ok());
+    }
+
+    #[test]
+    fn the_shortest_frames_hold_headers_and_mark() {
+        let sizes = |v6, tags| {
+            let (src, dst) = (Frames::SRC_V6.into(), Frames::DST_V6.into());
+            let family = if v6 { Frames { src, dst, ..Frames::default() } } else { Frames::default() };
+            let mut plan = plan(Goal::Throughput);
+            plan.config.frames = Frames { vlans: vec!["7".parse().unwrap(); tags], ..family };
+            let sizes = Plan::sizes(&plan.config.frames);
+            assert_eq!(sizes[1..], Plan::SIZES[1..]);
+            assert_eq!(plan.sender(1, sizes[0], Step::Most).check(), Ok(()), "{}", sizes[0]);
+            sizes[0]
+        };
+        assert_eq!([sizes(false, 0), sizes(false, 2), sizes(true, 0), sizes(true, 2)], [64, 64, 74, 82]);
     }
 
     #[test]

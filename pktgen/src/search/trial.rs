@@ -43,8 +43,11 @@ pub enum TrialEvent {
 }
 
 impl Trial {
+    /// Bytes of the mark.
+    const MARK: usize = 8;
+
     /// The bytes at the start of the payload.
-    pub(super) const fn mark(&self) -> [u8; 8] {
+    pub(super) const fn mark(&self) -> [u8; Self::MARK] {
         let [a, b, c, d] = self.id.to_be_bytes();
         [b'2', b'5', b'4', b'4', a, b, c, d]
     }
@@ -54,15 +57,19 @@ impl Trial {
         Frames { payload, rubbish: false, ..self.config.frames.clone() }
     }
 
+    /// Bytes of the shortest of these frames that has room for the mark.
+    pub(super) fn least(frames: &Frames) -> u32 {
+        u32::try_from(frames.layout().body() + Self::MARK).unwrap_or(u32::MAX)
+    }
+
     /// Checks every number against its range, and the frames for room for the mark.
     ///
     /// # Errors
     /// The first that is out of it.
     pub fn check(&self) -> Result<(), Error> {
         self.config.check()?;
-        let (len, body) = (self.config.frames.size.shortest(), self.config.frames.layout().body());
-        let least = u32::try_from(body + self.mark().len()).unwrap_or(u32::MAX);
-        if len < least { Err(Error::NoMark { frame_len: len, least }) } else { Ok(()) }
+        let (frame_len, least) = (self.config.frames.size.shortest(), Self::least(&self.config.frames));
+        if frame_len < least { Err(Error::NoMark { frame_len, least }) } else { Ok(()) }
     }
 }
 
