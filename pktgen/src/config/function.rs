@@ -29,7 +29,7 @@ impl Function {
     /// Whether it is about what comes in.
     #[must_use]
     pub const fn receives(self) -> bool {
-        !matches!(self, Self::Tx | Self::Txseq)
+        !self.sends_series()
     }
 
     /// Whether anything goes out.
@@ -51,6 +51,12 @@ impl Function {
     #[must_use]
     pub const fn sends(self) -> bool {
         matches!(self, Self::Tx | Self::Txseq | Self::Ping)
+    }
+
+    /// Whether these are a series, written one after another into the port's slots.
+    #[must_use]
+    pub const fn sends_series(self) -> bool {
+        matches!(self, Self::Tx | Self::Txseq)
     }
 
     /// Whether its frames are numbered.

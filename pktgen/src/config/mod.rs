@@ -144,6 +144,11 @@ impl Config {
         self.function.sends() && self.replay.is_none()
     }
 
+    /// Whether it sends what stands in the slots, whose addresses nobody knows.
+    pub(crate) const fn sends_rubbish(&self) -> bool {
+        self.frames.rubbish && self.function.sends_series() && self.replay.is_none()
+    }
+
     /// Checks that the port takes the frames to be made.
     ///
     /// # Errors

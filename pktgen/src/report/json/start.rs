@@ -1,5 +1,6 @@
 //! How a run was begun.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use ports::Mac;
@@ -35,10 +36,17 @@ struct Frames {
     /// Without FCS.
     least_bytes: u32,
     most_bytes: u32,
-    src: String,
-    dst: String,
-    src_mac: String,
-    dst_mac: String,
+    #[serde(flatten)]
+    ends: Ends,
+}
+
+/// Where they come from and go to; null of rubbish (`-r`), which is not written.
+#[derive(Serialize)]
+struct Ends {
+    src: Option<String>,
+    dst: Option<String>,
+    src_mac: Option<String>,
+    dst_mac: Option<String>,
 }
 
 /// The capture that is sent.
@@ -62,15 +70,16 @@ impl From<&crate::Replay> for Replay {
 }
 
 impl Frames {
-    fn new(frames: &crate::Frames, function: Function, src_mac: Mac) -> Self {
-        let stretched = frames.stretched(function.is_sequenced()).and_then(|len| u32::try_from(len).ok());
+    fn new(config: &Config, src_mac: Mac) -> Self {
+        let (frames, sequenced) = (&config.frames, config.function.is_sequenced());
+        let stretched = frames.stretched(sequenced).and_then(|len| u32::try_from(len).ok());
+        let told = |end: &dyn Display| (!config.sends_rubbish()).then(|| end.to_string());
+        let (src, dst) = (told(&frames.src), told(&frames.dst));
+        let ends = Ends { src, dst, src_mac: told(&src_mac), dst_mac: told(&frames.dst_mac) };
         Self {
             least_bytes: stretched.unwrap_or_else(|| frames.size.shortest()),
             most_bytes: frames.size.longest(),
-            src: frames.src.to_string(),
-            dst: frames.dst.to_string(),
-            src_mac: src_mac.to_string(),
-            dst_mac: frames.dst_mac.to_string(),
+            ends,
         }
     }
 }
@@ -84,7 +93,7 @@ impl Start {
         burst_packets: u64,
         period_ns: u64,
     ) -> Self {
-        let Config { port, function, rate, frames, replay, threads, .. } = config;
+        let Config { port, function, rate, replay, threads, .. } = config;
         let limit = Some(rate.per_s()).filter(|limit| *limit > 0);
         let (rate_pps, rate_bps, rate_framing_bytes) = match *rate {
             Rate::Pps(_) => (limit, None, 0),
@@ -94,7 +103,7 @@ impl Start {
             port: port.clone(),
             function: *function,
             unix_us: u64::try_from(now.as_micros()).unwrap_or(u64::MAX),
-            frames: config.makes_frames().then(|| Frames::new(frames, *function, src_mac)),
+            frames: config.makes_frames().then(|| Frames::new(config, src_mac)),
             replay: replay.as_ref().map(Replay::from),
             burst_packets,
             period_ns,
@@ -125,5 +134,15 @@ mod tests {
         let frames = crate::Frames { size: Size::Imix, src, dst, ..Default::default() };
         let mixed = told(&Config { frames, ..Config::new("p", Function::Txseq) });
         assert_eq!(mixed["frames"]["least_bytes"], 66, "as long as its headers and number");
+        let frames = crate::Frames { rubbish: true, ..Default::default() };
+        let rubbish = told(&Config { frames: frames.clone(), ..Config::new("p", Function::Tx) });
+        assert_eq!(
+            rubbish["frames"],
+            serde_json::json!({
+                "least_bytes": 60, "most_bytes": 60, "src": null, "dst": null, "src_mac": null, "dst_mac": null,
+            })
+        );
+        let ping = told(&Config { frames, ..Config::new("p", Function::Ping) });
+        assert_eq!(ping["frames"]["src"], "10.0.0.1", "its frames are written");
     }
 }

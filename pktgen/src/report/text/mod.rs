@@ -74,12 +74,13 @@ impl Text {
         let threads = threads.count; // a queue each
         let (src, dst, dst_mac) = (frames.src, frames.dst, frames.dst_mac);
         self.log(err, "main", format_args!("interface is {port}"))?;
-        if self.style.verbose > 0 {
+        let rubbish = self.config.sends_rubbish();
+        if self.style.verbose > 0 && !rubbish {
             for mac in [src_mac, dst_mac] {
                 self.log(err, "extract_mac_range", format_args!("{mac} starts at {mac}"))?;
             }
         }
-        for range in [src, dst].iter().filter(|_| replay.is_none()) {
+        for range in [src, dst].iter().filter(|_| replay.is_none() && !rubbish) {
             let [first, last] = range.ends();
             self.log(err, "extract_ip_range", format_args!("range is {first} to {last}"))?;
         }
@@ -89,6 +90,7 @@ impl Text {
         if sends {
             match &replay {
                 Some(replay) => writeln!(out, "{replay}")?,
+                None if rubbish => writeln!(out, "Rubbish, as it stands in the slots.")?,
                 None => writeln!(out, "{src} -> {dst} ({src_mac} -> {dst_mac})")?,
             }
         }

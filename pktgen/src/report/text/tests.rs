@@ -237,6 +237,16 @@ fn on_a_terminal_intervals_take_each_others_place() {
     assert_eq!((err, out.as_str()), (lines.concat(), "Received nothing.\n"));
 }
 
+/// The addresses that are not written stand in no line.
+#[test]
+fn rubbish_has_no_addresses() {
+    let frames = crate::Frames { rubbish: true, ..crate::Frames::default() };
+    let start = Event::Start { src_mac: Mac::ZERO, burst: 512, period_ns: 0 };
+    let (out, err, _) = print(Config { frames, ..Config::new("p", Function::Tx) }, &[start]);
+    assert!(out.ends_with("cpus.\nRubbish, as it stands in the slots.\n"), "{out}");
+    assert!(!err.contains("range is") && err.contains("Sending 512 packets every"), "{err}");
+}
+
 #[test]
 fn what_broke_off_says_why_and_the_totals_so_far() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
