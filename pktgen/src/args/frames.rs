@@ -83,7 +83,7 @@ impl FrameArgs {
         !self.size.is_empty()
     }
 
-    /// netmap's flags that were given.
+    /// The flags that were given.
     pub(super) fn given(&self) -> Vec<&'static str> {
         let flags = [
             ("-l", self.has_size()),
@@ -95,6 +95,9 @@ impl FrameArgs {
             ("-Z", self.random_dst),
             ("-S", self.src_mac.is_some()),
             ("-D", self.dst_mac != Mac::BROADCAST),
+            ("--vlan", !self.vlans.is_empty()),
+            ("--payload", self.payload != Payload::Netmap),
+            ("--seed", self.seed.is_some()),
             ("-r", self.rubbish),
         ];
         flags.into_iter().filter_map(|(flag, given)| given.then_some(flag)).collect()

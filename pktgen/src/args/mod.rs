@@ -11,6 +11,7 @@ mod report;
 mod search;
 #[cfg(test)]
 mod tests;
+mod unheeded;
 mod unsearched;
 
 use std::ops::RangeInclusive;
@@ -117,13 +118,14 @@ fn within(range: RangeInclusive<u32>) -> RangedU64ValueParser<u32> {
 }
 
 impl Args {
-    /// One line for each flag of netmap's that means something else here, or nothing.
+    /// One line for each flag that means something else here than in netmap, or nothing.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let mut notes = self.netmap.notes(&conf::plain(&self.port));
         let ports = [Some(&self.port), self.search.to.as_ref()].into_iter().flatten();
         notes.extend(ports.filter_map(|port| conf::note(port)));
         notes.extend(self.replay.note(&self.frames.given()));
+        notes.extend(self.notes_of_function());
         notes.extend(self.note_of_mix());
         notes.extend(self.note_of_search());
         if self.report.csv && self.style().average {

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::unheeded;
 use crate::config::{Replay, Speed};
 
-/// Flags of ours that say how frames are to be made; netmap's are [told of](super::frames::FrameArgs::given) instead.
+/// Flags of ours that say how frames are to be made; others are [told of](super::frames::FrameArgs::given) instead.
 const FRAMES: [&str; 3] = ["vlans", "payload", "stamp"];
 
 #[derive(Clone, Debug, Args)]
@@ -25,10 +26,9 @@ pub(super) struct ReplayArgs {
 
 impl ReplayArgs {
     /// A line for flags that say how frames are to be made, where those of a file are sent.
-    pub(super) fn note(&self, unheeded: &[&str]) -> Option<String> {
-        let (flags, have) = (unheeded.join(" "), if unheeded.len() > 1 { "have" } else { "has" });
-        let told = self.file.is_some() && !unheeded.is_empty();
-        told.then(|| format!("{flags} {have} no meaning with -P: frames are as they are in the file"))
+    pub(super) fn note(&self, flags: &[&str]) -> Option<String> {
+        self.file.as_ref()?;
+        unheeded::note(flags, "-P", "frames are as they are in the file")
     }
 
     /// What is to be replayed, if anything, where so many frames are to be sent (zero: it does not matter).
