@@ -4,13 +4,13 @@
 //! Numbers are whole but for means. What a function has to say besides packets is an object of its own, by its
 //! name, in the interval or summary that it belongs to.
 
+mod more;
 mod start;
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use more::{More, Recent};
 use serde::Serialize;
-use serde_json::Value;
 use start::Start;
 
 use super::lines::{Clock, Lines};
@@ -27,8 +27,8 @@ pub(super) struct Json {
     failed: bool,
     /// Over the last reports, if that is asked (`-A`).
     recent: Option<(Window, Recent)>,
-    /// What was said since the last object, by its name.
-    more: BTreeMap<String, Value>,
+    /// What was said since the last line.
+    more: More,
 }
 
 /// One line.
@@ -44,7 +44,7 @@ enum Line<'a> {
         /// Least room seen in the receive ring; null for ports that do not tell.
         min_space_slots: Option<u64>,
         #[serde(flatten)]
-        more: &'a BTreeMap<String, Value>,
+        more: &'a More,
     },
     Summary {
         /// The run came to its end: by itself, or by a signal if it had none (`-n`).
@@ -57,7 +57,7 @@ enum Line<'a> {
         /// Packets besides these that came and the port dropped, where nothing is sent.
         receive_drops: u64,
         #[serde(flatten)]
-        more: &'a BTreeMap<String, Value>,
+        more: &'a More,
         start: &'a Option<Start>,
     },
     /// One that was sent or received (`-X`); those whose numbers are missing were left out.
@@ -72,14 +72,6 @@ enum Line<'a> {
     Error {
         message: &'a str,
     },
-}
-
-/// Packets a second over the last 15 reports, those of nothing left out.
-#[derive(Clone, Copy, Default, Serialize)]
-struct Recent {
-    mean_pps: f64,
-    /// Standard deviation.
-    deviation_pps: f64,
 }
 
 /// What went through.
@@ -117,32 +109,7 @@ impl From<Throughput> for Figures {
 impl Json {
     pub(super) fn new(config: Config, style: Style, clock: Clock) -> Self {
         let recent = style.average.then(Default::default);
-        Self { config, clock, start: None, elapsed_us: 0, failed: false, recent, more: BTreeMap::new() }
-    }
-
-    /// Something to say in the next object.
-    fn add(&mut self, name: &str, what: &impl Serialize) -> io::Result<()> {
-        self.more.insert(name.to_owned(), plain(serde_json::to_value(what)?));
-        Ok(())
-    }
-}
-
-/// Without what the object around says already, and what only fills pages: `--hdr` writes histograms. Means to a
-/// thousandth.
-fn plain(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let told = |name: &str| !["since_us", "interval_us", "histogram"].contains(&name);
-            fields
-                .into_iter()
-                .filter(|(name, _)| told(name))
-                .map(|(name, value)| (name, plain(value)))
-                .collect()
-        }
-        Value::Number(number) if number.is_f64() => {
-            number.as_f64().map_or(Value::Null, |mean| ((mean * 1000.0).round() / 1000.0).into())
-        }
-        other => other,
+        Self { config, clock, start: None, elapsed_us: 0, failed: false, recent, more: More::default() }
     }
 }
 
@@ -168,21 +135,33 @@ impl Lines for Json {
                 Ok(())
             }
             Event::Ready | Event::Waiting | Event::Span { .. } => Ok(()),
-            Event::Ping(pings) | Event::PingTotal(pings) => self.add("ping", pings),
-            Event::Delay(delays) | Event::DelayTotal(delays) => self.add("delay", delays),
-            Event::Order(order) | Event::OrderTotal(order) => self.add("order", order),
+            Event::Ping(pings) | Event::PingTotal(pings) => {
+                self.more.ping = Some(pings.into());
+                Ok(())
+            }
+            Event::Delay(delays) | Event::DelayTotal(delays) => {
+                self.more.delay = Some(delays.into());
+                Ok(())
+            }
+            Event::Order(order) | Event::OrderTotal(order) => {
+                self.more.order = Some(*order);
+                Ok(())
+            }
+            Event::Ignored { packets } => {
+                self.more.ignored_packets = Some(*packets);
+                Ok(())
+            }
             Event::Sequence(_) => Ok(()), // their sum is in the order
             Event::Dump { number, len, bytes } => {
                 let bytes = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                 print(&Line::Frame { number: *number, len: *len, bytes }, out)
             }
-            Event::Ignored { packets } => self.add("ignored_packets", packets),
             Event::Interval { packets, bytes, usec, batches, min_space } => {
                 self.elapsed_us += usec;
                 let through = Throughput::of_interval([*packets, *bytes, *batches], *usec);
                 if let Some((window, recent)) = &mut self.recent {
-                    let (mean_pps, deviation_pps) = window.add(through.pps());
-                    *recent = Recent { mean_pps, deviation_pps };
+                    let (mean, deviation) = window.add(through.pps());
+                    *recent = Recent::new(mean, deviation);
                 }
                 let figures = through.into();
                 let more = &std::mem::take(&mut self.more);
@@ -191,9 +170,7 @@ impl Lines for Json {
             }
             Event::Final { packets, bytes, events, errors, seconds } => {
                 let (packets, bytes, batches, seconds) = (*packets, *bytes, *events, *seconds);
-                if let Some((_, recent)) = self.recent {
-                    self.add("recent", &recent)?;
-                }
+                self.more.recent = self.recent.as_ref().map(|(_, recent)| *recent);
                 let (send_errors, receive_drops) =
                     if self.config.function.transmits() { (*errors, 0) } else { (0, *errors) };
                 let line = Line::Summary {
@@ -222,6 +199,7 @@ mod tests {
     use std::time::Duration;
 
     use ports::Mac;
+    use serde_json::Value;
 
     use super::*;
     use crate::{Format, Function, Latency, Pings, Printer};
