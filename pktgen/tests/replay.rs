@@ -201,7 +201,9 @@ fn frames_too_long_are_refused_with_their_number() {
     let (mut far, mut near) = cable();
     assert!(app.poll(&mut near, Time::ZERO).done);
     assert!(take(&mut far).is_empty());
-    let message = "p: 4 of 14 frames are too long: the port takes up to 1514 bytes".to_owned();
+    let message =
+        "p: 4 of 14 frames are too long: the port takes up to 1514 bytes (try: a port of a larger MTU)"
+            .to_owned();
     assert_eq!(*events.lock().unwrap(), [Event::Failed { message }], "four bytes may be a tag");
     // What would be made without a capture does not matter.
     let frames = Frames { size: Size::Fixed(9000), ..Frames::default() };

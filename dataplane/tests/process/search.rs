@@ -94,7 +94,7 @@ fn where_nothing_arrives_is_said_and_what_is_wrong_named() {
         (&["-i", "vale0:1", "--to", "nosuch0"], "nosuch0: no such interface"),
         (&["-i", "pcap:x"], "pcap:x: a capture is no port to search by"),
         (&["-i", "vale0:1", "--loss", "200"], "--loss 200: out of range (0 to 100)"),
-        (&["-i", "vale0:1", "-l", "46"], "-l 46: too short for the mark of a trial (try: 50)"),
+        (&["-i", "vale0:1", "-l", "46"], "-l 46: too short for the mark of a trial (try: -l 50)"),
     ] {
         let output = pkt_gen(&valed, &[&["-f", "throughput"], args].concat());
         assert_eq!(output.status.code(), Some(1), "{args:?}");

@@ -62,7 +62,7 @@ fn size(text: &str) -> Result<Size, String> {
     if Size::LEN.contains(&len) {
         Ok(Size::Fixed(len))
     } else {
-        Err(format!("{len} is not in {}..={}", Size::LEN.start(), Size::LEN.end()))
+        Err(format!("{len} is not in {}..={} (try: 60)", Size::LEN.start(), Size::LEN.end()))
     }
 }
 
@@ -173,8 +173,8 @@ mod tests {
         assert_eq!(size("-l 1514 -l 64 -l 70"), Size::Random { least: 70, most: 1514 });
         assert_eq!(size("-l 64 -l 64"), Size::Fixed(64), "netmap divides by zero");
         assert_eq!(size("-l imix"), Size::Imix);
-        assert!(parse("-l imix -l 60").unwrap_err().contains("imix stands alone"));
-        assert!(parse("-l 60 -l imix").unwrap_err().contains("imix stands alone"));
+        assert!(parse("-l imix -l 60").unwrap_err().contains("imix stands alone (try: "));
+        assert!(parse("-l 60 -l imix").unwrap_err().contains("imix stands alone (try: "));
     }
 
     #[test]
@@ -189,8 +189,8 @@ mod tests {
             ("-d fd00::9", "fd00::1 fd00::9"),
             ("-s 10.9.0.1", "10.9.0.1 10.1.0.1"),
             ("-6 -s 7@[fd00::1]:5-[fd00::3]:6", "[fd00::1]:5-[fd00::3]:6 fd00:1::1"),
-            ("-6 -s 10.0.0.1", "-s 10.0.0.1: with -6 it cannot be IPv4"),
-            ("-4 -d fd00::1", "-d fd00::1: with -4 it cannot be IPv6"),
+            ("-6 -s 10.0.0.1", "-s 10.0.0.1: with -6 it cannot be IPv4 (try: without -6)"),
+            ("-4 -d fd00::1", "-d fd00::1: with -4 it cannot be IPv6 (try: without -4)"),
         ] {
             assert_eq!(ends(line), expected, "{line}");
         }

@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(parse("-H 10").check(), Ok(()));
         assert_eq!(
             parse("-H 11").check().unwrap_err().to_string(),
-            "-H 11: a virtio-net header has 0, 10 or 12 bytes"
+            "-H 11: a virtio-net header has 0, 10 or 12 bytes (try: without -H)"
         );
         assert!(Line::try_parse_from(["pkt-gen", "-F", "64"]).is_err());
         assert!(Line::try_parse_from(["pkt-gen", "-C", "x"]).is_err());

@@ -117,7 +117,7 @@ fn searches_are_planned() {
         ("-f throughput --trial 0", "--trial 0: out of range (0.01 to 3600)"),
         ("-f throughput --loss 101", "--loss 101: out of range (0 to 100)"),
         ("-f throughput --resolution -1", "--resolution -1: out of range (0.001 to 50)"),
-        ("-f throughput -l imix", "all of one size"),
+        ("-f throughput -l imix", "all of one size (try: -l 60)"),
         ("-f back-to-back -p 2", "-p 2: back-to-back runs in one thread (leave -p out)"),
     ] {
         let error = task(&format!("pkt-gen -i vale0:1 {flags}")).unwrap_err();
@@ -145,7 +145,7 @@ fn what_is_wrong_is_named() {
         ("-i vale0:1 -q", "unexpected argument '-q'"),
         ("-i vale0:1 extra", "unexpected argument 'extra'"),
         ("-i vale0:1 -f nothing", "-f nothing: no such function (tx, rx, ping"),
-        ("-i vale0:1 -l 15", "invalid value '15' for '-l <BYTES>': 15 is not in 16..=65536"),
+        ("-i vale0:1 -l 15", "invalid value '15' for '-l <BYTES>': 15 is not in 16..=65536 (try: 60)"),
         ("-i vale0:1 -l -5", "invalid value '-5' for '-l <BYTES>'"),
         ("-i vale0:1 -l many", "invalid value 'many' for '-l <BYTES>'"),
         ("-i vale0:1 -f tx -l 41", "-l 41: too short"),
@@ -165,8 +165,11 @@ fn what_is_wrong_is_named() {
         ("-i vale0:1 -D 02:00", "no MAC address"),
         ("-i vale0:1 -s 10.0.0.300", "no IPv4 address"),
         ("-i vale0:1 -d fd00::1 -s 10.0.0.1", "-s 10.0.0.1 -d fd00::1: one is IPv4, the other IPv6"),
-        ("-i vale0:1 -f txseq -l 45", "IPv4 and UDP headers and a sequence number take 46 bytes"),
-        ("-i vale0:1 -f tx -l 60 -l 1514", "-l 60 -l 1514: the second is the least size"),
+        (
+            "-i vale0:1 -f txseq -l 45",
+            "IPv4 and UDP headers and a sequence number take 46 bytes (try: -l 46)",
+        ),
+        ("-i vale0:1 -f tx -l 60 -l 1514", "must not exceed the first (try: -l 1514 -l 60)"),
         ("-i vale0:1 -H 11", "-H 11: a virtio-net header"),
         ("-i vale0:1 -P f", "-P: only for -f tx (try: -i pcap:FILE"),
         ("-i vale0:1 -f tx -P f --vlan 7", "cannot be used with"),

@@ -19,7 +19,7 @@ pub enum Error {
         most: u32,
     },
     /// A frame to send has no room for its headers.
-    #[error("-l {frame_len}: too short to send: {headers} take {least} bytes")]
+    #[error("-l {frame_len}: too short to send: {headers} take {least} bytes (try: -l {least})")]
     Short {
         /// What was asked, bytes.
         frame_len: u32,
@@ -29,7 +29,9 @@ pub enum Error {
         least: u32,
     },
     /// The least size is above the greatest.
-    #[error("-l {most} -l {least}: the second is the least size, and must not exceed the first")]
+    #[error(
+        "-l {most} -l {least}: the second is the least size, and must not exceed the first (try: -l {least} -l {most})"
+    )]
     Reversed {
         /// The first, bytes.
         most: u32,
@@ -37,7 +39,7 @@ pub enum Error {
         least: u32,
     },
     /// Addresses of different families.
-    #[error("-s {src} -d {dst}: one is {}, the other {}", version(src), version(dst))]
+    #[error("-s {src} -d {dst}: one is {}, the other {} (try: both of one)", version(src), version(dst))]
     Families {
         /// Source.
         src: String,
@@ -45,7 +47,7 @@ pub enum Error {
         dst: String,
     },
     /// `-4` or `-6`, and an address of the other family.
-    #[error("{flag} {range}: with -{family} it cannot be {}", version(range))]
+    #[error("{flag} {range}: with -{family} it cannot be {} (try: without -{family})", version(range))]
     Family {
         /// The flag of the address.
         flag: &'static str,
@@ -55,25 +57,25 @@ pub enum Error {
         family: u8,
     },
     /// More VLAN tags than a frame has.
-    #[error("--vlan: {value} tags, but a frame has at most {}", crate::Tag::MOST)]
+    #[error("--vlan: {value} tags, but a frame has at most {0} (try: the first {0})", crate::Tag::MOST)]
     TooManyTags {
         /// What was asked.
         value: usize,
     },
     /// `-l imix` beside another `-l`.
-    #[error("-l: imix stands alone")]
+    #[error("-l: imix stands alone (try: one -l, or two numbers)")]
     Mix,
     /// Sizes that differ where they cannot.
-    #[error("-l: frames of -f ping, or of a search, are all of one size")]
+    #[error("-l: frames of -f ping, or of a search, are all of one size (try: -l 60)")]
     ManySizes,
     /// `-H` is no length of a virtio-net header.
-    #[error("-H {value}: a virtio-net header has 0, 10 or 12 bytes")]
+    #[error("-H {value}: a virtio-net header has 0, 10 or 12 bytes (try: without -H)")]
     VirtioHeader {
         /// What was asked, bytes.
         value: u32,
     },
     /// A frame to stamp has no room for it.
-    #[error("-l {frame_len}: too short for a number and a time: use -l {least} or more")]
+    #[error("-l {frame_len}: too short for a number and a time (try: -l {least})")]
     NoStamp {
         /// What was asked, bytes.
         frame_len: u32,
@@ -84,7 +86,9 @@ pub enum Error {
     #[error("{0}: only with {1}")]
     NoLatency(&'static str, &'static str),
     /// A frame to send is longer than the port takes.
-    #[error("{port}: -l {frame_len}: the port takes frames of up to {most} bytes (MTU {mtu})")]
+    #[error(
+        "{port}: -l {frame_len}: the port takes frames of up to {most} bytes at MTU {mtu} (try: -l {most})"
+    )]
     Long {
         /// The port.
         port: String,
@@ -112,7 +116,7 @@ pub enum Error {
         count: u32,
     },
     /// A frame has no room for the mark of a trial.
-    #[error("-l {frame_len}: too short for the mark of a trial (try: {least})")]
+    #[error("-l {frame_len}: too short for the mark of a trial (try: -l {least})")]
     NoMark {
         /// What was asked, bytes.
         frame_len: u32,
@@ -148,7 +152,9 @@ pub enum Error {
         most: String,
     },
     /// A capture has frames that the port does not take.
-    #[error("{port}: {frames} of {of} frames are too long: the port takes up to {most} bytes")]
+    #[error(
+        "{port}: {frames} of {of} frames are too long: the port takes up to {most} bytes (try: a port of a larger MTU)"
+    )]
     LongCapture {
         /// The port.
         port: String,

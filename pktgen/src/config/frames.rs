@@ -201,10 +201,16 @@ mod tests {
         type Edit = fn(&mut Frames);
         let edits: [(Edit, &str); 7] = [
             (|f| f.size = Size::Random { least: 60, most: 60 }, ""),
-            (|f| f.size = Size::Random { least: 61, most: 60 }, "-l 60 -l 61: the second is the least size"),
+            (
+                |f| f.size = Size::Random { least: 61, most: 60 },
+                "-l 60 -l 61: the second is the least size, and must not exceed the first (try: -l 61 -l 60)",
+            ),
             (|f| f.size = Size::Random { least: 41, most: 100 }, "-l 41: too short"),
             (|f| (f.size, f.src, f.dst) = (Size::Imix, Frames::SRC_V6.into(), Frames::DST_V6.into()), ""),
-            (|f| f.vlans = vec!["1".parse().unwrap(); 3], "3 tags, but a frame has at most 2"),
+            (
+                |f| f.vlans = vec!["1".parse().unwrap(); 3],
+                "3 tags, but a frame has at most 2 (try: the first 2)",
+            ),
             (|f| f.src = Frames::SRC_V6.into(), "-s fd00::1 -d 10.1.0.1: one is IPv6, the other IPv4"),
             (|f| f.dst = Frames::DST_V6.into(), "-s 10.0.0.1 -d fd00:1::1: one is IPv4, the other IPv6"),
         ];
@@ -226,7 +232,7 @@ mod tests {
         assert_eq!(long(Size::Imix, vec![]), "");
         assert_eq!(long(Size::Random { least: 60, most: 1515 }, vec![]), "");
         assert_eq!(long(Size::Fixed(1518), tag(1)), "");
-        let most = "eth0: -l 1515: the port takes frames of up to 1514 bytes (MTU 1500)";
+        let most = "eth0: -l 1515: the port takes frames of up to 1514 bytes at MTU 1500 (try: -l 1514)";
         assert_eq!(long(Size::Random { least: 60, most: 1516 }, vec![]), most);
         assert!(long(Size::Fixed(1519), tag(2)).contains("up to 1518 bytes"));
     }

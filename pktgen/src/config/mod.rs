@@ -202,7 +202,7 @@ mod tests {
         let edits: [(Edit, &str); 6] = [
             (|c| c.frames.size = Size::Fixed(15), "-l 15: out of range (16 to 65536)"),
             (|c| c.frames.size = Size::Fixed(65_537), "-l 65537: out of range (16 to 65536)"),
-            (|c| c.frames.size = Size::Fixed(41), "headers take 42 bytes"),
+            (|c| c.frames.size = Size::Fixed(41), "headers take 42 bytes (try: -l 42)"),
             (|c| c.burst = 0, "-b 0: out of range (1 to 65536)"),
             (|c| c.interval_ms = 9, "-T 9: out of range (10 to 3600000)"),
             (|c| c.wait_s = 3601, "-w 3601: out of range (0 to 3600)"),
@@ -227,7 +227,7 @@ mod tests {
         let error = config.check_port(Capabilities::all(1500)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "vale0:1: -l 1515: the port takes frames of up to 1514 bytes (MTU 1500)"
+            "vale0:1: -l 1515: the port takes frames of up to 1514 bytes at MTU 1500 (try: -l 1514)"
         );
     }
 }

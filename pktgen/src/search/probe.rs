@@ -276,7 +276,7 @@ mod tests {
         short.config.frames.size = 49.into();
         assert_eq!(
             short.check().unwrap_err().to_string(),
-            "-l 49: too short for the mark of a trial (try: 50)"
+            "-l 49: too short for the mark of a trial (try: -l 50)"
         );
         short.config.frames.size = 50.into();
         assert_eq!(short.check(), Ok(()));

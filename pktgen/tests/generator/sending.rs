@@ -102,7 +102,8 @@ fn frames_over_the_mtu_fail_the_run_with_a_reason() {
     assert!(app.poll(&mut near, Time(1)).done);
     near.tx.flush();
     assert_eq!(take(&mut far, 1).len(), 0);
-    let message = "vale0:1: -l 1515: the port takes frames of up to 1514 bytes (MTU 1500)".to_owned();
+    let message =
+        "vale0:1: -l 1515: the port takes frames of up to 1514 bytes at MTU 1500 (try: -l 1514)".to_owned();
     assert_eq!(*events.lock().unwrap(), [Event::Failed { message }]);
 }
 

@@ -252,9 +252,9 @@ fn configs_that_cannot_be_are_refused() {
         (
             Function::Ping,
             |c| c.frames.size = 53.into(),
-            "-l 53: too short for a number and a time: use -l 54 or more",
+            "-l 53: too short for a number and a time (try: -l 54)",
         ),
-        (Function::Tx, |c| (c.stamp, c.frames.size) = (true, 53.into()), "use -l 54 or more"),
+        (Function::Tx, |c| (c.stamp, c.frames.size) = (true, 53.into()), "(try: -l 54)"),
         (Function::Pong, |c| c.stamp = true, "--stamp: only with -f tx and -f rx"),
         (Function::Ping, |c| c.timeout_ms = 0, "--timeout 0: out of range (1 to 60000)"),
         (Function::Ping, |c| c.timeout_ms = 60_001, "--timeout 60001: out of range"),
