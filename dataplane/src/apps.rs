@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn last(packets: u64) -> Event {
-        Event::Pktgen(Pktgen::Final { packets, bytes: 0, events: 0, errors: 0, seconds: 0.0 })
+        Event::Pktgen(Pktgen::Final { packets, bytes: 0, events: 0, errors: 0, drops: 0, seconds: 0.0 })
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ports::pcap::Capture;
 use ports::{App, End, Mac, Port, Progress, Reason, Time};
 
-use crate::report::Report;
+use crate::report::{Lost, Report};
 use crate::role::{self, Role, Shape};
 use crate::{Config, Error, Event, EventSink};
 
@@ -57,7 +57,7 @@ pub struct Generator {
     phase: Phase,
     stopping: bool,
     /// Frames that the port had lost before this run.
-    lost_before: u64,
+    lost_before: Lost,
     report: Report,
 }
 
@@ -102,7 +102,7 @@ impl Generator {
             role,
             phase: Phase::New,
             stopping: false,
-            lost_before: 0,
+            lost_before: Lost::default(),
             report,
         })
     }
@@ -188,14 +188,13 @@ impl Generator {
     }
 
     fn finish(&mut self, port: &mut Port, now: Time, since: Time) -> Progress {
-        let unsent = if self.role.transmits() {
-            port.tx.unsent()
-        } else {
+        let unsent = if self.role.transmits() { port.tx.unsent() } else { 0 };
+        if self.config.function.receives() {
             port.rx.arm(); // which counts what the kernel dropped
             port.rx.disarm();
-            0
-        };
-        let errors = self.lost(port) - self.lost_before + unsent;
+        }
+        let (before, lost) = (self.lost_before, self.lost(port));
+        let lost = Lost { errors: lost.errors - before.errors + unsent, drops: lost.drops - before.drops };
         self.role.interval(now, true, self.report.events());
         self.report.end_last_interval(now);
         self.role.total(now, self.report.events());
@@ -208,15 +207,21 @@ impl Generator {
         if self.config.threads.count > 1 {
             self.report.tell_span(self.role.began(since), took);
         }
-        self.report.finish(took, errors);
+        self.report.finish(took, lost);
         self.phase = Phase::Done;
         DONE
     }
 
-    /// Frames that the port failed to send so far, or dropped before a receiver saw them.
-    fn lost(&self, port: &Port) -> u64 {
+    /// Frames that the port lost so far, as far as they are the role's. One counter does for both ways: where the role
+    /// goes both, what the backend failed at is taken for frames to send.
+    fn lost(&self, port: &Port) -> Lost {
         let totals = port.counters.read();
-        if self.role.transmits() { totals.dropped(Reason::Error) } else { totals.drops() }
+        let (failed, full) = (totals.dropped(Reason::Error), totals.dropped(Reason::Full));
+        match (self.role.transmits(), self.config.function.receives()) {
+            (true, true) => Lost { errors: failed, drops: totals.drops() - failed - full },
+            (true, false) => Lost { errors: failed, drops: 0 },
+            (false, _) => Lost { errors: 0, drops: totals.drops() },
+        }
     }
 }
 

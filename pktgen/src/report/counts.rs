@@ -6,6 +6,15 @@ use ports::Time;
 
 use crate::{Event, EventSink};
 
+/// Frames that a port lost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lost {
+    /// It failed to send them.
+    pub(crate) errors: u64,
+    /// It dropped them before a receiver saw them.
+    pub(crate) drops: u64,
+}
+
 /// What one poll of a sender or receiver came to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pass {
@@ -132,10 +141,10 @@ impl Report {
     }
 
     /// Tells of the whole, which took this long.
-    pub(crate) fn finish(&mut self, took: Duration, errors: u64) {
+    pub(crate) fn finish(&mut self, took: Duration, Lost { errors, drops }: Lost) {
         let Counts { packets, bytes, batches } = self.total;
         let seconds = took.as_secs_f64();
-        self.tell(Event::Final { packets, bytes, events: batches, errors, seconds });
+        self.tell(Event::Final { packets, bytes, events: batches, errors, drops, seconds });
     }
 }
 

@@ -156,7 +156,7 @@ mod tests {
             Event::Waiting,
             interval(0, 1_000_100, None),
             interval(320, 500_000, Some(1024)),
-            Event::Final { packets: 320, bytes: 19_200, events: 20, errors: 0, seconds: 0.5 },
+            Event::Final { packets: 320, bytes: 19_200, events: 20, errors: 0, drops: 0, seconds: 0.5 },
         ] {
             printer.event(&event, &mut out, &mut err).unwrap();
         }

@@ -85,9 +85,10 @@ pub enum Event {
         bytes: u64,
         /// Bursts (netmap's word).
         events: u64,
-        /// How many of them the port failed to send after all, for example because the interface went down. Of a function
-        /// that sends nothing: how many more came that the port dropped, for example because they came too fast.
+        /// How many of them the port failed to send after all, for example because the interface went down.
         errors: u64,
+        /// Of a function that receives: how many more came that the port dropped, for example because they came too fast.
+        drops: u64,
         /// How long it took: from the start to the end of sending, or from the first frame received to the last.
         seconds: f64,
     },
@@ -138,7 +139,7 @@ mod tests {
             Event::Waiting,
             Event::Span { from_ns: 0, to_ns: u64::MAX },
             Event::Interval { packets: 1, bytes: 60, usec: u64::MAX, batches: 1, min_space: None },
-            Event::Final { packets: 1, bytes: 60, events: 1, errors: 0, seconds: 1.0 / 3.0 },
+            Event::Final { packets: 1, bytes: 60, events: 1, errors: 0, drops: 0, seconds: 1.0 / 3.0 },
             Event::Ping(Pings {
                 since_us: 1,
                 interval_us: 2,

@@ -19,7 +19,7 @@ mod throughput;
 mod window;
 mod words;
 
-pub(crate) use counts::{Pass, Report, micros};
+pub(crate) use counts::{Lost, Pass, Report, micros};
 pub use event::{Event, EventSink, Trouble};
 pub use latencies::{Delays, Pings};
 pub use printer::Printer;

@@ -80,7 +80,7 @@ impl SoFar {
         }
         let Self { packets, bytes, batches, usec, .. } = *self;
         let seconds = usec as f64 / 1e6;
-        tell(&Event::Final { packets, bytes, events: batches, errors: 0, seconds })
+        tell(&Event::Final { packets, bytes, events: batches, errors: 0, drops: 0, seconds })
     }
 }
 

@@ -49,6 +49,7 @@ struct End {
     bytes: u64,
     events: u64,
     errors: u64,
+    drops: u64,
     seconds: f64,
 }
 
@@ -105,8 +106,8 @@ impl Sum {
                 self.shown = number.saturating_add(1);
                 tell(Event::Dump { number, len, bytes })
             }
-            Event::Final { packets, bytes, events, errors, seconds } => {
-                one.end = Some(End { packets, bytes, events, errors, seconds });
+            Event::Final { packets, bytes, events, errors, drops, seconds } => {
+                one.end = Some(End { packets, bytes, events, errors, drops, seconds });
                 self.tell_intervals(&mut tell)?;
                 if self.threads.iter().any(|thread| thread.end.is_none()) {
                     return Ok(());
@@ -144,8 +145,8 @@ impl Sum {
         let took_part = self.threads.iter().filter(|t| t.end.is_some_and(|end| end.packets > 0));
         let span = took_part.filter_map(|thread| thread.span).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let seconds = span.map_or(all.seconds, |(from, to)| to.saturating_sub(from) as f64 / 1e9);
-        let End { packets, bytes, events, errors, .. } = all;
-        Event::Final { packets, bytes, events, errors, seconds }
+        let End { packets, bytes, events, errors, drops, .. } = all;
+        Event::Final { packets, bytes, events, errors, drops, seconds }
     }
 }
 
@@ -175,6 +176,7 @@ impl End {
             bytes: self.bytes + other.bytes,
             events: self.events + other.events,
             errors: self.errors + other.errors,
+            drops: self.drops + other.drops,
             seconds: self.seconds.max(other.seconds),
         }
     }
@@ -192,7 +194,7 @@ mod tests {
     }
 
     fn end(packets: u64, seconds: f64) -> Event {
-        Event::Final { packets, bytes: packets * 60, events: 2, errors: 1, seconds }
+        Event::Final { packets, bytes: packets * 60, events: 2, errors: 1, drops: 5, seconds }
     }
 
     fn span(from_ns: u64, to_ns: u64) -> Event {
@@ -236,7 +238,7 @@ mod tests {
                 Event::Interval { packets: 15, bytes: 900, usec: 1003, batches: 2, min_space: Some(15) },
                 Event::Interval { packets: 26, bytes: 1560, usec: 1001, batches: 2, min_space: Some(26) },
                 interval(30, 7), // one has ended, and is not waited for
-                Event::Final { packets: 71, bytes: 4260, events: 4, errors: 2, seconds: 1.5 },
+                Event::Final { packets: 71, bytes: 4260, events: 4, errors: 2, drops: 10, seconds: 1.5 },
             ]
         );
     }

@@ -33,13 +33,14 @@ pub(super) const fn body(function: Function) -> &'static str {
     }
 }
 
-/// What the port lost.
-pub(super) fn lost(function: Function, errors: u64) -> String {
-    if function.transmits() {
-        format!("the port failed to send {errors} of these packets")
-    } else {
-        format!("the port dropped {errors} packets more than these")
-    }
+/// What the port failed to send, if anything.
+pub(super) fn unsent(errors: u64) -> Option<String> {
+    (errors > 0).then(|| format!("the port failed to send {errors} of these packets"))
+}
+
+/// What came and the port dropped, if anything.
+pub(super) fn dropped(drops: u64) -> Option<String> {
+    (drops > 0).then(|| format!("the port dropped {drops} packets more than these"))
 }
 
 /// The latencies of an interval, for a line that has little room.

@@ -63,7 +63,7 @@ struct Overrun(Arc<Counters>);
 
 impl Rx for Overrun {
     fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) {
-        burst.push(Frame::new(&[0; 60]));
+        burst.push(Frame::new(&[2; 60]));
     }
     fn release(&mut self, _: usize) {}
     fn arm(&mut self) -> bool {
@@ -82,7 +82,25 @@ fn frames_that_a_receiver_did_not_get_are_told_of() {
     assert!(!app.poll(&mut port, Time(0)).done);
     counters.add_drops(Reason::BadChecksum, 2);
     while !app.poll(&mut port, Time(1)).done {}
-    let Some(Event::Final { packets: 3, errors: 7, .. }) = events.lock().unwrap().last().cloned() else {
+    let Some(Event::Final { packets: 3, errors: 0, drops: 7, .. }) = events.lock().unwrap().last().cloned()
+    else {
+        panic!("{events:?}")
+    };
+}
+
+/// Who answers loses on both ways.
+#[test]
+fn frames_that_were_not_seen_and_not_answered_are_told_apart() {
+    let counters = Arc::<Counters>::default();
+    counters.add_drops(Reason::Kernel, 7); // before this run
+    let tx = Failing { fails: Some(counters.clone()), ..Failing::default() };
+    let port = Port::new(Overrun(counters.clone()), tx);
+    let mut port = Port { counters: counters.clone(), ..port };
+    let (mut app, events) = generator(Config { count: 3, ..Config::new("test", Function::Pong) });
+    assert!(!app.poll(&mut port, Time(0)).done);
+    assert!((1..9).any(|now| app.poll(&mut port, Time(now)).done));
+    let Some(Event::Final { packets: 3, errors: 1, drops: 5, .. }) = events.lock().unwrap().last().cloned()
+    else {
         panic!("{events:?}")
     };
 }

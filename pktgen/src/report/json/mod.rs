@@ -54,7 +54,7 @@ enum Line<'a> {
         figures: Figures,
         /// Packets of these that the port failed to send.
         send_errors: u64,
-        /// Packets besides these that came and the port dropped, where nothing is sent.
+        /// Packets besides these that came and the port dropped.
         receive_drops: u64,
         #[serde(flatten)]
         more: &'a More,
@@ -168,17 +168,15 @@ impl Lines for Json {
                 let (elapsed_us, interval_us, min_space_slots) = (self.elapsed_us, *usec, *min_space);
                 print(&Line::Interval { elapsed_us, interval_us, figures, min_space_slots, more }, out)
             }
-            Event::Final { packets, bytes, events, errors, seconds } => {
+            Event::Final { packets, bytes, events, errors, drops, seconds } => {
                 let (packets, bytes, batches, seconds) = (*packets, *bytes, *events, *seconds);
                 self.more.recent = self.recent.as_ref().map(|(_, recent)| *recent);
-                let (send_errors, receive_drops) =
-                    if self.config.function.transmits() { (*errors, 0) } else { (0, *errors) };
                 let line = Line::Summary {
                     complete: !self.failed && packets >= self.config.count,
                     duration_us: whole(seconds * 1e6),
                     figures: Throughput { packets, bytes, batches, seconds }.into(),
-                    send_errors,
-                    receive_drops,
+                    send_errors: *errors,
+                    receive_drops: *drops,
                     more: &self.more,
                     start: &self.start,
                 };
@@ -230,7 +228,7 @@ mod tests {
             interval(100, 1_000_000),
             interval(0, 1_000_000),
             interval(200, 1_000_000),
-            Event::Final { packets: 300, bytes: 18_000, events: 30, errors: 0, seconds: 3.0 },
+            Event::Final { packets: 300, bytes: 18_000, events: 30, errors: 0, drops: 0, seconds: 3.0 },
         ];
         let style = Style { format: Format::Json, average: true, ..Style::default() };
         let (objects, _) = print_in(style, Config::new("p", Function::Rx), &run);
@@ -249,7 +247,7 @@ mod tests {
             Event::Ready,
             interval(500, 500_000),
             interval(0, 500_000),
-            Event::Final { packets: 500, bytes: 30_000, events: 50, errors: 2, seconds: 1.0 },
+            Event::Final { packets: 500, bytes: 30_000, events: 50, errors: 2, drops: 0, seconds: 1.0 },
         ];
         let (objects, err) = print(config, &events);
         assert_eq!(err, "");
@@ -287,12 +285,19 @@ mod tests {
     #[test]
     fn failures_are_objects_and_lines_for_people() {
         let failed = Event::Failed { message: "\"p\": no".to_owned() };
-        let end = Event::Final { packets: 0, bytes: 0, events: 0, errors: 4, seconds: 0.0 };
+        let end = Event::Final { packets: 0, bytes: 0, events: 0, errors: 0, drops: 4, seconds: 0.0 };
         let (objects, err) = print(Config::new("p", Function::Rx), &[failed, end]);
         assert_eq!((&objects[1]["send_errors"], &objects[1]["receive_drops"]), (&0.into(), &4.into()));
         assert_eq!(objects[0], serde_json::json!({"event": "error", "message": "\"p\": no"}));
         assert_eq!((&objects[1]["complete"], &objects[1]["start"]), (&Value::Bool(false), &Value::Null));
         assert_eq!(err, "pkt-gen: \"p\": no\n");
+    }
+
+    #[test]
+    fn who_answers_loses_on_both_ways() {
+        let end = Event::Final { packets: 1, bytes: 60, events: 1, errors: 2, drops: 5, seconds: 1.0 };
+        let (objects, _) = print(Config::new("p", Function::Pong), &[end]);
+        assert_eq!((&objects[0]["send_errors"], &objects[0]["receive_drops"]), (&2.into(), &5.into()));
     }
 
     #[test]
@@ -313,7 +318,7 @@ mod tests {
             interval(3, 1_000_000),
             interval(3, 1_000_000),
             Event::PingTotal(pings(6)),
-            Event::Final { packets: 6, bytes: 360, events: 6, errors: 0, seconds: 2.0 },
+            Event::Final { packets: 6, bytes: 360, events: 6, errors: 0, drops: 0, seconds: 2.0 },
         ];
         let (objects, _) = print(Config::new("p", Function::Ping), &events);
         let sent = |object: &Value| object["ping"]["sent"].as_u64();

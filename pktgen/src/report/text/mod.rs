@@ -248,13 +248,13 @@ impl Lines for Text {
             Event::Ignored { packets } => {
                 self.log(err, "pong_body", format_args!("{packets} packets could not be answered"))
             }
-            Event::Final { packets, bytes, events, errors, seconds } => {
+            Event::Final { packets, bytes, events, errors, drops, seconds } => {
                 if self.config.dump {
                     self.live.clear(err)?;
                     self.shown.up_to(*packets, out)?;
                 }
-                if *errors > 0 {
-                    self.log(err, "main_thread", words::lost(self.config.function, *errors))?;
+                for lost in [words::unsent(*errors), words::dropped(*drops)].into_iter().flatten() {
+                    self.log(err, "main_thread", lost)?;
                 }
                 if self.told {
                     return Ok(());

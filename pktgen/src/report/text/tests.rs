@@ -57,6 +57,7 @@ fn a_senders_lines_are_netmaps() {
             bytes: 1_406_914_560,
             events: 45_798,
             errors: 0,
+            drops: 0,
             seconds: 5.861_972,
         },
     ];
@@ -96,7 +97,14 @@ fn a_receivers_lines_are_netmaps() {
             batches: 156_800,
             min_space: Some(1),
         },
-        Event::Final { packets: 23_032_973, bytes: 1_381_978_380, events: 44_987, errors: 0, seconds: 7.866 },
+        Event::Final {
+            packets: 23_032_973,
+            bytes: 1_381_978_380,
+            events: 44_987,
+            errors: 0,
+            drops: 0,
+            seconds: 7.866,
+        },
     ];
     let (out, err, status) = print(Config::new("vale0:rx", Function::Rx), &events);
     assert_eq!(
@@ -129,7 +137,14 @@ fn more_is_said_on_request() {
 #[test]
 fn plain_numbers_on_request() {
     let style = Style { normalize: false, ..Style::default() };
-    let end = Event::Final { packets: 1_000_000, bytes: 60_000_000, events: 2000, errors: 3, seconds: 0.25 };
+    let end = Event::Final {
+        packets: 1_000_000,
+        bytes: 60_000_000,
+        events: 2000,
+        errors: 3,
+        drops: 0,
+        seconds: 0.25,
+    };
     let config = Config::new("vale0:tx", Function::Tx);
     let (out, err, _) = print_in(style, config, &[interval(1_000_000, 60, 1_001_340, 1954), end]);
     assert_eq!(
@@ -147,7 +162,7 @@ fn plain_numbers_on_request() {
 
 #[test]
 fn what_a_receiver_did_not_get_is_told_of() {
-    let end = Event::Final { packets: 1, bytes: 60, events: 1, errors: 3, seconds: 0.0 };
+    let end = Event::Final { packets: 1, bytes: 60, events: 1, errors: 0, drops: 3, seconds: 0.0 };
     let (out, err, _) = print(Config::new("eth0", Function::Rx), &[end]);
     assert!(out.starts_with("Received 1 packets"), "{out}");
     assert_eq!(err, "130.360039 main_thread [#] the port dropped 3 packets more than these\n");
@@ -155,8 +170,14 @@ fn what_a_receiver_did_not_get_is_told_of() {
 
 #[test]
 fn nothing_is_said_of_nothing() {
-    let end =
-        |packets| Event::Final { packets, bytes: packets * 60, events: packets, errors: 0, seconds: 0.0 };
+    let end = |packets| Event::Final {
+        packets,
+        bytes: packets * 60,
+        events: packets,
+        errors: 0,
+        drops: 0,
+        seconds: 0.0,
+    };
     assert_eq!(print(Config::new("p", Function::Tx), &[end(0)]).0, "Sent nothing.\n");
     assert_eq!(print(Config::new("p", Function::Rx), &[end(0)]).0, "Received nothing.\n");
     let (out, err, _) = print(Config::new("p", Function::Rx), &[interval(1, 60, 9999, 1), end(1)]);
@@ -193,7 +214,7 @@ fn averages_stand_where_netmap_has_them() {
 #[test]
 fn framing_counts_in_the_bits_of_intervals_and_the_raw_ones_of_the_total() {
     let style = Style { framing: Rate::FRAMING, ..Style::default() };
-    let end = Event::Final { packets: 1000, bytes: 60_000, events: 10, errors: 0, seconds: 1.0 };
+    let end = Event::Final { packets: 1000, bytes: 60_000, events: 10, errors: 0, drops: 0, seconds: 1.0 };
     let (out, err, _) =
         print_in(style, Config::new("vale0:tx", Function::Tx), &[interval(1000, 60, 1_000_000, 10), end]);
     assert!(err.contains("1.000 Kpps (1.000 Kpkts 672.000 Kbps in 1000000 usec)"), "{err}");
@@ -223,7 +244,7 @@ fn on_a_terminal_intervals_take_each_others_place() {
         room,
         failed,
         interval(1000, 60, 1_000_000, 10),
-        Event::Final { packets: 0, bytes: 0, events: 0, errors: 0, seconds: 0.0 },
+        Event::Final { packets: 0, bytes: 0, events: 0, errors: 0, drops: 0, seconds: 0.0 },
     ];
     let (out, err, _) = print_in(style, Config::new("p", Function::Rx), &events);
     let lines = [
