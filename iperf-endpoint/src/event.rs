@@ -246,8 +246,10 @@ pub enum FailureKind {
     Error,
     /// We were told to stop.
     Interrupt,
-    /// The peer ended the test.
-    Peer,
+    /// The client ended the test.
+    Client,
+    /// The server ended the test.
+    Server,
 }
 
 /// Something went wrong.

@@ -161,7 +161,7 @@ impl Session {
             (Phase::Farewell, state::IPERF_DONE | state::CLIENT_TERMINATE) => self.part(house, turn),
             (_, state::CLIENT_TERMINATE) => {
                 self.summarize(turn);
-                turn.complain(self.number, FailureKind::Peer, "the client has terminated");
+                turn.complain(self.number, FailureKind::Client, "the client has terminated");
                 self.part(house, turn);
             }
             // A stock client that cannot go on says no more than this.

@@ -55,8 +55,8 @@ impl<O: Write, E: Write> Printer<O, E> {
             self.status = Some(if self.is_broken { 1 } else { *status });
         }
         match &mut self.style {
-            // Nobody interrupted it: it was stopped, and why was said.
-            Style::Text(_) if self.is_broken && is_interrupt(event) => {}
+            // Nobody interrupted it: it was stopped, as its peer may have been, and why was said.
+            Style::Text(_) if self.is_broken && is_ending(event) => {}
             Style::Text(text) => text.print(event, &mut self.out, &mut self.err)?,
             Style::Json(json) => json.print(event, &mut self.out)?,
         }
@@ -93,8 +93,9 @@ impl<O: Write, E: Write> Printer<O, E> {
     }
 }
 
-fn is_interrupt(event: &Event) -> bool {
-    matches!(event, Event::Error(Failure { kind: FailureKind::Interrupt, .. }))
+/// Whether it is that somebody ended the test, not what went wrong.
+fn is_ending(event: &Event) -> bool {
+    matches!(event, Event::Error(Failure { kind, .. }) if *kind != FailureKind::Error)
 }
 
 #[cfg(test)]
@@ -110,6 +111,7 @@ mod tests {
         let mut printer = Printer::new(io::sink(), &mut err, Format::Text(Unit::Adaptive));
         printer.broken("eth1: the interface is gone").unwrap();
         printer.print(&failure(FailureKind::Interrupt, "the client has terminated")).unwrap();
+        printer.print(&failure(FailureKind::Server, "the server has terminated")).unwrap();
         printer.print(&failure(FailureKind::Error, "something else")).unwrap();
         drop(printer);
         let told = "iperf-endpoint: eth1: the interface is gone\niperf-endpoint: error - something else\n";

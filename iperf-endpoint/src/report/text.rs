@@ -215,9 +215,9 @@ pub(super) fn sum(group: &[StreamEnd]) -> StreamEnd {
 /// The words in front of a failure, in a line of its own or in a document.
 fn error(failure: &Failure, err: &mut dyn Write) -> io::Result<()> {
     let prefix = match failure.kind {
-        FailureKind::Error => "error - ",
+        FailureKind::Error | FailureKind::Server => "error - ",
         FailureKind::Interrupt => "interrupt - ",
-        FailureKind::Peer => "",
+        FailureKind::Client => "",
     };
     writeln!(err, "iperf-endpoint: {prefix}{}", failure.message)
 }

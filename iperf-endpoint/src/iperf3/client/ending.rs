@@ -87,8 +87,12 @@ impl Client {
     }
 
     pub(super) fn fail<T: Transport>(&mut self, message: &str, turn: &mut Turn<'_, T>) {
+        self.fail_as(FailureKind::Error, message, turn);
+    }
+
+    pub(super) fn fail_as<T: Transport>(&mut self, kind: FailureKind, message: &str, turn: &mut Turn<'_, T>) {
         self.status = 1;
-        turn.complain(Some(TEST), FailureKind::Error, message);
+        turn.complain(Some(TEST), kind, message);
         self.part(turn);
     }
 

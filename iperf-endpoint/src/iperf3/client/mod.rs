@@ -224,7 +224,7 @@ impl Client {
                 self.summarize(turn);
                 // A stock client takes its leave of a server that terminates, too.
                 self.queue_state(state::IPERF_DONE);
-                self.fail("the server has terminated", turn);
+                self.fail_as(FailureKind::Server, "the server has terminated", turn);
             }
             _ => {
                 self.summarize(turn);
