@@ -257,6 +257,8 @@ fn cores_and_names_that_are_not_there_leave_nothing_behind() {
     assert!(e.starts_with("core 4096: not available (try: 0"), "{e}");
     let e = appliance.attach(&vale("vale0:nosuch0"), false).unwrap_err().to_string();
     assert_eq!(e, "nosuch0: no such interface (try: ip link)");
+    let e = appliance.attach(&vale("vale0:vm@null"), true).unwrap_err().to_string();
+    assert_eq!(e, "vale0:vm: null has no host's stack beside it (try: without -h)");
     let e = appliance.host(&vale("vale0:x"), Some(4096), |_| panic!("made for nothing")).err().unwrap();
     assert!(matches!(e, Error::Core(_)), "{e}");
     let e = appliance.host(&vale("vale0:x"), None, |_| Err("no".to_owned())).err().unwrap();

@@ -65,6 +65,14 @@ pub enum Error {
         /// What there is on the interface.
         beside: String,
     },
+    /// The host's stack was to join beside what is no interface.
+    #[error("{name}: {backend} has no host's stack beside it (try: without -h)")]
+    NoStack {
+        /// The port.
+        name: String,
+        /// What is behind it.
+        backend: &'static str,
+    },
     /// The switch does not take another port.
     #[error("{name}: {why}")]
     Switch {

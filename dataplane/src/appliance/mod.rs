@@ -98,8 +98,12 @@ impl Appliance {
     /// # Errors
     /// If the name is taken, or the port cannot be opened. Then nothing is attached.
     pub fn attach(&self, name: &ValePort, host: bool) -> Result<Vec<Attached>, Error> {
+        let host = host && !name.is_host();
+        if host {
+            roster::check_sides(name)?;
+        }
         let mut attached = vec![self.attach_one(name)?];
-        if host && !name.is_host() {
+        if host {
             match self.attach_one(&name.host()) {
                 Ok(side) => attached.push(side),
                 Err(e) => {

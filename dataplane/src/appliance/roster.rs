@@ -193,7 +193,7 @@ impl Roster {
         }
         let beside =
             beside.map_or_else(|| "no AF_XDP port".to_owned(), |entry| format!("@{}", entry.backend.name()));
-        Err(Error::NoHost { switch: side.switch.clone(), interface: side.port.clone(), beside })
+        Err(no_host(side, beside))
     }
 
     /// Everybody, switch by switch, in the order of their numbers.
@@ -202,6 +202,19 @@ impl Roster {
         homes.sort_unstable_by_key(|h| h.bridge_idx);
         homes
     }
+}
+
+/// Whether a port and the host's side of it may join together, as far as its name says.
+pub(super) fn check_sides(name: &ValePort) -> Result<(), Error> {
+    match name.source.as_ref().map(|source| source.backend) {
+        None | Some(Backend::Afxdp) => Ok(()),
+        Some(backend) if backend.is_interface() => Err(no_host(name, format!("@{}", backend.name()))),
+        Some(backend) => Err(Error::NoStack { name: name.short(), backend: backend.name() }),
+    }
+}
+
+fn no_host(side: &ValePort, beside: String) -> Error {
+    Error::NoHost { switch: side.switch.clone(), interface: side.port.clone(), beside }
 }
 
 impl Home {
