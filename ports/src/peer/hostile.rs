@@ -103,7 +103,8 @@ pub(crate) fn say(socket: impl AsFd, parts: &[&[u8]], fds: &[OwnedFd]) {
 }
 
 /// Nobody comes to the port.
-struct Nobody(Presence);
+#[derive(Default)]
+pub(super) struct Nobody(Presence);
 
 impl Host for Nobody {
     fn serve(&mut self, _: &OwnedFd, _: &Waiting) -> End {

@@ -163,24 +163,12 @@ mod tests {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 
     use super::*;
+    use crate::peer::hostile::Nobody;
     use crate::peer::lines;
-
-    /// Is never served.
-    struct Nobody(Presence);
-
-    impl Host for Nobody {
-        fn serve(&mut self, _: &OwnedFd, _: &Waiting) -> End {
-            End::Lost
-        }
-
-        fn presence(&self) -> &Presence {
-            &self.0
-        }
-    }
 
     fn meeting(place: Place) -> Meeting<Nobody> {
         let waiting = Waiting::new("vm1").unwrap();
-        Meeting { name: "vm1".to_owned(), place, waiting, host: Nobody(Presence::default()), failing: false }
+        Meeting { name: "vm1".to_owned(), place, waiting, host: Nobody::default(), failing: false }
     }
 
     /// What is said in so many pauses.

@@ -2,6 +2,7 @@
 
 mod frames;
 mod front_ends;
+mod rings;
 mod rules;
 #[path = "../sockets/mod.rs"]
 mod sockets;
