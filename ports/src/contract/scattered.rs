@@ -10,7 +10,7 @@ pub struct Scattered {
 
 struct Waiting {
     /// What the pieces are of; never written again.
-    _bytes: Box<[u8]>,
+    _bytes: Vec<u8>,
     pieces: Vec<Piece>,
     offload: Offload,
 }
@@ -20,6 +20,9 @@ unsafe impl Send for Waiting {}
 
 impl Scattered {
     /// Frames that are cut after every `length` bytes, from 1. Empty ones are left out: they are in no place.
+    ///
+    /// # Panics
+    /// If a frame comes to more than 32767 pieces.
     #[must_use]
     pub fn new(frames: impl IntoIterator<Item = (Vec<u8>, Offload)>, length: usize) -> Self {
         let frames = frames.into_iter().filter(|(bytes, _)| !bytes.is_empty());
@@ -29,9 +32,9 @@ impl Scattered {
 
 impl Waiting {
     fn cut(bytes: Vec<u8>, length: usize, offload: Offload) -> Self {
-        let bytes = bytes.into_boxed_slice();
         let piece = |run: &[u8]| Piece { start: run.as_ptr(), len: u32::try_from(run.len()).unwrap_or(0) };
-        let pieces = bytes.chunks(length).map(piece).collect();
+        let pieces = bytes.chunks(length).map(piece).collect::<Vec<_>>();
+        assert!(i16::try_from(pieces.len()).is_ok(), "more pieces than a frame can have");
         Self { _bytes: bytes, pieces, offload }
     }
 }
