@@ -122,8 +122,10 @@ impl Appliance {
 }
 
 impl Hosting {
-    /// Asks the app to come to its end.
+    /// Asks the app to come to its end. Where all are to, every other host knows by then: [`Appliance::stop_apps`] keeps the
+    /// roster until it has told them.
     pub fn stop(&self) {
+        drop(self.appliance.roster());
         self.seats.iter().for_each(|seat| self.appliance.workers[seat.worker].stop_app(seat.id));
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, after, bounded, select};
+use crossbeam::channel::{Receiver, Sender, after, bounded, never, select, select_biased};
 use ports::Port;
 
 use super::lines::{Lines, say};
@@ -90,19 +90,24 @@ fn relay(
     events: &Receiver<apps::Said>,
     stops: &Receiver<Stop>,
 ) -> io::Result<()> {
+    let mut closing = hosting.closing().clone();
     loop {
-        select! {
-            recv(events) -> event => match event {
-                Ok(event) => tell(stream, &event)?,
-                Err(_) => return Ok(()), // the app is gone, and has said everything
+        // Why everything ends comes before what the app then hears from others that end, too.
+        select_biased! {
+            recv(closing) -> all => {
+                closing = never(); // it is said once, or never if the port has gone
+                if all.is_ok() {
+                    say(stream, &Reply::Broken("valed was told to end".to_owned()))?;
+                    hosting.stop();
+                }
             },
             recv(stops) -> stop => match stop {
                 Ok(Stop) => hosting.stop(),
                 Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
             },
-            recv(hosting.closing()) -> closing => if closing.is_ok() {
-                say(stream, &Reply::Broken("valed was told to end".to_owned()))?;
-                hosting.stop();
+            recv(events) -> event => match event {
+                Ok(event) => tell(stream, &event)?,
+                Err(_) => return Ok(()), // the app is gone, and has said everything
             },
             recv(hosting.retired()) -> retired => match retired {
                 Ok(one) => drop(one),

@@ -136,10 +136,8 @@ fn tools_report_before_it_ends() {
         let (code, out, err) = ends(tool);
         assert_eq!(code, Some(1), "a test was cut short: {err}");
         assert!(out.contains("- - - -") && out.contains(total), "{out}{err}");
-        assert!(!err.contains("hung up"), "{err}");
-        // Each may hear from the other, which ends on another worker, before it is told to end itself.
-        let (_, after) = err.split_once("valed was told to end\n").expect(&err);
-        assert_eq!(after, "", "all is said");
+        assert!(err.contains("valed was told to end"), "{err}");
+        assert!(!err.contains("hung up") && !err.contains("terminated"), "it is said once: {err}");
     }
     let (code, out, err) = valed.end();
     assert_eq!(code, Some(0), "{err}");
