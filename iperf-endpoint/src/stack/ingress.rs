@@ -192,7 +192,7 @@ impl Stack {
         if slot.socket().state() != before {
             self.changed(index, before, s);
         }
-        self.activate(index);
+        self.activate_unless_delayed(index);
     }
 
     /// smoltcp knows no bound on the segments of one socket, but believes what the peer asks for.

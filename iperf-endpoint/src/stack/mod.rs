@@ -228,6 +228,18 @@ impl Stack {
         }
     }
 
+    /// The same, unless all that it may have to send is an acknowledgement that waits.
+    fn activate_unless_delayed(&mut self, index: usize) {
+        let Some(slot) = self.table.at_mut(index) else { return };
+        match slot.flow.acknowledges_at().filter(|_| slot.socket().send_queue() == 0) {
+            Some(until) => {
+                slot.due = slot.due.min(until);
+                self.next_due = self.next_due.min(until);
+            }
+            None => self.activate(index),
+        }
+    }
+
     fn wake_due(&mut self) {
         if self.now < self.next_due {
             return;

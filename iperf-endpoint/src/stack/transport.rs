@@ -22,7 +22,7 @@ impl Stack {
         let Some(index) = self.table.index(c) else { return 0 };
         let n = self.table.at_mut(index).map_or(0, f);
         if n > 0 {
-            self.activate(index);
+            self.activate_unless_delayed(index);
         }
         n
     }

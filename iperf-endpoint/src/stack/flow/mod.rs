@@ -5,6 +5,7 @@
 //! (RFC 6582) and no timeout below one second. The flow watches the segments that pass in both directions,
 //! keeps the figures, and says when the socket should be [nudged](Flow::take_nudge) to send again.
 
+mod delay;
 mod round_trip;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use ports::Time;
 
+use delay::Delay;
 use round_trip::RoundTrip;
 
 use super::segment::{Segment, after, flag};
@@ -51,6 +53,7 @@ pub(super) struct Flow {
     congested: bool,
     rtt: RoundTrip,
     loss: Loss,
+    delay: Delay,
 }
 
 /// Where loss recovery stands.
@@ -86,6 +89,7 @@ impl Flow {
             congested: false,
             rtt: RoundTrip::default(),
             loss: Loss::default(),
+            delay: Delay::default(),
         }
     }
 
@@ -103,6 +107,7 @@ impl Flow {
     pub(super) fn sent(&mut self, seq: u32, len: u32, flags: u8, ack: u32, now: Time) {
         if flags & flag::ACK != 0 {
             self.acknowledged = ack;
+            self.delay.acknowledged(now);
         }
         let control = u32::from(flags & flag::SYN != 0) + u32::from(flags & flag::FIN != 0);
         let end = seq.wrapping_add(len + control);
@@ -140,6 +145,11 @@ impl Flow {
         if s.has(flag::RST) || self.is_early(s) {
             return;
         }
+        if self.is_super_frame_in_order(s) {
+            self.delay.arrived(s.len, s.end().wrapping_sub(self.acknowledged), now);
+        } else if s.end() != s.seq {
+            self.delay.end();
+        }
         if s.has(flag::SYN) {
             self.received = s.end();
             self.scale = s.window_scale(bytes).unwrap_or(0);
@@ -157,6 +167,16 @@ impl Flow {
     /// Whether the segment acknowledges what was never sent (RFC 9293, 3.10.7.4); a window probe may have been.
     fn is_early(&self, s: &Segment) -> bool {
         s.has(flag::ACK) && self.started && after(s.ack, self.max.wrapping_add(1))
+    }
+
+    /// Whether the segment is several, none of which are missing before it; a last one is not.
+    const fn is_super_frame_in_order(&self, s: &Segment) -> bool {
+        s.len > self.mss && s.seq == self.received && s.flags & (flag::SYN | flag::FIN) == 0
+    }
+
+    /// Until when an acknowledgement waits, if one does.
+    pub(super) fn acknowledges_at(&self) -> Option<Time> {
+        self.delay.until()
     }
 
     fn acknowledge(&mut self, s: &Segment, bytes: &[u8], now: Time) {

@@ -72,7 +72,8 @@ struct Middle {
     held: [Vec<Vec<u8>>; 2],
     dice: Dice,
     weather: Weather,
-    frames: u64,
+    /// From `a` to `b`, and back.
+    frames: [u64; 2],
 }
 
 impl Middle {
@@ -80,9 +81,10 @@ impl Middle {
         let [a, b] = &mut self.ends;
         let [to_b, to_a] = &mut self.held;
         let (dice, weather) = (&mut self.dice, self.weather);
-        let frames = Self::carry_all(dice, weather, a, b, to_b) + Self::carry_all(dice, weather, b, a, to_a);
-        self.frames += frames;
-        frames > 0 || self.held.iter().any(|h| !h.is_empty())
+        let before = self.frames;
+        self.frames[0] += Self::carry_all(dice, weather, a, b, to_b);
+        self.frames[1] += Self::carry_all(dice, weather, b, a, to_a);
+        self.frames != before || self.held.iter().any(|h| !h.is_empty())
     }
 
     fn carry_all(
@@ -147,12 +149,15 @@ impl Net {
     }
 
     fn stormy(weather: Weather, seed: u64) -> Self {
-        let wire = Capabilities::wire(1500);
-        let (end_a, a) = virtual_port::pair("a", 1024, wire).unwrap();
-        let (end_b, b) = virtual_port::pair("b", 1024, wire).unwrap();
-        let (a, b) = (Host::new(config(A), wire, a), Host::new(config(B), wire, b));
-        let middle =
-            Middle { ends: [end_a, end_b], held: Default::default(), dice: Dice(seed), weather, frames: 0 };
+        Self::through(Capabilities::wire(1500), weather, seed)
+    }
+
+    fn through(capabilities: Capabilities, weather: Weather, seed: u64) -> Self {
+        let (end_a, a) = virtual_port::pair("a", 1024, capabilities).unwrap();
+        let (end_b, b) = virtual_port::pair("b", 1024, capabilities).unwrap();
+        let (a, b) = (Host::new(config(A), capabilities, a), Host::new(config(B), capabilities, b));
+        let ends = [end_a, end_b];
+        let middle = Middle { ends, held: Default::default(), dice: Dice(seed), weather, frames: [0; 2] };
         Self { a, b, middle: Some(middle), now: Time::from_secs(1) }
     }
 

@@ -117,6 +117,37 @@ fn large_windows_are_scaled() {
 }
 
 #[test]
+fn two_super_frames_share_an_acknowledgement() {
+    let mut n = Net::through(Capabilities::all(1500), Weather::default(), 1);
+    let (c, s) = n.connected(SocketOptions::default());
+    let goes_on = |n: &mut Net| {
+        let before = n.middle.as_ref().unwrap().frames;
+        for _ in 0..1000 {
+            n.a.stack.send_pattern(c, 43 * 1460);
+            n.until(TICK * 5, |n| n.b.stack.discard(s, MIB) == usize::MAX);
+        }
+        let after = n.middle.as_ref().unwrap().frames;
+        (after[0] - before[0], after[1] - before[1])
+    };
+    goes_on(&mut n); // its window grows
+    assert_eq!(goes_on(&mut n), (1000, 500));
+}
+
+#[test]
+fn a_lone_super_frame_is_acknowledged_soon() {
+    let mut n = Net::through(Capabilities::all(1500), Weather::default(), 1);
+    let (c, s) = n.connected(SocketOptions::default());
+    let start = n.now;
+    n.a.stack.send_pattern(c, 43 * 1460);
+    assert!(n.until(SECOND, |n| n.b.stack.discard(s, MIB) + n.a.stack.unacknowledged(c) == 0));
+    assert!(n.now.since(start) < Duration::from_millis(2), "{:?}", n.now.since(start));
+    let start = n.now;
+    n.a.stack.send_pattern(c, 43 * 1460 + 10);
+    n.until(TICK * 10, |n| n.a.stack.unacknowledged(c) == 0);
+    assert!(n.now.since(start) < TICK * 10, "what is shorter comes last");
+}
+
+#[test]
 fn small_messages_are_not_held_back() {
     let mut n = Net::direct(Capabilities::all(1500));
     let (c, s) = n.connected(SocketOptions::default());
