@@ -48,7 +48,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ring::Landing;
-use crate::{Burst, Capabilities, Counters, Frame, Link, Mac, Offload, Presence};
+use crate::{Burst, Capabilities, Counters, Frame, Link, Mac, Offload, Presence, Time};
 
 /// What became of a slice of frames handed to [`Tx::transmit`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,6 +95,12 @@ pub trait Rx: Send {
 
     /// Takes back [`arm`](Self::arm): the caller is polling again.
     fn disarm(&mut self) {}
+
+    /// Does what follows from a [`release`](Self::release), and what is due. For a port that tells its peer of frames it took
+    /// later than at once: says when it wants to be tended next, frames or not.
+    fn tend(&mut self, _now: Time) -> Time {
+        Time::NEVER
+    }
 
     /// Whether the port is at its end, and why. For apps, which end with it: a switch has other ports.
     fn end(&self) -> Option<End<'_>> {
@@ -184,6 +190,9 @@ impl Rx for Box<dyn Rx> {
     }
     fn disarm(&mut self) {
         (**self).disarm();
+    }
+    fn tend(&mut self, now: Time) -> Time {
+        (**self).tend(now)
     }
     fn end(&self) -> Option<End<'_>> {
         (**self).end()

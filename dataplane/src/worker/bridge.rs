@@ -15,6 +15,8 @@ struct Ingress {
     watch: Option<Watch>,
     /// Frames were left in it by the last pass because their destination is full.
     held: bool,
+    /// When it wants to be tended.
+    due: Time,
     leaving: Option<Leaving>,
 }
 
@@ -53,7 +55,7 @@ impl Bridge {
     pub(super) fn add(&mut self, index: PortIndex, rx: Box<dyn Rx>, alarm: &Alarm) {
         self.forwarder.refresh();
         let watch = alarm.watch_or_warn(&self.name(index), rx.fd());
-        self.ports.push(Ingress { index, rx, watch, held: false, leaving: None });
+        self.ports.push(Ingress { index, rx, watch, held: false, due: Time::NEVER, leaving: None });
     }
 
     /// What a port is called: `vale0:tap7`.
@@ -77,9 +79,13 @@ impl Bridge {
         let mut outcome = Outcome::NOTHING;
         for port in &mut self.ports {
             let pass = self.forwarder.forward(port.index, &mut port.rx, now);
+            if pass.received > 0 || port.held || port.due <= now {
+                port.due = port.rx.tend(now);
+            }
             port.held = pass.held > 0;
             outcome.progress |= pass.received > 0;
             outcome.held |= port.held;
+            outcome.deadline = outcome.deadline.min(port.due);
             if let Some(leaving) = &mut port.leaving
                 && pass.received == 0
                 && pass.held == 0
@@ -131,5 +137,62 @@ impl Bridge {
     /// Polls again.
     pub(super) fn disarm(&mut self) {
         self.ports.iter_mut().filter(|p| !p.held).for_each(|p| p.rx.disarm());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ports::{Burst, Frame, null};
+    use switch::{Joining, Options, WhenFull};
+
+    use super::*;
+
+    /// Has a frame now and then, and wants to be tended a millisecond after each.
+    #[derive(Default)]
+    struct Owing {
+        frames: usize,
+        due: Option<Time>,
+        tended: Arc<Tended>,
+    }
+
+    type Tended = std::sync::Mutex<Vec<Time>>;
+
+    impl Rx for Owing {
+        fn receive<'a>(&'a mut self, burst: &mut Burst<'a>) {
+            burst.extend(std::iter::repeat_n(Frame::new(&[0xff; 60]), self.frames));
+        }
+        fn release(&mut self, n: usize) {
+            self.frames -= n;
+        }
+        fn tend(&mut self, now: Time) -> Time {
+            self.tended.lock().unwrap().push(now);
+            self.due = if self.due.is_some_and(|due| due <= now) { None } else { Some(now + AFTER) };
+            self.due.unwrap_or(Time::NEVER)
+        }
+    }
+
+    const AFTER: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_port_is_tended_after_frames_and_when_it_wants_to_be() {
+        let switch = Arc::new(Switch::new("vale0", Options::default()));
+        let joining = |name: &str| {
+            let null = null::open();
+            Joining { name: name.to_owned(), tx: null.tx, counters: null.counters, when_full: WhenFull::Drop }
+        };
+        let index = switch.join(joining("a")).unwrap();
+        let mut bridge = Bridge::new(switch.clone());
+        let owing = Owing { frames: 1, ..Owing::default() };
+        let tended = owing.tended.clone();
+        bridge.add(index, Box::new(owing), &Alarm::new().unwrap());
+        let now = Time::from_secs(1);
+        let soon = now + AFTER / 2;
+        assert_eq!(bridge.pass(now).deadline, now + AFTER);
+        assert_eq!(bridge.pass(soon).deadline, now + AFTER, "nothing came, and nothing is due");
+        assert_eq!(bridge.pass(now + AFTER), Outcome::NOTHING);
+        bridge.pass(now + AFTER * 2);
+        assert_eq!(*tended.lock().unwrap(), [now, now + AFTER]);
     }
 }

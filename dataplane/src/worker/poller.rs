@@ -64,6 +64,7 @@ impl Poller {
             let forwarded = bridge.pass(now);
             outcome.progress |= forwarded.progress;
             outcome.held |= forwarded.held;
+            outcome.deadline = outcome.deadline.min(forwarded.deadline);
         }
         outcome
     }

@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 use rustix::event::epoll;
 
 use super::MAX_QUEUES;
-use crate::{BURST, Burst, Error, Frame, Rx};
+use crate::{BURST, Burst, Error, Frame, Rx, Time};
 
 /// Takes frames from its queues in turn.
 ///
@@ -112,5 +112,9 @@ impl Rx for Gather {
 
     fn disarm(&mut self) {
         self.queues.iter_mut().for_each(|queue| queue.disarm());
+    }
+
+    fn tend(&mut self, now: Time) -> Time {
+        self.queues.iter_mut().map(|queue| queue.tend(now)).fold(Time::NEVER, Time::min)
     }
 }

@@ -174,6 +174,12 @@ impl Driver {
         }
     }
 
+    /// Whether the port has called by a ring since this was last asked.
+    #[must_use]
+    pub fn is_called(&self, ring: usize) -> bool {
+        rustix::io::read(&self.calls[ring], &mut [0; 8]).is_ok()
+    }
+
     /// The next used chain: its head, and the bytes written into it.
     fn next_used(&mut self, ring: usize) -> Option<(u16, usize)> {
         let at = ring * RING + USED;

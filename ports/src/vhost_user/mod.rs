@@ -7,6 +7,7 @@
 //! Everything in guest memory is a claim. Addresses are looked up and checked before they are used, indices and lengths are
 //! read once, chains are cut, and a guest that breaks the rules loses its port.
 
+mod completion;
 mod control;
 #[cfg(any(test, feature = "contract"))]
 pub mod driver;

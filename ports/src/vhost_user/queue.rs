@@ -249,11 +249,18 @@ impl Queue {
         self.word(self.used, INDEX).store(done, Ordering::Release);
     }
 
-    /// Whether the guest wants to be called about what was published since the last time this was asked
-    /// (virtio 1.2, 2.7.7).
+    /// Whether the guest wants to be called about what was published since the last time that it was
+    /// (virtio 1.2, 2.7.7). Says so once.
+    pub(super) fn calls(&self) -> bool {
+        let wanted = self.wants_call();
+        self.called.store(self.done.load(Ordering::Relaxed), Ordering::Relaxed);
+        wanted
+    }
+
+    /// The same, to be asked again.
     pub(super) fn wants_call(&self) -> bool {
         let done = self.done.load(Ordering::Relaxed);
-        let before = self.called.swap(done, Ordering::Relaxed);
+        let before = self.called.load(Ordering::Relaxed);
         if done == before {
             return false;
         }

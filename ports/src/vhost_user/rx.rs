@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::completion::Completion;
 use super::queue::{Broken, Chain, Direction, Queue};
 use super::session::{Held, Ring, Shared};
 use super::{HEADER, HOST_OFFLOADS, MAX_CHAIN_BYTES};
 use crate::peer::Link;
 use crate::piece::Piece;
 use crate::prefetch::prefetch;
-use crate::{BURST, Burst, Counters, Frame, Offload, OffloadFlags, Reason, Rx};
+use crate::{BURST, Burst, Counters, Frame, Offload, OffloadFlags, Reason, Rx, Time};
 
 /// Pieces of the frames of one burst. When they run out, the burst ends early.
 const PIECES: usize = 4096;
@@ -37,6 +38,8 @@ pub(super) struct VhostRx {
     /// The ring of those that the last burst came from, and the one to look at first next time.
     ring: usize,
     turn: usize,
+    /// What the guest was not called about yet.
+    completion: Completion,
     /// What the guest broke is counted here.
     counters: Arc<Counters>,
     pieces: Vec<Piece>,
@@ -49,7 +52,19 @@ unsafe impl Send for VhostRx {}
 impl VhostRx {
     pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>, share: usize, counters: Arc<Counters>) -> Self {
         let (pieces, taken) = (Vec::with_capacity(PIECES), ArrayVec::new());
-        Self { shared, _link: link, session: None, share, ring: 0, turn: 0, counters, pieces, taken }
+        let completion = Completion::default();
+        Self {
+            shared,
+            _link: link,
+            session: None,
+            share,
+            ring: 0,
+            turn: 0,
+            completion,
+            counters,
+            pieces,
+            taken,
+        }
     }
 
     /// The guest broke the rules: it loses its port. What cannot be read is one frame, received and dropped.
@@ -172,11 +187,24 @@ impl Rx for VhostRx {
         let count = u16::try_from(n.min(self.taken.len())).unwrap_or(0);
         if count > 0 && !session.is_over() {
             queue.publish(count);
-            ring.call_if_wanted();
+            self.completion.give(count.into());
         }
         if usize::from(count) == self.taken.len() {
             self.turn = self.ring + 1;
         }
+    }
+
+    fn tend(&mut self, now: Time) -> Time {
+        match self.shared.session() {
+            Some(session) => {
+                let rings = session.transmit_rings(self.share);
+                if self.completion.calls(now, || rings.iter().any(Ring::wants_call)) {
+                    rings.iter().for_each(Ring::call_if_wanted);
+                }
+            }
+            None => self.completion.settle(),
+        }
+        self.completion.due()
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {

@@ -47,9 +47,14 @@ impl Ring {
 
     /// Calls the guest about what was published, if it wants that.
     pub(super) fn call_if_wanted(&self) {
-        if self.queue.as_ref().is_some_and(Queue::wants_call) {
+        if self.queue.as_ref().is_some_and(Queue::calls) {
             signal(&self.call);
         }
+    }
+
+    /// Whether the guest wants to be called about what was published.
+    pub(super) fn wants_call(&self) -> bool {
+        self.queue.as_ref().is_some_and(Queue::wants_call)
     }
 }
 

@@ -3,11 +3,11 @@
 use ports::contract::Far;
 use ports::vhost_user::Options;
 use ports::vhost_user::driver::{Driver, Style};
-use ports::{Burst, Offload, Reason, Rx};
+use ports::{Burst, Offload, Reason, Rx, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll as poll_fds};
 
 use crate::sockets::{Place, eventually, poll};
-use crate::{open, options};
+use crate::{TX, open, options};
 
 fn is_readable(rx: &dyn Rx) -> bool {
     let fd = rx.fd().expect("a descriptor to wake by");
@@ -49,6 +49,41 @@ fn each_worker_is_woken_by_its_share_of_the_rings() {
         woken.release(1);
         woken.disarm();
     }
+}
+
+/// Its driver takes its buffers back when it transmits again, and an interrupt costs it more than that.
+#[test]
+fn a_guest_that_goes_on_is_called_later() {
+    let place = Place::new("later");
+    let mut port = open(&options(&place));
+    let mut driver = Driver::connect(&options(&place).path, Style::OLD); // which wants every call
+    let _ = driver.is_called(TX); // a new one is, whatever it wants
+    let us = |n| Time(n * 1000);
+    let mut send = |driver: &mut Driver, at: u64| {
+        assert!(driver.send(&[7; 60], Offload::NONE));
+        eventually("nothing comes", || poll(&mut port) == 1);
+        port.rx.tend(us(at))
+    };
+    assert_eq!((send(&mut driver, 1000), driver.is_called(TX)), (Time::NEVER, true), "it begins");
+    let due = send(&mut driver, 1100);
+    assert!((us(1101)..us(1400)).contains(&due) && !driver.is_called(TX), "{due:?}");
+    assert_eq!((send(&mut driver, 1101), driver.is_called(TX)), (due, false));
+    assert_eq!((port.rx.tend(due), driver.is_called(TX)), (Time::NEVER, true));
+    assert_eq!((port.rx.tend(us(9000)), driver.is_called(TX)), (Time::NEVER, false), "once");
+}
+
+#[test]
+fn nothing_is_due_to_a_guest_that_has_gone() {
+    let place = Place::new("gone");
+    let mut port = open(&options(&place));
+    let mut driver = Driver::connect(&options(&place).path, Style::OLD);
+    for at in [1000, 1001] {
+        assert!(driver.send(&[7; 60], Offload::NONE));
+        eventually("nothing comes", || poll(&mut port) == 1);
+        assert_eq!(port.rx.tend(Time(at * 1000)) == Time::NEVER, at == 1000);
+    }
+    drop(driver);
+    eventually("something stays due", || port.rx.tend(Time(1002 * 1000)) == Time::NEVER);
 }
 
 /// A guest that gives up a processor's ring may have sent by it a moment before, and waits for its buffers
