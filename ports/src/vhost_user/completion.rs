@@ -9,15 +9,15 @@ use crate::Time;
 
 /// Who transmits again within this time goes on.
 const GOES_ON: Duration = Duration::from_micros(500);
-/// How long such a guest goes without a call that it wants, and how many chains it gets back meanwhile: few enough that it
-/// has not to wait for them.
+/// How long such a guest goes without a call that it wants, and how many buffers it gets back meanwhile: two super-frames
+/// have more, and its ring many times as many, so that it has not to wait for them.
 const DELAY: Duration = Duration::from_micros(150);
-const CHAINS: usize = 32;
+const BUFFERS: usize = 32;
 
 /// What a guest was not called about yet.
 #[derive(Debug)]
 pub(super) struct Completion {
-    /// Chains given back since it was last looked at, and those before of which the guest wants to hear.
+    /// Buffers given back since it was last looked at, and those before of which the guest wants to hear.
     given: usize,
     owed: usize,
     /// When it hears of them.
@@ -33,13 +33,13 @@ impl Default for Completion {
 }
 
 impl Completion {
-    /// So many chains were given back.
+    /// So many buffers were given back.
     #[inline]
-    pub(super) const fn give(&mut self, chains: usize) {
-        self.given += chains;
+    pub(super) const fn give(&mut self, buffers: usize) {
+        self.given += buffers;
     }
 
-    /// When to look at it again, whether chains were given back or not.
+    /// When to look at it again, whether any were given back or not.
     pub(super) const fn due(&self) -> Time {
         self.due
     }
@@ -58,7 +58,7 @@ impl Completion {
             self.last = now;
         }
         self.owed += std::mem::take(&mut self.given);
-        if !goes_on || now >= self.due || self.owed >= CHAINS {
+        if !goes_on || now >= self.due || self.owed >= BUFFERS {
             self.settle();
             return true;
         }
@@ -80,7 +80,7 @@ mod tests {
         Time(n * 1000)
     }
 
-    /// Chains given back at these times, us, each looked at then, and again whenever it is due; when the guest is called.
+    /// Buffers given back at these times, us, each looked at then, and again whenever it is due; when the guest is called.
     fn called(given: impl IntoIterator<Item = u64>, wanted: bool) -> Vec<u64> {
         let mut completion = Completion::default();
         let mut calls = Vec::new();

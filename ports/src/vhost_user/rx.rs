@@ -187,7 +187,7 @@ impl Rx for VhostRx {
         let count = u16::try_from(n.min(self.taken.len())).unwrap_or(0);
         if count > 0 && !session.is_over() {
             queue.publish(count);
-            self.completion.give(count.into());
+            self.completion.give(usize::from(count) + self.pieces.len());
         }
         if usize::from(count) == self.taken.len() {
             self.turn = self.ring + 1;
