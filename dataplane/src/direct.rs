@@ -63,10 +63,11 @@ impl Solo {
             }
             let progress = self.app.poll(&mut self.port, now);
             let held = !self.port.tx.flush();
+            let due = self.port.rx.tend(now);
             if progress.done {
                 break;
             }
-            let outcome = Outcome { progress: progress.busy, held, deadline: progress.deadline };
+            let outcome = Outcome { progress: progress.busy, held, deadline: progress.deadline.min(due) };
             if let Some(until) = idler.rest(outcome, now) {
                 let waiting = self.port.rx.arm();
                 if self.port.rx.fd().is_none() {
@@ -87,6 +88,7 @@ impl Solo {
         let end = Time::now() + LINGER;
         while Time::now() < end {
             self.port.tx.flush();
+            self.port.rx.tend(Time::now());
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -120,5 +122,33 @@ mod tests {
         });
         solo.run(Policy::Adaptive);
         stop.join().unwrap();
+    }
+
+    /// Owes its peer something in two milliseconds, once.
+    struct Owing {
+        due: Time,
+        stopper: Arc<std::sync::OnceLock<Stopper>>,
+    }
+
+    impl ports::Rx for Owing {
+        fn receive<'a>(&'a mut self, _burst: &mut ports::Burst<'a>) {}
+        fn release(&mut self, _n: usize) {}
+        fn tend(&mut self, now: Time) -> Time {
+            if now >= self.due {
+                self.due = Time::NEVER;
+                self.stopper.get().unwrap().stop();
+            }
+            self.due
+        }
+    }
+
+    #[test]
+    fn a_port_that_owes_something_ends_the_sleep_of_its_app() {
+        let stopper = Arc::new(std::sync::OnceLock::new());
+        let rx = Owing { due: Time::now() + Duration::from_millis(2), stopper: stopper.clone() };
+        let port = Port { rx: Box::new(rx), ..ports::null::open() };
+        let solo = Solo::new("owing", port, Box::new(Rest(false))).unwrap();
+        stopper.set(solo.stopper()).ok().unwrap();
+        solo.run(Policy::Adaptive); // for ever, if nobody tends it
     }
 }

@@ -96,8 +96,8 @@ pub trait Rx: Send {
     /// Takes back [`arm`](Self::arm): the caller is polling again.
     fn disarm(&mut self) {}
 
-    /// Does what follows from a [`release`](Self::release), and what is due. For a port that tells its peer of frames it took
-    /// later than at once: says when it wants to be tended next, frames or not.
+    /// Does what follows from each [`release`](Self::release) since the last time, and what is due: a port may tell its peer
+    /// of frames that it took later than at once. Says when it wants to be tended next, if nothing is released before.
     fn tend(&mut self, _now: Time) -> Time {
         Time::NEVER
     }

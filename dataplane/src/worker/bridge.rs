@@ -55,7 +55,7 @@ impl Bridge {
     pub(super) fn add(&mut self, index: PortIndex, rx: Box<dyn Rx>, alarm: &Alarm) {
         self.forwarder.refresh();
         let watch = alarm.watch_or_warn(&self.name(index), rx.fd());
-        self.ports.push(Ingress { index, rx, watch, held: false, due: Time::NEVER, leaving: None });
+        self.ports.push(Ingress { index, rx, watch, held: false, due: Time::ZERO, leaving: None });
     }
 
     /// What a port is called: `vale0:tap7`.

@@ -28,25 +28,19 @@ pub struct Hosted {
     port: Port,
     retired: Sender<Retired>,
     watch: Option<Watch>,
-    /// When its port wants to be tended.
-    due: Time,
 }
 
 impl Hosted {
     /// `app` on `port`, the far end of the one called `name`; goes to `retired`, which has room for it, when it has left the worker.
     #[must_use]
     pub fn new(id: AppId, name: String, app: Box<dyn App>, port: Port, retired: Sender<Retired>) -> Self {
-        Self { id, name, app, port, retired, watch: None, due: Time::NEVER }
+        Self { id, name, app, port, retired, watch: None }
     }
 
     /// One pass of the app, and the kick for what it sent.
     pub(super) fn poll(&mut self, now: Time) -> Progress {
-        let mut progress = self.app.poll(&mut self.port, now);
+        let progress = self.app.poll(&mut self.port, now);
         self.port.tx.flush();
-        if progress.busy || self.due <= now {
-            self.due = self.port.rx.tend(now);
-        }
-        progress.deadline = progress.deadline.min(self.due);
         progress
     }
 

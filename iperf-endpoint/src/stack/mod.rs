@@ -54,6 +54,7 @@ use egress::Served;
 use listener::Listeners;
 use neighbours::Neighbours;
 use segment::Tuple;
+use slot::Slot;
 use table::Table;
 use time_wait::TimeWait;
 
@@ -232,10 +233,7 @@ impl Stack {
     fn activate_unless_delayed(&mut self, index: usize) {
         let Some(slot) = self.table.at_mut(index) else { return };
         match slot.flow.acknowledges_at().filter(|_| slot.socket().send_queue() == 0) {
-            Some(until) => {
-                slot.due = slot.due.min(until);
-                self.next_due = self.next_due.min(until);
-            }
+            Some(until) => self.next_due = self.next_due.min(until),
             None => self.activate(index),
         }
     }
@@ -246,7 +244,7 @@ impl Stack {
         }
         self.next_due = Time::NEVER;
         for index in self.table.indices() {
-            let Some(due) = self.table.at(index).filter(|s| !s.active).map(|s| s.due) else { continue };
+            let Some(due) = self.table.at(index).filter(|s| !s.active).map(Slot::due) else { continue };
             if due <= self.now {
                 self.activate(index);
             } else {

@@ -44,7 +44,7 @@ pub(super) struct Slot {
     pub(super) lease: Lease,
     /// When the stage itself ends the connection: a half-open one, one that lingers after its release.
     pub(super) expires: Time,
-    /// When the socket or the flow wants to be served again.
+    /// When the socket or the flow wants to be served again, but for an acknowledgement that waits.
     pub(super) due: Time,
     /// In the queue of connections to serve.
     pub(super) active: bool,
@@ -98,6 +98,11 @@ impl Slot {
 
     pub(super) fn set(&self) -> &SocketSet<'static> {
         &self.set
+    }
+
+    /// When to serve it, if nothing arrives before.
+    pub(super) fn due(&self) -> Time {
+        self.due.min(self.flow.acknowledges_at().unwrap_or(Time::NEVER))
     }
 
     /// Whether nothing of the connection is left but perhaps bytes to read.
@@ -213,8 +218,8 @@ impl Buffers {
     pub(super) fn prepare(&mut self, no_delay: bool, keep_alive: Duration, timeout: Option<Duration>) {
         let socket = &mut self.socket;
         socket.set_congestion_control(CongestionControl::Cubic);
-        // An acknowledgement a pass: the pass is what gathers segments. A timer would hold back the sender of
-        // a lone super-frame for its whole length.
+        // An acknowledgement a pass: the pass is what gathers segments. A timer of smoltcp's would hold back every
+        // sender of a lone super-frame for its whole length; ours learns whom not to (`flow::delay`).
         socket.set_ack_delay(None);
         socket.set_nagle_enabled(!no_delay);
         socket.set_keep_alive(Some(duration(keep_alive)));

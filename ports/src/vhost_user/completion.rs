@@ -10,7 +10,7 @@ use crate::Time;
 /// Who transmits again within this time goes on.
 const GOES_ON: Duration = Duration::from_micros(500);
 /// How long such a guest goes without a call that it wants, and how many buffers it gets back meanwhile: two super-frames
-/// have more, and its ring many times as many, so that it has not to wait for them.
+/// have more, and a ring of 256 eight times as many, so that it has not to wait for them.
 const DELAY: Duration = Duration::from_micros(150);
 const BUFFERS: usize = 32;
 
@@ -44,9 +44,15 @@ impl Completion {
         self.due
     }
 
+    /// Whether there is anything to decide.
+    #[inline]
+    pub(super) fn is_owed(&self, now: Time) -> bool {
+        self.given > 0 || now >= self.due
+    }
+
     /// Whether to call the guest, which is what it wants or not.
     pub(super) fn calls(&mut self, now: Time, wanted: impl FnOnce() -> bool) -> bool {
-        if self.given == 0 && now < self.due {
+        if !self.is_owed(now) {
             return false;
         }
         if !wanted() {

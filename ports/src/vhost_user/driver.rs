@@ -180,6 +180,13 @@ impl Driver {
         rustix::io::read(&self.calls[ring], &mut [0; 8]).is_ok()
     }
 
+    /// Wants to be called when so many more chains of a ring are used than were made available, less than none if before.
+    pub fn want_call(&self, ring: usize, after: i16) {
+        let event = self.available[ring].wrapping_add_signed(after).wrapping_sub(1);
+        let at = ring * RING + AVAILABLE + 4 + 2 * usize::from(SLOTS);
+        self.memory.word(at).store(event, Ordering::Release);
+    }
+
     /// The next used chain: its head, and the bytes written into it.
     fn next_used(&mut self, ring: usize) -> Option<(u16, usize)> {
         let at = ring * RING + USED;

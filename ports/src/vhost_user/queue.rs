@@ -74,7 +74,7 @@ pub(super) struct Queue {
     event_idx: bool,
     /// Chains taken off the available ring.
     next: AtomicU16,
-    /// Chains put on the used ring, and of these, when the guest was last looked at for a call.
+    /// Chains put on the used ring, and of these, when the guest was last called, or wanted no call.
     done: AtomicU16,
     called: AtomicU16,
 }
@@ -249,18 +249,25 @@ impl Queue {
         self.word(self.used, INDEX).store(done, Ordering::Release);
     }
 
-    /// Whether the guest wants to be called about what was published since the last time that it was
-    /// (virtio 1.2, 2.7.7). Says so once.
+    /// Whether the guest wants to be called about what was published since the last time that this was asked. Says so once.
     pub(super) fn calls(&self) -> bool {
         let wanted = self.wants_call();
         self.called.store(self.done.load(Ordering::Relaxed), Ordering::Relaxed);
         wanted
     }
 
-    /// The same, to be asked again.
+    /// The same, but says so again and again. What it does not want is settled: the indices go round.
     pub(super) fn wants_call(&self) -> bool {
         let done = self.done.load(Ordering::Relaxed);
-        let before = self.called.load(Ordering::Relaxed);
+        let wanted = self.wants_call_since(self.called.load(Ordering::Relaxed), done);
+        if !wanted {
+            self.called.store(done, Ordering::Relaxed);
+        }
+        wanted
+    }
+
+    /// The same of what was published between two indices (virtio 1.2, 2.7.7).
+    fn wants_call_since(&self, before: u16, done: u16) -> bool {
         if done == before {
             return false;
         }

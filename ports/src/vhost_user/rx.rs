@@ -195,6 +195,9 @@ impl Rx for VhostRx {
     }
 
     fn tend(&mut self, now: Time) -> Time {
+        if !self.completion.is_owed(now) {
+            return self.completion.due();
+        }
         match self.shared.session() {
             Some(session) => {
                 let rings = session.transmit_rings(self.share);

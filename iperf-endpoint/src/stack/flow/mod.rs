@@ -46,6 +46,8 @@ pub(super) struct Flow {
     acknowledged: u32,
     window: u16,
     scale: u8,
+    /// Longest segment that we take, and that the peer takes.
+    our_mss: u32,
     mss: u32,
     /// Largest flight since the last round-trip sample, and of the round before.
     flight: [u32; 2],
@@ -84,6 +86,7 @@ impl Flow {
             acknowledged: 0,
             window: 0,
             scale: 0,
+            our_mss: mss,
             mss,
             flight: [0; 2],
             congested: false,
@@ -169,9 +172,9 @@ impl Flow {
         s.has(flag::ACK) && self.started && after(s.ack, self.max.wrapping_add(1))
     }
 
-    /// Whether the segment is several, none of which are missing before it; a last one is not.
+    /// Whether the segment is several, and follows the highest that came; a last one is not.
     const fn is_super_frame_in_order(&self, s: &Segment) -> bool {
-        s.len > self.mss && s.seq == self.received && s.flags & (flag::SYN | flag::FIN) == 0
+        s.len > self.our_mss && s.seq == self.received && s.flags & (flag::SYN | flag::FIN) == 0
     }
 
     /// Until when an acknowledgement waits, if one does.
@@ -273,6 +276,7 @@ impl Flow {
 
     /// The socket has nothing more to send for now, with this much queued: why?
     pub(super) const fn rested(&mut self, queued: usize) {
+        self.delay.end(); // it is acknowledged, or there was nothing to acknowledge
         let flight = self.in_flight() as usize;
         self.congested = self.established
             && flight > 0

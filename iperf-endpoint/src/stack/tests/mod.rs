@@ -161,16 +161,23 @@ impl Net {
         Self { a, b, middle: Some(middle), now: Time::from_secs(1) }
     }
 
-    /// One tick; when all rest, time leaps to the next deadline.
-    fn step(&mut self) {
+    /// One tick; says whether anything moved.
+    fn tick(&mut self) -> bool {
         let mut moved = self.a.poll(self.now);
         moved |= self.middle.as_mut().is_some_and(Middle::pass);
         moved |= self.b.poll(self.now);
         moved |= self.middle.as_mut().is_some_and(Middle::pass);
-        let next = self.now + TICK;
-        let deadline = self.a.stack.deadline(self.now).min(self.b.stack.deadline(self.now));
-        self.now =
-            if moved || deadline <= next { next } else { deadline.min(self.now + Duration::from_secs(1)) };
+        self.now = self.now + TICK;
+        moved
+    }
+
+    /// One tick; when all rest, time leaps to the next deadline.
+    fn step(&mut self) {
+        let now = self.now;
+        if !self.tick() {
+            let deadline = self.a.stack.deadline(now).min(self.b.stack.deadline(now));
+            self.now = self.now.max(deadline.min(now + Duration::from_secs(1)));
+        }
     }
 
     /// Steps until `done`, at most for `limit` of virtual time. Says whether it came.
