@@ -244,7 +244,7 @@ impl Stack {
         }
         self.next_due = Time::NEVER;
         for index in self.table.indices() {
-            let Some(due) = self.table.at(index).filter(|s| !s.active).map(Slot::due) else { continue };
+            let Some(due) = self.table.at(index).filter(|s| !s.active).map(Slot::wakes_at) else { continue };
             if due <= self.now {
                 self.activate(index);
             } else {

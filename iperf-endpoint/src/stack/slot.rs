@@ -101,7 +101,7 @@ impl Slot {
     }
 
     /// When to serve it, if nothing arrives before.
-    pub(super) fn due(&self) -> Time {
+    pub(super) fn wakes_at(&self) -> Time {
         self.due.min(self.flow.acknowledges_at().unwrap_or(Time::NEVER))
     }
 

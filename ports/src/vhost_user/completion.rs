@@ -44,19 +44,14 @@ impl Completion {
         self.due
     }
 
-    /// Whether there is anything to decide.
+    /// Whether to call the guest. What it wants is asked only where something is owed.
     #[inline]
-    pub(super) fn is_owed(&self, now: Time) -> bool {
-        self.given > 0 || now >= self.due
-    }
-
-    /// Whether to call the guest, which is what it wants or not.
     pub(super) fn calls(&mut self, now: Time, wanted: impl FnOnce() -> bool) -> bool {
-        if !self.is_owed(now) {
+        if self.given == 0 && now < self.due {
             return false;
         }
         if !wanted() {
-            self.settle(); // it has seen them by itself
+            self.settle(); // it has seen them by itself, or has gone
             return false;
         }
         let goes_on = now.since(self.last) < GOES_ON;
@@ -72,8 +67,8 @@ impl Completion {
         false
     }
 
-    /// Nothing is owed, or there is nobody to hear of it.
-    pub(super) const fn settle(&mut self) {
+    /// Nothing is owed.
+    const fn settle(&mut self) {
         (self.given, self.owed, self.due) = (0, 0, Time::NEVER);
     }
 }

@@ -195,17 +195,13 @@ impl Rx for VhostRx {
     }
 
     fn tend(&mut self, now: Time) -> Time {
-        if !self.completion.is_owed(now) {
-            return self.completion.due();
-        }
-        match self.shared.session() {
-            Some(session) => {
-                let rings = session.transmit_rings(self.share);
-                if self.completion.calls(now, || rings.iter().any(Ring::wants_call)) {
-                    rings.iter().for_each(Ring::call_if_wanted);
-                }
-            }
-            None => self.completion.settle(),
+        let mut session = None; // which costs a lock: only where something is owed
+        let wanted = || {
+            session = self.shared.session();
+            session.iter().flat_map(|s| s.transmit_rings(self.share)).any(Ring::wants_call)
+        };
+        if self.completion.calls(now, wanted) {
+            session.iter().flat_map(|s| s.transmit_rings(self.share)).for_each(Ring::call_if_wanted);
         }
         self.completion.due()
     }

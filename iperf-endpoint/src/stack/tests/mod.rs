@@ -161,6 +161,11 @@ impl Net {
         Self { a, b, middle: Some(middle), now: Time::from_secs(1) }
     }
 
+    /// What the cable has carried, from `a` to `b`, and back.
+    fn frames(&self) -> [u64; 2] {
+        self.middle.as_ref().unwrap().frames
+    }
+
     /// One tick; says whether anything moved.
     fn tick(&mut self) -> bool {
         let mut moved = self.a.poll(self.now);

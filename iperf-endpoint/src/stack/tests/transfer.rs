@@ -129,12 +129,12 @@ fn two_super_frames_share_an_acknowledgement() {
     let mut n = Net::through(Capabilities::all(1500), Weather::default(), 1);
     let (c, s) = n.connected(SocketOptions::default());
     let goes_on = |n: &mut Net| {
-        let before = n.middle.as_ref().unwrap().frames;
+        let before = n.frames();
         for _ in 0..1000 {
             n.a.stack.send_pattern(c, 43 * 1460);
             ticks(n, s, 5);
         }
-        let after = n.middle.as_ref().unwrap().frames;
+        let after = n.frames();
         (after[0] - before[0], after[1] - before[1])
     };
     goes_on(&mut n); // its window grows
