@@ -208,6 +208,10 @@ mod tests {
         let to = |path, kind| meeting(Place { path, kind, client: true });
         let path = dir.path().join("s");
         assert_eq!(said(&mut to(path.clone(), SocketType::STREAM), None, 1), [""; 0], "nobody is there yet");
+        std::fs::write(&path, "").unwrap();
+        let warning = format!("vm1: path={}: not a socket (try: another path=)", path.display());
+        assert_eq!(said(&mut to(path.clone(), SocketType::STREAM), None, 1), [warning]);
+        std::fs::remove_file(&path).unwrap();
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         let why = "Protocol wrong type for socket (os error 91) (try: another path=)";
         let warning = format!("vm1: path={}: {why}", path.display());

@@ -38,11 +38,22 @@ fn new(place: &Place) -> io::Result<OwnedFd> {
 /// Goes to a socket that somebody listens on; never waits.
 ///
 /// # Errors
-/// Of the socket; `WouldBlock` if too many wait there.
+/// Of the socket; `WouldBlock` if too many wait there; `InvalidData` if it is something else, of which the kernel says no
+/// more than that nobody listens.
 pub(crate) fn dial(place: &Place) -> io::Result<OwnedFd> {
     let socket = new(place)?;
-    connect(&socket, &SocketAddrUnix::new(&place.path)?)?;
-    Ok(socket)
+    match connect(&socket, &SocketAddrUnix::new(&place.path)?) {
+        Ok(()) => Ok(socket),
+        Err(Errno::CONNREFUSED) if is_no_socket(&place.path) => {
+            Err(invalid("not a socket (try: another path=)"))
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Whether something else is there.
+fn is_no_socket(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|there| !there.file_type().is_socket())
 }
 
 /// Listens on a socket of ours, which nobody else may use, or has datagrams sent to it. One that nobody listens on any more
