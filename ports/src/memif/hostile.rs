@@ -18,7 +18,7 @@ use crate::draft::Drafting;
 use crate::peer::hostile::{Bytes, MESSAGES, descriptors, event, link, memfd, receive, say, transmit, write};
 use crate::peer::{Told, socket};
 use crate::ring::layout::COOKIE;
-use crate::{Counters, Rx};
+use crate::{Counters, Rx, Time};
 
 /// A port without its socket.
 struct Bare {
@@ -73,7 +73,7 @@ pub fn messages(input: &[u8]) {
     shutdown(&theirs, Shutdown::Write).expect("to hang up");
     let told = Told::new("hostile");
     while let Ok(true) = exchange(&ours, &mut *conversation, &told) {
-        receive(&mut port.rx, 0);
+        receive(&mut port.rx, 0, Time::ZERO);
         transmit(&mut port.tx, 60, 2);
     }
 }
@@ -124,7 +124,7 @@ pub fn rings(input: &[u8]) {
                 head[ring] = head[ring].wrapping_add(1);
                 put(base + HEAD, &head[ring].to_le_bytes());
             }
-            5 => receive(&mut port.rx, ring * 2),
+            5 => receive(&mut port.rx, ring * 2, Time::ZERO),
             6 => {
                 let (len, count) = (bytes.u16(), bytes.u8());
                 transmit(&mut port.tx, usize::from(len % 2000), usize::from(count % 32));
@@ -135,7 +135,7 @@ pub fn rings(input: &[u8]) {
             }
         }
     }
-    receive(&mut port.rx, 0);
+    receive(&mut port.rx, 0, Time::ZERO);
 }
 
 /// Comes to terms with the port, as a client does.

@@ -12,7 +12,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, sendmsg};
 
 use super::{End, Host, Link, Place, Waiting};
-use crate::{Burst, Frame, Presence, Rx, Tx};
+use crate::{Burst, Frame, Presence, Rx, Time, Tx};
 
 /// Most messages of one input: nobody reads the answers.
 pub(crate) const MESSAGES: usize = 100;
@@ -129,8 +129,8 @@ pub(crate) fn link() -> (Waiting, Arc<Link>) {
     LINK.get_or_init(start).clone()
 }
 
-/// Takes what comes, reads it to its last byte, and gives all but some of it back.
-pub(crate) fn receive(rx: &mut impl Rx, kept: usize) {
+/// Takes what comes, reads it to its last byte, gives all but some of it back, and does what follows from that by `now`.
+pub(crate) fn receive(rx: &mut impl Rx, kept: usize, now: Time) {
     let mut burst = Burst::new();
     rx.receive(&mut burst);
     for frame in &burst {
@@ -140,6 +140,7 @@ pub(crate) fn receive(rx: &mut impl Rx, kept: usize) {
     let n = burst.len().saturating_sub(kept);
     drop(burst);
     rx.release(n);
+    assert!(rx.tend(now) > now, "it would be tended again and again");
 }
 
 /// Sends frames.

@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::control::Control;
 use super::front_ends::hear;
@@ -18,7 +19,7 @@ use crate::draft::Drafting;
 use crate::peer::hostile::{Bytes, MESSAGES, descriptors, event, link, memfd, receive, say, transmit, write};
 use crate::peer::{Told, socket};
 use crate::piece::Piece;
-use crate::{Counters, Rx};
+use crate::{Counters, Rx, Time};
 
 /// A port without its socket.
 struct Bare {
@@ -72,7 +73,7 @@ pub fn messages(input: &[u8]) {
     theirs.shutdown(Shutdown::Write).expect("to hang up");
     let told = Told::new("hostile");
     while let Ok(true) = hear(&ours, &mut port.control, &told) {
-        receive(&mut port.rx, 0);
+        receive(&mut port.rx, 0, Time::ZERO);
         transmit(&mut port.tx, 60, 2);
     }
 }
@@ -133,6 +134,8 @@ const SLOTS: u16 = 16;
 const RING: u64 = 0x400;
 const AVAILABLE: u64 = 0x200;
 const USED: u64 = 0x300;
+/// From one step to the next: a guest that transmits with every other goes on, and what it is to hear of comes due.
+const STEP: Duration = Duration::from_micros(60);
 
 /// A guest's driver that writes anything into its rings: descriptors, heads, indices, raw bytes; and has its rings stop and
 /// start, be disabled and enabled, and its memory go and come while the port works on them. The first byte says what was
@@ -147,8 +150,10 @@ pub fn rings(input: &[u8]) {
     start(&mut port, &file, bytes.u8());
     let put = |at: u64, what: &[u8]| write(&file, MEMORY, at, what);
     let mut available = [0_u16; 2];
+    let mut now = Time::ZERO;
     while !bytes.is_empty() && port.shared.broken().is_none() {
         let step = bytes.u8();
+        now = now + STEP;
         let ring = usize::from(step >> 7);
         let base = ring as u64 * RING;
         match step % 8 {
@@ -177,7 +182,7 @@ pub fn rings(input: &[u8]) {
                 available[ring] = available[ring].wrapping_add(1);
                 put(base + AVAILABLE + 2, &available[ring].to_le_bytes());
             }
-            5 => receive(&mut port.rx, ring * 2),
+            5 => receive(&mut port.rx, ring * 2, now),
             6 => {
                 let (len, count) = (bytes.u16(), bytes.u8());
                 transmit(&mut port.tx, usize::from(len % 2000), usize::from(count % 32));
@@ -204,7 +209,7 @@ pub fn rings(input: &[u8]) {
             }
         }
     }
-    receive(&mut port.rx, 0);
+    receive(&mut port.rx, 0, now);
 }
 
 /// Has both rings start, as a front-end does.
