@@ -89,25 +89,28 @@ fn refusals_name_the_fault_and_teach_the_grammar() {
     assert!("eth0".parse::<ValePort>().unwrap_err().to_string().contains("names no switch"));
 }
 
-fn source() -> impl Strategy<Value = Source> {
+/// Of one of these backends, with any options.
+fn source(backends: impl Fn(&Backend) -> bool) -> impl Strategy<Value = Source> {
+    let backends = Backend::ALL.into_iter().filter(backends).collect::<Vec<_>>();
     let option = ("[a-z_]{1,6}", "[a-z0-9/.]{1,6}");
-    (0..Backend::ALL.len(), proptest::collection::hash_map(option.0, option.1, 0..3)).prop_map(
-        |(b, options)| Source { backend: Backend::ALL[b], options: Options(options.into_iter().collect()) },
-    )
+    (proptest::sample::select(backends), proptest::collection::hash_map(option.0, option.1, 0..3))
+        .prop_map(|(backend, options)| Source { backend, options: Options(options.into_iter().collect()) })
 }
 
 proptest! {
     #[test]
     fn vale_names_survive_the_round_trip(
-        switch in "vale[a-z0-9_]{0,3}", port in "[a-z][a-z0-9_-]{0,10}", source in proptest::option::of(source()),
+        switch in "vale[a-z0-9_]{0,3}", port in "[a-z][a-z0-9_-]{0,10}", source in proptest::option::of(source(|_| true)),
     ) {
         let name = Name::Vale(ValePort { switch, port, source });
         prop_assert_eq!(name.to_string().parse::<Name>(), Ok(name));
     }
 
     #[test]
-    fn plain_names_survive_the_round_trip(port in "(tap|vale|null|netmap|)[a-z0-9]{1,6}", source in source()) {
-        prop_assume!(!matches!(source.backend, Backend::Virtual) && !source.backend.has_socket());
+    fn plain_names_survive_the_round_trip(
+        port in "(tap|vale|null|netmap|)[a-z0-9]{1,6}",
+        source in source(|backend| *backend != Backend::Virtual && !backend.has_socket()),
+    ) {
         let port = if source.backend == Backend::Null { "null".to_owned() } else { port };
         let name = Name::Plain(PlainPort { port, source });
         prop_assert_eq!(name.to_string().parse::<Name>(), Ok(name));
